@@ -48,18 +48,24 @@ static inline guint32 tk_reader_u24(TkReader *r) { return (guint32)tk_reader_uin
 static inline guint32 tk_reader_u32(TkReader *r) { return (guint32)tk_reader_uint(r, 4); }
 static inline guint64 tk_reader_u64(TkReader *r) { return tk_reader_uint(r, 8); }
 
-// Writing: big-endian integers appended to a GByteArray.
+// Writing: big-endian integers over bytes that are there already; returns what follows them.
+static inline guint8 *tk_poke(guint8 *at, guint64 value, guint bytes)
+{
+    for (guint i = 0; i < bytes; i++)
+        at[i] = (guint8)(value >> (8 * (bytes - 1 - i)));
+    return at + bytes;
+}
+
+// The same appended to a GByteArray.
 static inline void tk_put(GByteArray *out, guint64 value, guint bytes)
 {
     guint8 b[8];
-    for (guint i = 0; i < bytes; i++)
-        b[i] = (guint8)(value >> (8 * (bytes - 1 - i)));
+    tk_poke(b, value, bytes);
     g_byte_array_append(out, b, bytes);
 }
 
 // Overwrites 4 bytes at `at`: a box's size once it is known.
 static inline void tk_patch_u32(GByteArray *out, gsize at, guint32 value)
 {
-    for (guint i = 0; i < 4; i++)
-        out->data[at + i] = (guint8)(value >> (8 * (3 - i)));
+    tk_poke(out->data + at, value, 4);
 }

@@ -6,7 +6,10 @@
 
 // What a sequence parameter set says (ITU-T H.264 section 7.3.2.1.1 and annex E).
 typedef struct {
+    guint8 id; // 0..31
     guint8 profile, constraints, level;
+    guint8 chroma_format;          // 0 grey, 1 = 4:2:0, 2 = 4:2:2, 3 = 4:4:4
+    guint8 luma_bits, chroma_bits; // per sample
     guint width, height; // cropped, pixels
     guint fps_num, fps_den; // 0/1 when the VUI does not say
     guint reorder_frames; // max_num_reorder_frames; 0 for baseline or POC type 2; 16 when unknown
