@@ -26,6 +26,15 @@ static gboolean is_intra_only(const TkH264Sps *sps)
     return sps->profile == 44 || (constraint_set3 && has_chroma_info(sps->profile));
 }
 
+// An unsigned code that the standard limits to `max`.
+static guint8 read_ue_max(TkBits *b, guint8 max)
+{
+    guint32 value = tk_bits_ue(b);
+    if (value > max)
+        b->failed = TRUE;
+    return b->failed ? 0 : (guint8)value;
+}
+
 static void skip_scaling_list(TkBits *b, guint size)
 {
     gint last = 8, next = 8;
@@ -38,11 +47,11 @@ static void skip_scaling_list(TkBits *b, guint size)
 
 static void read_chroma_info(TkBits *b, TkH264Sps *sps, gboolean *ret_separate_planes)
 {
-    sps->chroma_format = (guint8)MIN(tk_bits_ue(b), 4);
+    sps->chroma_format = read_ue_max(b, 3);
     if (sps->chroma_format == 3)
         *ret_separate_planes = tk_bits_flag(b);
-    sps->luma_bits = (guint8)(8 + MIN(tk_bits_ue(b), 7));
-    sps->chroma_bits = (guint8)(8 + MIN(tk_bits_ue(b), 7));
+    sps->luma_bits = 8 + read_ue_max(b, 6);
+    sps->chroma_bits = 8 + read_ue_max(b, 6);
     tk_bits_flag(b); // qpprime_y_zero_transform_bypass_flag
     if (!tk_bits_flag(b))
         return;
@@ -53,9 +62,9 @@ static void read_chroma_info(TkBits *b, TkH264Sps *sps, gboolean *ret_separate_p
 }
 
 // Returns pic_order_cnt_type.
-static guint32 read_picture_order(TkBits *b)
+static guint read_picture_order(TkBits *b)
 {
-    guint32 type = tk_bits_ue(b);
+    guint type = read_ue_max(b, 2);
     if (type == 0) {
         tk_bits_ue(b); // log2_max_pic_order_cnt_lsb_minus4
     } else if (type == 1) {
@@ -184,15 +193,13 @@ gboolean tk_h264_sps_parse(const guint8 *nal, gsize size, TkH264Sps *ret)
     sps.profile = (guint8)tk_bits_uint(&b, 8);
     sps.constraints = (guint8)tk_bits_uint(&b, 8);
     sps.level = (guint8)tk_bits_uint(&b, 8);
-    sps.id = (guint8)MIN(tk_bits_ue(&b), 255);
+    sps.id = read_ue_max(&b, 31);
     if (has_chroma_info(sps.profile))
         read_chroma_info(&b, &sps, &separate_planes);
     tk_bits_ue(&b); // log2_max_frame_num_minus4
-    guint32 order_type = read_picture_order(&b);
+    guint order_type = read_picture_order(&b);
     tk_bits_ue(&b);   // max_num_ref_frames
     tk_bits_flag(&b); // gaps_in_frame_num_value_allowed_flag
-    if (sps.id > 31 || sps.chroma_format > 3 || order_type > 2)
-        return FALSE;
     if (!read_size(&b, &sps, separate_planes))
         return FALSE;
 
