@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""The Test Anything Protocol as our test programs speak it: cmocka, node:test and our own Python."""
+
+import re
+from dataclasses import dataclass, field
+
+RESULT = re.compile(r"^(?P<indent>\s*)(?P<verdict>not ok|ok)\b\s*\d*\s*-?\s*(?P<rest>.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)\b")
+
+
+@dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: list = field(default_factory=list)
+
+    def fail(self, name):
+        self.failed += 1
+        self.failures.append(name)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.failures += other.failures
+
+    @property
+    def total(self):
+        return self.passed + self.failed + self.skipped
+
+
+class Reader:
+    """Counts the leaves: a result that has indented results above it only sums them up."""
+
+    def __init__(self, on_case=None):
+        self.counts = Counts()
+        self.plan = None
+        self.top_level = 0
+        self.open = []  # (indent, leaves, failed leaves) of blocks whose parent is still to come
+        self.on_case = on_case or (lambda verdict, name: None)
+
+    def line(self, text):
+        plan = PLAN.match(text)
+        if plan:
+            self.plan = int(plan.group(1))
+            return
+        result = RESULT.match(text)
+        if not result or result.group("rest").startswith("- "):
+            return
+        indent = len(result.group("indent").expandtabs(4))
+        if indent == 0:
+            self.top_level += 1
+        children = failed_children = 0
+        while self.open and self.open[-1][0] > indent:
+            _, more, more_failed = self.open.pop()
+            children += more
+            failed_children += more_failed
+        good = result.group("verdict") == "ok"
+        name, _, directive = result.group("rest").partition(" # ")
+        if children == 0:
+            self._leaf(good, name, directive.upper())
+        elif not good and failed_children == 0:
+            self.counts.fail(name)  # the block failed by itself, as in its set-up
+            self.on_case("not ok", name)
+        leaves, failed = max(children, 1), failed_children if children else int(not good)
+        if self.open and self.open[-1][0] == indent:
+            _, more, more_failed = self.open.pop()
+            leaves, failed = leaves + more, failed + more_failed
+        self.open.append((indent, leaves, failed))
+
+    def _leaf(self, good, name, directive):
+        if directive.startswith("SKIP") or directive.startswith("TODO"):
+            self.counts.skipped += 1
+            self.on_case("skip", name)
+        elif good:
+            self.counts.passed += 1
+            self.on_case("ok", name)
+        else:
+            self.counts.fail(name)
+            self.on_case("not ok", name)
+
+    def finish(self, name, exit_status):
+        """What the program did not say itself: it died, or fell silent before its plan was done."""
+        missing = self.plan is None or self.plan != self.top_level
+        if self.counts.failed == 0 and (exit_status != 0 or missing):
+            what = f"exit status {exit_status}" if exit_status else "not all of its tests were run"
+            self.counts.fail(f"{name}: {what}")
+        return self.counts
