@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: MIT
+#include "relay/core/input.h"
+
+#include "common/media/h264.h"
+#include "common/media/rtcp.h"
+#include "relay/core/hold.h"
+#include "relay/core/keyframe.h"
+#include "relay/core/packager.h"
+#include "relay/core/receiver.h"
+#include "relay/core/renumber.h"
+#include "relay/core/reorder.h"
+#include "relay/core/ticks.h"
+#include "relay/core/timeline.h"
+
+#define PACKET_BYTES_MAX 65535 // of a datagram, and of an interleaved frame
+#define VIDEO_PAYLOAD_TYPE 96
+#define AUDIO_PAYLOAD_TYPE 97
+#define AUDIO_RATE_MIN 7350 // ISO/IEC 14496-3 table 1.18
+#define AUDIO_RATE_MAX 96000
+#define CNAME "tongke-relay"
+
+// The newest sender report, in the sender's own numbers: it may come before the first packet.
+typedef struct {
+    gboolean known;
+    guint32 ssrc, rtp_timestamp;
+    guint64 ntp;
+    gint64 arrived_ns, wall_ns;
+} SenderReport;
+
+typedef struct {
+    RelayInput *input;
+    guint index;
+    RelayTrackFormat format;
+    RelayReceiver receiver;
+    RelayRenumber renumber;
+    RelayReorder reorder;
+    TkH264Depay *h264; // one of the two while a sender is there
+    TkAacDepay *aac;
+    GBytes *config; // newest decoder configuration
+    SenderReport report;
+    gboolean lost; // what comes next in order does not follow what came before
+    gboolean has_key;
+    guint32 key_timestamp; // of the newest frame that was given RELAY_UNIT_KEY
+    guint32 report_ssrc;   // ours, as a receiver
+    RelayInputStats stats;
+    guint64 dropped_earlier; // frames, by depacketisers that are gone
+} Track;
+
+struct _RelayInput {
+    RelayInputSink sink;
+    void *user;
+    guint count; // 0 until the first sender
+    Track tracks[RELAY_INPUT_TRACKS_MAX];
+    gboolean present; // a sender is there
+    gint64 epoch_wall_ns;
+    gboolean has_wall;
+    gint64 wall_offset_ns; // wall clock - monotonic clock, at the first call
+    RelayTimeline timeline;
+    RelayHold hold;
+    gboolean holding, has_packet;
+    gint64 first_packet_ns;
+    RelayPackager *packager;
+    GRand *random;
+    gint64 now_ns, wall_ns; // of the call that is being served
+};
+
+RelayInput *relay_input_new(gint64 epoch_wall_ns, guint64 seed, const RelayInputSink *sink,
+                            void *user)
+{
+    RelayInput *input = g_new0(RelayInput, 1);
+    guint32 words[2] = {(guint32)seed, (guint32)(seed >> 32)};
+    input->random = g_rand_new_with_seed_array(words, G_N_ELEMENTS(words));
+    input->sink = *sink;
+    input->user = user;
+    input->epoch_wall_ns = epoch_wall_ns;
+    relay_hold_init(&input->hold);
+    return input;
+}
+
+static void drop_depacketisers(Track *t)
+{
+    if (t->h264)
+        t->dropped_earlier += tk_h264_depay_dropped(t->h264);
+    if (t->aac)
+        t->dropped_earlier += tk_aac_depay_dropped(t->aac);
+    g_clear_pointer(&t->h264, tk_h264_depay_free);
+    g_clear_pointer(&t->aac, tk_aac_depay_free);
+}
+
+void relay_input_free(RelayInput *input)
+{
+    if (!input)
+        return;
+    for (guint i = 0; i < input->count; i++) {
+        drop_depacketisers(&input->tracks[i]);
+        relay_reorder_clear(&input->tracks[i].reorder);
+        g_clear_pointer(&input->tracks[i].config, g_bytes_unref);
+    }
+    relay_hold_clear(&input->hold);
+    relay_packager_free(input->packager);
+    g_rand_free(input->random);
+    g_free(input);
+}
+
+// The wall clock at the first call, carried on by the monotonic one: a step of the wall clock in
+// the middle of a lesson must not show in media times.
+static void enter(RelayInput *input, gint64 now_ns, gint64 wall_ns)
+{
+    if (!input->has_wall)
+        input->wall_offset_ns = wall_ns - now_ns;
+    input->has_wall = TRUE;
+    input->now_ns = now_ns;
+    input->wall_ns = now_ns + input->wall_offset_ns;
+}
+
+// Frames to samples
+
+static void package(RelayInput *input, guint track, const TkFrame *frame, GBytes *config,
+                    gint64 wall_ns)
+{
+    RelayTimeline *timeline = &input->timeline;
+    RelaySample sample = {
+        .track = track,
+        .presentation = relay_timeline_place(timeline, track, frame->rtp_timestamp, wall_ns),
+        .captured_wall_ns = relay_timeline_captured(timeline, track, frame->rtp_timestamp),
+        .key = frame->key,
+        .data = frame->data,
+        .size = frame->size,
+        .config = config,
+    };
+    relay_packager_push(input->packager, &sample, input->now_ns);
+}
+
+// Media time of the first decoding, as far as what is held tells: pictures decide where there are
+// any, since sound before them is dropped.
+static gint64 held_start_ns(const RelayInput *input)
+{
+    gint64 start_ns = G_MAXINT64;
+    for (guint i = 0; i < input->count; i++) {
+        const RelayHeldFrame *first = relay_hold_first(&input->hold, i);
+        if (!first)
+            continue;
+        gint64 ns = relay_timeline_preview(&input->timeline, i, first->frame.rtp_timestamp);
+        if (input->tracks[i].format.kind == TK_TRACK_VIDEO)
+            return ns - (first->config ? relay_packager_lead_ns(first->config) : 0);
+        start_ns = MIN(start_ns, ns);
+    }
+    return start_ns;
+}
+
+// The sender's clock is as well known as it will be: its media times are fixed, so that they lie
+// behind everything given out before, and what was held goes on.
+static void release(RelayInput *input)
+{
+    input->holding = FALSE;
+    gint64 floor_ns = relay_packager_end_ns(input->packager), start_ns = held_start_ns(input);
+    if (start_ns < floor_ns)
+        relay_timeline_move(&input->timeline, floor_ns - start_ns);
+    for (;;) {
+        g_autoptr(RelayHeldFrame) held = relay_hold_pop(&input->hold);
+        if (!held)
+            break;
+        package(input, held->track, &held->frame, held->config, held->wall_ns);
+    }
+}
+
+static void release_when_due(RelayInput *input)
+{
+    if (!input->holding || !input->has_packet)
+        return;
+    if (relay_timeline_settled(&input->timeline) || relay_hold_full(&input->hold) ||
+        input->now_ns - input->first_packet_ns >= RELAY_HOLD_WAIT_NS)
+        release(input);
+}
+
+static void note_config(Track *t)
+{
+    gsize size;
+    const guint8 *data = tk_h264_depay_config(t->h264, &size, NULL);
+    if (!data || (t->config && g_bytes_get_size(t->config) == size &&
+                  memcmp(g_bytes_get_data(t->config, NULL), data, size) == 0))
+        return;
+    g_clear_pointer(&t->config, g_bytes_unref);
+    t->config = g_bytes_new(data, size);
+}
+
+static void on_frame(const TkFrame *frame, void *user_data)
+{
+    Track *t = user_data;
+    RelayInput *input = t->input;
+    GBytes *config = NULL;
+    if (t->h264 && (frame->key || frame->config_changed)) {
+        note_config(t);
+        config = t->config;
+    }
+    if (input->holding)
+        relay_hold_push(&input->hold, t->index, frame, config, input->wall_ns);
+    else
+        package(input, t->index, frame, config, input->wall_ns);
+    release_when_due(input);
+}
+
+// Packets to frames
+
+static void depacketise(Track *t, const RelayUnit *packet, gboolean lost_before)
+{
+    TkRtp rtp;
+    if (!tk_rtp_parse(packet->data, packet->bytes, &rtp))
+        return;
+    if (t->h264)
+        tk_h264_depay_push(t->h264, &rtp, lost_before || t->lost);
+    else
+        tk_aac_depay_push(t->aac, &rtp, lost_before || t->lost);
+    t->lost = FALSE;
+}
+
+static void deliver(Track *t, gint64 now_ns)
+{
+    gboolean lost_before;
+    for (;;) {
+        g_autoptr(RelayUnit) packet = relay_reorder_pop(&t->reorder, now_ns, &lost_before);
+        if (!packet)
+            break;
+        depacketise(t, packet, lost_before);
+    }
+}
+
+static void put_in_order(Track *t, RelayUnit *packet, gint64 now_ns)
+{
+    if (!relay_reorder_fits(&t->reorder, packet))
+        deliver(t, G_MAXINT64);
+    if (!relay_reorder_push(&t->reorder, packet))
+        t->stats.late++;
+    deliver(t, now_ns);
+}
+
+// Datagrams to packets
+
+static void apply_report(Track *t)
+{
+    const SenderReport *r = &t->report;
+    if (!r->known || !t->receiver.has_source || r->ssrc != t->receiver.ssrc || !r->ntp)
+        return;
+    relay_timeline_report(&t->input->timeline, t->index,
+                          relay_renumber_timestamp(&t->renumber, r->rtp_timestamp),
+                          tk_clock_wall_from_ntp(r->ntp), r->wall_ns);
+}
+
+static gboolean is_key_start(Track *t, const TkRtp *rtp, guint32 timestamp)
+{
+    if (t->format.kind == TK_TRACK_AUDIO)
+        return t->input->count == 1;
+    if ((t->has_key && t->key_timestamp == timestamp) ||
+        !relay_keyframe_starts(rtp->payload, rtp->payload_bytes))
+        return FALSE;
+    t->has_key = TRUE;
+    t->key_timestamp = timestamp;
+    return TRUE;
+}
+
+static RelayUnit *make_packet(Track *t, const TkRtp *rtp, const guint8 *data, gsize size,
+                              gint64 sequence)
+{
+    guint32 timestamp;
+    gint64 now_ns = t->input->now_ns;
+    guint64 number =
+        relay_renumber_packet(&t->renumber, sequence, rtp->timestamp, now_ns, &timestamp);
+    RelayUnit *packet = relay_unit_new(size);
+    memcpy(packet->data, data, size);
+    tk_rtp_rewrite(packet->data, t->renumber.payload_type, (guint16)number, timestamp,
+                   t->renumber.ssrc);
+    packet->bytes = (guint32)size;
+    packet->number = number;
+    packet->rtp_timestamp = timestamp;
+    packet->arrived_ns = now_ns;
+    if (is_key_start(t, rtp, timestamp))
+        packet->flags |= RELAY_UNIT_KEY;
+    if (rtp->marker)
+        packet->flags |= RELAY_UNIT_FRAME_END;
+    return packet;
+}
+
+// A source ends and another begins: what waits for its missing packets waits no longer.
+static void change_source(Track *t, const TkRtp *rtp, gint64 sequence, gboolean same_clock)
+{
+    deliver(t, G_MAXINT64);
+    t->lost = TRUE;
+    relay_renumber_source(&t->renumber, sequence, rtp->timestamp, same_clock, t->input->now_ns);
+}
+
+static gboolean accept(Track *t, const TkRtp *rtp, gint64 *ret_sequence)
+{
+    switch (relay_receiver_take(&t->receiver, rtp, t->input->now_ns, ret_sequence)) {
+    case RELAY_RECEIVE_OK:
+        return TRUE;
+    case RELAY_RECEIVE_NEW_SOURCE:
+        change_source(t, rtp, *ret_sequence, FALSE);
+        return TRUE;
+    case RELAY_RECEIVE_RESUMED:
+        change_source(t, rtp, *ret_sequence, TRUE);
+        return TRUE;
+    case RELAY_RECEIVE_DUPLICATE:
+        t->stats.duplicate++;
+        return FALSE;
+    case RELAY_RECEIVE_LATE:
+        t->stats.late++;
+        return FALSE;
+    case RELAY_RECEIVE_FOREIGN:
+        t->stats.foreign++;
+        return FALSE;
+    }
+    return FALSE;
+}
+
+void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,
+                     gint64 wall_ns)
+{
+    if (!input->present || track >= input->count)
+        return;
+    enter(input, now_ns, wall_ns);
+    Track *t = &input->tracks[track];
+    TkRtp rtp;
+    if (size > PACKET_BYTES_MAX || !tk_rtp_parse(data, size, &rtp)) {
+        t->stats.malformed++;
+        return;
+    }
+    gint64 sequence;
+    if (!accept(t, &rtp, &sequence))
+        return;
+    t->stats.packets++;
+    t->stats.bytes += size;
+    if (!input->has_packet)
+        input->first_packet_ns = now_ns;
+    input->has_packet = TRUE;
+
+    g_autoptr(RelayUnit) packet = make_packet(t, &rtp, data, size, sequence);
+    gboolean first = !input->timeline.tracks[track].has_packet;
+    relay_timeline_packet(&input->timeline, track, packet->rtp_timestamp, input->wall_ns);
+    if (first)
+        apply_report(t);
+    input->sink.on_packet(input->user, track, relay_unit_ref(packet));
+    put_in_order(t, packet, now_ns);
+    release_when_due(input);
+}
+
+void relay_input_rtcp(RelayInput *input, guint track, const guint8 *data, gsize size,
+                      gint64 now_ns, gint64 wall_ns)
+{
+    if (!input->present || track >= input->count)
+        return;
+    enter(input, now_ns, wall_ns);
+    Track *t = &input->tracks[track];
+    TkRtcp rtcp;
+    gsize offset = 0;
+    while (tk_rtcp_next(data, size, &offset, &rtcp)) {
+        if (rtcp.type != TK_RTCP_SENDER_REPORT ||
+            (t->receiver.has_source && rtcp.ssrc != t->receiver.ssrc))
+            continue;
+        t->report = (SenderReport){.known = TRUE,
+                                   .ssrc = rtcp.ssrc,
+                                   .rtp_timestamp = rtcp.rtp_timestamp,
+                                   .ntp = rtcp.ntp,
+                                   .arrived_ns = now_ns,
+                                   .wall_ns = input->wall_ns};
+        apply_report(t);
+    }
+    if (offset != size)
+        t->stats.malformed++;
+    release_when_due(input);
+}
+
+void relay_input_tick(RelayInput *input, gint64 now_ns, gint64 wall_ns)
+{
+    if (!input->present)
+        return;
+    enter(input, now_ns, wall_ns);
+    for (guint i = 0; i < input->count; i++)
+        deliver(&input->tracks[i], now_ns);
+    release_when_due(input);
+    if (!input->holding)
+        relay_packager_tick(input->packager, now_ns);
+}
+
+// Senders
+
+static gboolean format_is_usable(const RelayTrackFormat *format)
+{
+    if (format->kind == TK_TRACK_VIDEO)
+        return format->clock_rate == TK_CMAF_VIDEO_TIMESCALE;
+    return format->clock_rate >= AUDIO_RATE_MIN && format->clock_rate <= AUDIO_RATE_MAX &&
+           format->aac.rate >= AUDIO_RATE_MIN && format->aac.rate <= AUDIO_RATE_MAX &&
+           format->aac.frame_samples > 0 && format->aac.frame_samples <= 2048 &&
+           format->aac.config_bytes > 0 && format->aac.config_bytes <= TK_AAC_CONFIG_MAX;
+}
+
+static gboolean formats_are_usable(const RelayInput *input, const RelayTrackFormat *formats,
+                                   guint count)
+{
+    if (count == 0 || count > RELAY_INPUT_TRACKS_MAX || (input->count && count != input->count))
+        return FALSE;
+    if (count == 2 && formats[0].kind == formats[1].kind)
+        return FALSE;
+    for (guint i = 0; i < count; i++) {
+        const RelayTrackFormat *known = &input->tracks[i].format;
+        if (!format_is_usable(&formats[i]))
+            return FALSE;
+        if (input->count &&
+            (known->kind != formats[i].kind || known->clock_rate != formats[i].clock_rate))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void first_begin(RelayInput *input, const RelayTrackFormat *formats, guint count)
+{
+    input->count = count;
+    input->packager = relay_packager_new(formats, count, &input->sink, input->user);
+    for (guint i = 0; i < count; i++) {
+        Track *t = &input->tracks[i];
+        gboolean video = formats[i].kind == TK_TRACK_VIDEO;
+        t->input = input;
+        t->index = i;
+        t->report_ssrc = g_rand_int(input->random);
+        guint32 ssrc = g_rand_int(input->random), timestamp = g_rand_int(input->random);
+        relay_renumber_init(&t->renumber, video ? VIDEO_PAYLOAD_TYPE : AUDIO_PAYLOAD_TYPE, ssrc,
+                            formats[i].clock_rate, (guint16)g_rand_int(input->random), timestamp);
+    }
+}
+
+static gboolean start_track(Track *t, const RelayTrackFormat *format, gboolean ordered)
+{
+    TkH264Depay *h264 = NULL;
+    TkAacDepay *aac = NULL;
+    if (format->kind == TK_TRACK_VIDEO) {
+        h264 = tk_h264_depay_new(on_frame, t);
+        tk_h264_depay_set_sprop(h264, format->sprop);
+    } else {
+        guint64 ticks = (guint64)format->aac.frame_samples * format->clock_rate / format->aac.rate;
+        aac = tk_aac_depay_new(format->aac_mode, (guint)ticks, on_frame, t);
+    }
+    t->format = *format;
+    t->h264 = h264;
+    t->aac = aac;
+    t->report.known = FALSE;
+    t->lost = FALSE;
+    relay_receiver_start(&t->receiver, format->payload_type, format->clock_rate);
+    relay_reorder_start(&t->reorder, ordered);
+    return h264 || aac;
+}
+
+gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, guint count,
+                           gboolean ordered, gint64 now_ns, gint64 wall_ns)
+{
+    if (!formats_are_usable(input, formats, count))
+        return FALSE;
+    relay_input_end(input, now_ns);
+    enter(input, now_ns, wall_ns);
+    if (!input->count)
+        first_begin(input, formats, count);
+    gboolean usable = TRUE;
+    for (guint i = 0; i < count; i++)
+        usable = start_track(&input->tracks[i], &formats[i], ordered) && usable;
+    if (!usable) {
+        for (guint i = 0; i < count; i++)
+            drop_depacketisers(&input->tracks[i]);
+        return FALSE;
+    }
+    relay_timeline_start(&input->timeline, input->epoch_wall_ns, formats, count);
+    relay_packager_start(input->packager, formats, now_ns);
+    input->present = input->holding = TRUE;
+    input->has_packet = FALSE;
+    return TRUE;
+}
+
+void relay_input_end(RelayInput *input, gint64 now_ns)
+{
+    if (!input->present)
+        return;
+    enter(input, now_ns, 0);
+    for (guint i = 0; i < input->count; i++)
+        deliver(&input->tracks[i], G_MAXINT64);
+    if (input->holding)
+        release(input);
+    relay_packager_flush(input->packager, now_ns);
+    for (guint i = 0; i < input->count; i++)
+        drop_depacketisers(&input->tracks[i]);
+    input->present = FALSE;
+}
+
+// What others want to know
+
+guint relay_input_tracks(const RelayInput *input)
+{
+    return input->count;
+}
+
+RelayTrackIdentity relay_input_identity(const RelayInput *input, guint track)
+{
+    const RelayRenumber *r = &input->tracks[track].renumber;
+    return (RelayTrackIdentity){r->payload_type, r->ssrc, r->clock_rate};
+}
+
+gboolean relay_input_clock(const RelayInput *input, guint track, gint64 *ret_wall_ns,
+                           guint32 *ret_rtp_timestamp)
+{
+    return track < input->count &&
+           relay_timeline_point(&input->timeline, track, ret_wall_ns, ret_rtp_timestamp);
+}
+
+void relay_input_receiver_report(RelayInput *input, guint track, gint64 now_ns, GByteArray *out)
+{
+    if (track >= input->count)
+        return;
+    Track *t = &input->tracks[track];
+    TkRtcpReport block;
+    if (!relay_receiver_report(&t->receiver, &block))
+        return;
+    if (t->report.known) {
+        gint64 delay = relay_ticks_from_ns(now_ns - t->report.arrived_ns, 65536);
+        block.last_sr = (guint32)(t->report.ntp >> 16);
+        block.delay_since_sr = (guint32)CLAMP(delay, 0, G_MAXUINT32);
+    }
+    tk_rtcp_put_receiver_report(out, t->report_ssrc, &block, 1);
+    tk_rtcp_put_sdes(out, t->report_ssrc, CNAME);
+}
+
+const RelayStreamFormat *relay_input_format(const RelayInput *input)
+{
+    return input->packager ? relay_packager_format(input->packager) : NULL;
+}
+
+const guint8 *relay_input_config(const RelayInput *input, guint track, gsize *ret_bytes)
+{
+    const Track *t = &input->tracks[track];
+    if (track < input->count && t->format.kind == TK_TRACK_AUDIO) {
+        *ret_bytes = t->format.aac.config_bytes;
+        return t->format.aac.config;
+    }
+    if (track >= input->count || !t->config)
+        return NULL;
+    return g_bytes_get_data(t->config, ret_bytes);
+}
+
+void relay_input_stats(const RelayInput *input, guint track, RelayInputStats *ret)
+{
+    const Track *t = &input->tracks[track];
+    *ret = t->stats;
+    ret->lost = relay_receiver_lost(&t->receiver);
+    ret->jitter_ns = (guint64)relay_receiver_jitter_ns(&t->receiver);
+    ret->frames_dropped = t->dropped_earlier + (t->h264 ? tk_h264_depay_dropped(t->h264) : 0) +
+                          (t->aac ? tk_aac_depay_dropped(t->aac) : 0);
+    if (input->packager) {
+        ret->frames_dropped += relay_packager_dropped(input->packager, track);
+        ret->chunks = relay_packager_chunks(input->packager);
+    }
+}

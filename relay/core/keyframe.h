@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <glib.h>
+
+// Whether an H.264 RTP payload (RFC 6184 section 5.4) can be the first that a decoder needs of a
+// key frame: parameter sets, or the first slice of an IDR picture, alone, in a STAP-A, or as the
+// beginning of an FU-A. A viewer may start there.
+gboolean relay_keyframe_starts(const guint8 *payload, gsize size);
