@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Puts pieces into one <video> by Media Source Extensions: a bounded queue before the SourceBuffer,
+// changes of format, removal of what was played.
+import { fromTimeRanges, trimEnd } from './ranges.js';
+
+const QUEUE_BYTES_MAX = 24 * 1024 * 1024;
+const QUEUE_PIECES_MAX = 600;
+const KEEP_BEHIND_S = 10;
+
+export function canPlay(mime) {
+  return !!window.MediaSource && MediaSource.isTypeSupported(mime);
+}
+
+// on: {failed(reason)}: nothing more will play until reset(); appended(): more is buffered.
+export class Sink {
+  constructor(video, on) {
+    this.video = video;
+    this.on = on;
+    this.queue = [];
+    this.queueBytes = 0;
+    this.mime = null;
+    this.source = null;
+    this.buffer = null;
+    this.failed = false;
+    this.address = null;
+    this.onError = () => this.fail('decode');
+    video.addEventListener('error', this.onError);
+  }
+
+  init(mime, data) {
+    if (!this.source) this.open(mime);
+    this.add({ mime, data });
+  }
+
+  chunk(data) {
+    if (this.source) this.add({ mime: null, data });
+  }
+
+  add(item) {
+    if (this.failed) return;
+    this.queue.push(item);
+    this.queueBytes += item.data.byteLength;
+    if (this.queueBytes > QUEUE_BYTES_MAX || this.queue.length > QUEUE_PIECES_MAX) this.fail('overflow');
+    else this.pump();
+  }
+
+  open(mime) {
+    const source = new MediaSource();
+    this.source = source;
+    this.mime = mime;
+    this.address = URL.createObjectURL(source);
+    source.addEventListener('sourceopen', () => {
+      if (this.source !== source || this.buffer) return;
+      try {
+        source.duration = Infinity;
+        this.buffer = source.addSourceBuffer(mime);
+        this.buffer.mode = 'segments';
+      } catch (error) {
+        this.fail('format');
+        return;
+      }
+      this.buffer.addEventListener('updateend', () => {
+        if (this.source !== source) return;
+        this.on.appended();
+        this.pump();
+      });
+      this.buffer.addEventListener('error', () => this.source === source && this.fail('append'));
+      this.pump();
+    });
+    this.video.src = this.address;
+  }
+
+  pump() {
+    const buffer = this.buffer;
+    if (!buffer || buffer.updating || this.failed || this.source.readyState !== 'open') return;
+    const end = trimEnd(this.buffered(), this.video.currentTime, KEEP_BEHIND_S);
+    try {
+      if (end !== null && end > 0) {
+        buffer.remove(0, end);
+        return;
+      }
+      const item = this.queue[0];
+      if (!item) return;
+      if (item.mime && item.mime !== this.mime) {
+        if (!buffer.changeType) {
+          this.fail('format');
+          return;
+        }
+        buffer.changeType(item.mime);
+        this.mime = item.mime;
+      }
+      buffer.appendBuffer(item.data);
+    } catch (error) {
+      this.fail(error.name === 'QuotaExceededError' ? 'overflow' : 'append');
+      return;
+    }
+    this.queueBytes -= this.queue.shift().data.byteLength;
+  }
+
+  fail(reason) {
+    if (this.failed || !this.source) return;
+    this.failed = true;
+    this.on.failed(reason);
+  }
+
+  buffered() {
+    try {
+      return this.buffer ? fromTimeRanges(this.buffer.buffered) : [];
+    } catch (error) {
+      return [];
+    }
+  }
+
+  // Forgets everything; the next init() begins anew.
+  reset() {
+    if (this.address) URL.revokeObjectURL(this.address);
+    this.source = this.buffer = this.mime = this.address = null;
+    this.queue = [];
+    this.queueBytes = 0;
+    this.failed = false;
+  }
+
+  close() {
+    this.reset();
+    this.video.removeEventListener('error', this.onError);
+    this.video.removeAttribute('src');
+    this.video.load();
+  }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// 直播间: the running lesson, full-bleed and dark.
+import { h } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { getJson, signed, socketUrl } from '../api.js';
+import { clockText, lengthText } from '../dates.js';
+import { Sign, byLine, lessonTitle, useTitle } from '../frame.jsx';
+import { language, t } from '../i18n.js';
+import { Icon } from '../icons.jsx';
+import { LivePlayer } from '../player/live.js';
+import { probe, relay, relayNow } from '../relay.js';
+import { href } from '../route.js';
+import { Control, FullControl, LayoutControl, Stage, toggleFull, useAwake, useLayout, useQuiet } from '../stage.jsx';
+import { LineSheet } from './line.jsx';
+
+const ULID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
+const BACK_TO_NOW_MS = 20000;
+
+function usePlayer(lesson, round) {
+  const mainRef = useRef(null);
+  const slidesRef = useRef(null);
+  const player = useRef(null);
+  const [view, setView] = useState(null);
+  useEffect(() => {
+    const made = new LivePlayer({
+      lesson,
+      socketUrl,
+      probe,
+      relayNow,
+      main: mainRef.current,
+      slides: slidesRef.current,
+      onChange: () => setView(made.view()),
+    });
+    player.current = made;
+    made.start();
+    return () => made.stop();
+  }, [lesson, round]);
+  return { player, view, mainRef, slidesRef };
+}
+
+function findLesson(key) {
+  let found = null;
+  relay.lessons.forEach((lesson) => {
+    if (lesson.id === key || (lesson.name === key && (!found || lesson.started > found.started))) found = lesson;
+  });
+  return found;
+}
+
+// An id that the relay no longer knows may be in the library; or nowhere.
+function useLookup(lesson, phase) {
+  const [wrong, setWrong] = useState(false);
+  const ask = ULID.test(lesson) && (phase === 'waiting' || phase === 'lost') && relay.library !== undefined;
+  useEffect(() => {
+    if (!ask) return undefined;
+    const controller = new AbortController();
+    const missing = (error) => {
+      if (error.status !== 404) throw error;
+    };
+    getJson('/api/v1/lessons/' + lesson, controller.signal)
+      .catch((error) => {
+        missing(error);
+        if (!relay.library) return null;
+        return getJson(relay.library + '/api/v1/recordings/' + lesson, controller.signal).then(() => location.replace(href('replay', lesson)));
+      })
+      .then((known) => known === null && setWrong(true))
+      .catch((error) => error.status === 404 && setWrong(true));
+    return () => controller.abort();
+  }, [ask, lesson]);
+  return wrong;
+}
+
+function SoundTest() {
+  const [on, setOn] = useState(false);
+  const Context = window.AudioContext || window.webkitAudioContext;
+  if (!Context) return null;
+  const play = () => {
+    const context = new Context();
+    const tone = context.createOscillator();
+    const level = context.createGain();
+    level.gain.value = 0.2;
+    tone.frequency.value = 523;
+    tone.connect(level);
+    level.connect(context.destination);
+    tone.onended = () => {
+      setOn(false);
+      context.close();
+    };
+    setOn(true);
+    tone.start();
+    tone.stop(context.currentTime + 1.2);
+  };
+  return (
+    <button class="button" onClick={play} disabled={on}>{t(on ? 'live.soundTestOn' : 'live.soundTest')}</button>
+  );
+}
+
+function HlsLink({ lesson }) {
+  if (!relay.library || !lesson) return null;
+  return <a class="button" href={signed(relay.library + '/api/v1/recordings/' + lesson.id + '/main/playlist.m3u8')}>{t('live.hls')}</a>;
+}
+
+// The sentence over the picture, for every phase but the good one.
+function Phase({ view, lesson, wrong, onRetry }) {
+  const phase = wrong ? 'wrong' : view ? view.phase : 'connecting';
+  const seconds = Math.floor(view ? view.phaseForS : 0);
+  const ways = [<a class="button plain" href={href('now')}>{t('live.overNow')}</a>];
+  if (phase === 'live') return null;
+  if (phase === 'connecting' || phase === 'starting') return <Sign live title={t('live.' + phase)} />;
+  if (phase === 'waiting')
+    return (
+      <Sign live title={t('live.waiting')} how={t('live.waitingHow')}>
+        <span class="sign-time">{t('live.waitingFor', { time: lengthText(seconds, language()) })}</span>
+        <SoundTest />
+      </Sign>
+    );
+  if (phase === 'away') return <Sign title={t('live.away', { s: seconds })} how={t('live.awayHow')} />;
+  if (phase === 'lost')
+    return (
+      <Sign title={t('live.lost', { s: seconds })} how={t('live.lostHow')}>
+        <button class="button plain" onClick={onRetry}>{t('live.retry')}</button>
+      </Sign>
+    );
+  if (phase === 'over')
+    return (
+      <Sign live title={t('live.over')} how={relay.library && lesson ? t('live.overSoon') : null}>
+        {relay.library && lesson && <a class="button" href={href('replay', lesson.id)}>{t('live.overReplay')}</a>}
+        {ways}
+      </Sign>
+    );
+  if (phase === 'unsupported')
+    return (
+      <Sign live title={t('live.unsupported')} how={t('live.unsupportedHow', { mime: view.format ? view.format.mime : '' })}>
+        <HlsLink lesson={lesson} />
+        {ways}
+      </Sign>
+    );
+  return <Sign live title={t('live.' + phase)} how={t('live.' + phase + 'How')}>{ways}</Sign>;
+}
+
+function statusText(view) {
+  if (!view || view.phase === 'connecting') return t('live.connecting');
+  const seconds = Math.floor(view.phaseForS);
+  if (view.phase === 'away' || view.phase === 'lost') return t('live.' + view.phase, { s: seconds });
+  if (view.reconnected) return t('live.reconnected');
+  if (view.phase !== 'live') return t('live.' + view.phase);
+  return view.behindS === null ? t('live.okPlain') : t('live.ok', { s: view.behindS.toFixed(1) });
+}
+
+function Top({ lesson, view, onSheet }) {
+  const phase = view ? view.phase : 'connecting';
+  const good = phase === 'live';
+  const since = lesson && lesson.started ? ((relayNow() || Date.now()) - Date.parse(lesson.started)) / 1000 : null;
+  const running = good && since !== null && since >= 0;
+  return (
+    <header class="top">
+      <a class="control" href={href('now')} aria-label={t('app.back')} title={t('app.back')}>
+        <Icon name="back" />
+      </a>
+      <div class="top-text">
+        <h1>{lesson ? lessonTitle(lesson) : t('live.title')}</h1>
+        {lesson && lesson.info && byLine(lesson.info) && <p>{byLine(lesson.info)}</p>}
+      </div>
+      {running && (
+        <p class="on-air" aria-label={t('live.running', { time: lengthText(since, language()) })} role="img">
+          <span class="dot" />
+          <span>{t('live.dot')} {clockText(since)}</span>
+        </p>
+      )}
+      <button class={'pill ' + (good ? 'good' : phase === 'lost' || phase === 'away' ? 'warn' : '')} onClick={onSheet} aria-haspopup="dialog">
+        <span class="dot" />
+        <span>{statusText(view)}</span>
+        <span class="unseen"> · {t('sheet.open')}</span>
+      </button>
+    </header>
+  );
+}
+
+function Bar({ view, layout, nextLayout, room, onSound, onSheet }) {
+  const height = view && view.format && view.format.height;
+  const muted = !view || view.muted;
+  return (
+    <footer class="bar" role="group" aria-label={t('bar.controls')}>
+      <Control icon={muted ? 'muted' : 'sound'} label={t(muted ? 'bar.soundOn' : 'bar.soundOff')} text={t(muted ? 'bar.muted' : 'bar.sound')} onClick={onSound} />
+      <LayoutControl layout={layout} next={nextLayout} hidden={!(view && view.slides && view.main)} />
+      <Control icon="quality" label={t('bar.quality')} text={height ? t('bar.qualityAuto', { name: height + 'p' }) : t('bar.quality')} onClick={onSheet} />
+      <FullControl target={room} />
+      <p class="behind">
+        {view && view.phase === 'live' && (view.behindS === null ? t('bar.behindUnknown') : t('bar.behind', { s: view.behindS.toFixed(1) }))}
+      </p>
+    </footer>
+  );
+}
+
+function liveKeys(event, act) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+  const key = event.key.toLowerCase();
+  if (act[key]) {
+    event.preventDefault();
+    act[key]();
+  }
+}
+
+export function Live({ lesson: key, query }) {
+  const [round, setRound] = useState(0);
+  const { player, view, mainRef, slidesRef } = usePlayer(key, round);
+  const [layout, nextLayout, swap] = useLayout();
+  const [sheet, setSheet] = useState(false);
+  const room = useRef(null);
+  const wrong = useLookup(key, view && view.phase);
+  const known = findLesson(key);
+  const lesson = (view && view.lesson && view.lesson.id && (!known || view.lesson.id !== known.id) ? view.lesson : known) || (view && view.lesson && view.lesson.id ? view.lesson : null);
+  const phase = view && view.phase;
+  const hasSlides = !!(lesson && (lesson.streams || []).some((stream) => stream.name === 'slides'));
+  const quiet = useQuiet(phase === 'live' && !view.soundBlocked && !sheet);
+  useTitle(lesson ? lessonTitle(lesson) : t('live.title'));
+  useAwake(phase === 'live' || phase === 'away' || phase === 'waiting');
+
+  useEffect(() => {
+    if (player.current && hasSlides) player.current.setSlides(true);
+  }, [hasSlides, round]);
+  // The room's next lesson begins by itself.
+  const next = phase === 'over' && known && view.lesson && known.id !== view.lesson.id && known.state === 'live';
+  useEffect(() => {
+    if (next) setRound(round + 1);
+  }, [next]);
+  useEffect(() => {
+    if (phase !== 'over' || query.auto !== '1') return undefined;
+    const timer = setTimeout(() => (location.hash = href('now', null, { auto: 1 })), BACK_TO_NOW_MS);
+    return () => clearTimeout(timer);
+  }, [phase]);
+
+  const onSound = () => player.current.setSound(mainRef.current.muted);
+  useEffect(() => {
+    const onKey = (event) => liveKeys(event, { m: onSound, l: nextLayout, f: () => toggleFull(room.current) });
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  });
+
+  return (
+    <div class={'dark-room' + (quiet ? ' quiet' : '') + ' phase-' + (phase || 'connecting')} ref={room}>
+      <main>
+        <Stage layout={layout} has={{ main: !!(view && view.main), slides: !!(view && view.slides) }} mainRef={mainRef} slidesRef={slidesRef} onSwap={swap} />
+        <div class="over"><Phase view={view} lesson={lesson} wrong={wrong} onRetry={() => player.current.hurry()} /></div>
+        {view && view.soundBlocked && view.muted && phase === 'live' && (
+          <button class="sound-blocked" onClick={() => player.current.setSound(true)}>
+            <Icon name="sound" />
+            <span>{t('live.soundBlocked')}</span>
+          </button>
+        )}
+        <Top lesson={lesson} view={view} onSheet={() => setSheet(true)} />
+        <Bar view={view} layout={layout} nextLayout={nextLayout} room={room} onSound={onSound} onSheet={() => setSheet(true)} />
+      </main>
+      {sheet && <LineSheet view={view} lesson={lesson} onClose={() => setSheet(false)} />}
+    </div>
+  );
+}
