@@ -237,8 +237,8 @@ static gboolean read_pair(Reader *reader, char *line, const Place *place, GError
     if (!find(reader->config, reader->group, key, &i))
         return refuse_key(reader->config, reader->group, key, place, error);
     if (reader->values[i])
-        return refuse(error, place, "%s.%s stands here again; it was set in line %u",
-                      reader->group, key, reader->lines[i]);
+        return refuse(error, place, "%s.%s stands here again; it was set in line %u", reader->group,
+                      key, reader->lines[i]);
     if (!unescape(value))
         return refuse(error, place, "%s.%s: after \\ only s, n, t, r or \\ may stand",
                       reader->group, key);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "common/base/error.h"
 
-G_DEFINE_QUARK(tk-error-quark, tk_error)
+G_DEFINE_QUARK(tk - error - quark, tk_error)
 
 static const struct {
     const char *word;

@@ -47,8 +47,8 @@ json_t *tk_json_parse(const char *text, gsize length, gsize max_bytes, GError **
                     TK_JSON_DEPTH_MAX);
         return NULL;
     }
-    json_t *value = json_loadb(text ? text : "", length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-                               &why);
+    json_t *value =
+        json_loadb(text ? text : "", length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (!value) {
         // jansson's own text quotes the input; where the fault is suffices.
         const char *what = "not JSON";
@@ -137,11 +137,16 @@ static const char *status_title(unsigned status)
         unsigned status;
         const char *title;
     } titles[] = {
-        {400, "Bad Request"},         {401, "Unauthorized"},
-        {403, "Forbidden"},           {404, "Not Found"},
-        {409, "Conflict"},            {413, "Content Too Large"},
-        {415, "Unsupported Media Type"}, {429, "Too Many Requests"},
-        {502, "Bad Gateway"},         {503, "Service Unavailable"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {429, "Too Many Requests"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
     };
 

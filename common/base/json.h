@@ -23,12 +23,13 @@ gint64 tk_json_int(const json_t *object, const char *key, gint64 fallback);
 double tk_json_real(const json_t *object, const char *key, double fallback);
 gboolean tk_json_bool(const json_t *object, const char *key, gboolean fallback);
 
-// Adds object[key] = value unless value is NULL or empty. Ignores out-of-memory as GLib does (abort).
+// Adds object[key] = value unless value is NULL or empty. Aborts when out of memory, as GLib does.
 void tk_json_set_string(json_t *object, const char *key, const char *value);
 void tk_json_set_int(json_t *object, const char *key, gint64 value);
 // object[key] = RFC 3339 text of `wall_ns`, null when wall_ns is 0.
 void tk_json_set_time(json_t *object, const char *key, gint64 wall_ns);
 
 // An RFC 9457 problem document for `error`:
-// {"type":"about:blank","title":…,"status":…,"code":"not-found","detail":"what to do"}. New reference.
+// {"type":"about:blank","title":…,"status":…,"code":"not-found","detail":"what to do"}. New
+// reference.
 json_t *tk_json_problem(const GError *error);

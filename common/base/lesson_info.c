@@ -7,8 +7,9 @@
 #include "common/base/error.h"
 
 #define FIELD_NAMES                                                                                \
-    X(title) X(stage) X(subject) X(grade) X(edition) X(volume) X(unit) X(type) X(teacher) X(school) \
-    X(alliance) X(room) X(description)
+    X(title)                                                                                       \
+    X(stage) X(subject) X(grade) X(edition) X(volume) X(unit) X(type) X(teacher) X(school)         \
+        X(alliance) X(room) X(description)
 
 #define X(name) #name,
 static const char *const names[] = {FIELD_NAMES NULL};
@@ -159,7 +160,8 @@ gboolean tk_lesson_info_merge_json(TkLessonInfo *info, const json_t *object, gbo
                             "a lesson's record is a JSON object");
         return FALSE;
     }
-    json_object_foreach ((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         if (!strict && !find(key, &i))
             continue;
         if (!json_is_string(value) && !json_is_null(value)) {

@@ -53,15 +53,17 @@ gboolean tk_name_split_path(const char *path, char **ret_lesson, char **ret_stre
         stream = g_strndup(slash + 1, length - first - 1);
 
     if (!tk_name_lesson_valid(lesson)) {
-        g_set_error_literal(error, TK_ERROR, TK_ERROR_INVALID,
-                            "not a lesson's name: 1 to 64 letters, digits, '.', '_' or '-', first a "
-                            "letter or digit, no '..'");
+        g_set_error_literal(
+            error, TK_ERROR, TK_ERROR_INVALID,
+            "not a lesson's name: 1 to 64 letters, digits, '.', '_' or '-', first a "
+            "letter or digit, no '..'");
         return FALSE;
     }
     if (!tk_name_stream_valid(stream)) {
-        g_set_error_literal(error, TK_ERROR, TK_ERROR_INVALID,
-                            "not a stream's name: 1 to 32 lower-case letters, digits or '-', first a "
-                            "letter");
+        g_set_error_literal(
+            error, TK_ERROR, TK_ERROR_INVALID,
+            "not a stream's name: 1 to 32 lower-case letters, digits or '-', first a "
+            "letter");
         return FALSE;
     }
     *ret_lesson = g_steal_pointer(&lesson);

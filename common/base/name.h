@@ -9,7 +9,7 @@
 // A lesson's name: 1 to 64 of [A-Za-z0-9._-], first a letter or digit, no "..".
 gboolean tk_name_lesson_valid(const char *name);
 
-// A stream's name: 1 to 32 of [a-z0-9-], first a letter ("main", "low", "audio", "slides", "class-7").
+// A stream's name: 1 to 32 of [a-z0-9-], first a letter ("main", "low", "audio", "class-7").
 gboolean tk_name_stream_valid(const char *name);
 
 // The stream that a bare lesson URL means.

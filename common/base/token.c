@@ -54,8 +54,8 @@ gboolean tk_claims_allow(const TkClaims *claims, TkRole role, const char *name, 
     if (!name && !id)
         return TRUE;
     return g_strcmp0(claims->lesson, "*") == 0 ||
-           (claims->lesson && (g_strcmp0(claims->lesson, name) == 0 ||
-                               g_strcmp0(claims->lesson, id) == 0));
+           (claims->lesson &&
+            (g_strcmp0(claims->lesson, name) == 0 || g_strcmp0(claims->lesson, id) == 0));
 }
 
 static gboolean lesson_allowed(const char *lesson)
@@ -65,8 +65,8 @@ static gboolean lesson_allowed(const char *lesson)
 
 static gboolean school_allowed(const char *school)
 {
-    return !school || (strnlen(school, SCHOOL_MAX + 1) <= SCHOOL_MAX &&
-                       g_utf8_validate(school, -1, NULL));
+    return !school ||
+           (strnlen(school, SCHOOL_MAX + 1) <= SCHOOL_MAX && g_utf8_validate(school, -1, NULL));
 }
 
 static char *claims_json(const TkClaims *claims)
@@ -193,12 +193,12 @@ TkClaims *tk_token_verify(const TkTokenKey *key, const char *token, gint64 now_s
 
     g_autofree guint8 *signature =
         tk_base64url_decode(signature64 + 1, strlen(signature64 + 1), &signature_length);
-    if (!signature || !tk_token_key_check(key, token, (gsize)(signature64 - token), signature,
-                                          signature_length))
+    if (!signature ||
+        !tk_token_key_check(key, token, (gsize)(signature64 - token), signature, signature_length))
         return refuse(error, "the token's signature is wrong");
 
-    g_autofree guint8 *payload = tk_base64url_decode(
-        payload64 + 1, (gsize)(signature64 - payload64 - 1), &payload_length);
+    g_autofree guint8 *payload =
+        tk_base64url_decode(payload64 + 1, (gsize)(signature64 - payload64 - 1), &payload_length);
     g_autoptr(json_t) object =
         payload ? tk_json_parse((const char *)payload, payload_length, TOKEN_MAX, NULL) : NULL;
     if (!json_is_object(object))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Test Anything Protocol as our test programs speak it: cmocka, node:test and our own Python."""
+"""The Test Anything Protocol as our tests speak it: cmocka, node:test and our own Python."""
 
 import re
 from dataclasses import dataclass, field

@@ -69,7 +69,8 @@ static void files_change_what_they_name(void **state)
 
 static void unknown_keys_name_the_nearest(void **state)
 {
-    refuses("[rtsp]\n\nprot=7\n", "t.conf:3: unknown key \"prot\" in [rtsp]; the nearest is \"port\"");
+    refuses("[rtsp]\n\nprot=7\n",
+            "t.conf:3: unknown key \"prot\" in [rtsp]; the nearest is \"port\"");
     refuses("[rtsp]\nadress=7\n", "\"address\"");
     refuses("[rtsp]\nlevel=info\n", "it belongs in [log]");
     refuses("[rtps]\nport=7\n", "unknown group [rtps]; did you mean [rtsp]?");
@@ -80,7 +81,8 @@ static void unknown_keys_name_the_nearest(void **state)
 
 static void duplicates_are_refused(void **state)
 {
-    refuses("[rtsp]\nport=7\nport=7\n", "t.conf:3: rtsp.port stands here again; it was set in line 2");
+    refuses("[rtsp]\nport=7\nport=7\n",
+            "t.conf:3: rtsp.port stands here again; it was set in line 2");
     refuses("[rtsp]\nport=7\n[http]\nport=8\n[rtsp]\nport=9\n", "set in line 2");
 }
 
@@ -145,8 +147,14 @@ static void missing_files_are_named(void **state)
 
 static void assignments_set(void **state)
 {
-    static const char *const wrong[] = {"",           "rtsp.port",   "port=7",      "=",
-                                        "rtsp.prot=7", "rtsp.port=x", "rtps.port=7", "rtsp.port=\xff"};
+    static const char *const wrong[] = {"",
+                                        "rtsp.port",
+                                        "port=7",
+                                        "=",
+                                        "rtsp.prot=7",
+                                        "rtsp.port=x",
+                                        "rtps.port=7",
+                                        "rtsp.port=\xff"};
     g_autoptr(TkConfig) config = tk_config_new(schema);
     g_autoptr(GError) error = NULL;
 

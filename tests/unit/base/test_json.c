@@ -58,9 +58,15 @@ static void reads_the_stated_length_only(void **state)
 static void refuses_what_is_not_one_value(void **state)
 {
     static const char *const wrong[] = {
-        "",      " ",          "{",       "[1,]",     "{} {}",     "nul",        "'a'",
-        "{a:1}", "{\"a\":01}", "[1 2]",   "\"\\x\"",  "\"\\u0000\"", "\"a\nb\"", "99999999999999999999",
-        "1e999", "NaN",        "// c\n1", "\"\\ud800\"",
+        "",           " ",
+        "{",          "[1,]",
+        "{} {}",      "nul",
+        "'a'",        "{a:1}",
+        "{\"a\":01}", "[1 2]",
+        "\"\\x\"",    "\"\\u0000\"",
+        "\"a\nb\"",   "99999999999999999999",
+        "1e999",      "NaN",
+        "// c\n1",    "\"\\ud800\"",
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++)

@@ -55,7 +55,8 @@ static void nothing_is_cleared_by_nothing(void **state)
 
 static void hostile_values_are_refused(void **state)
 {
-    static const char *const wrong[] = {"a\nb", "a\x1b[31m", "a\x7f", "\xff", "\xc2\x85", "\xe2\x80\xa8"};
+    static const char *const wrong[] = {"a\nb", "a\x1b[31m", "a\x7f",
+                                        "\xff", "\xc2\x85",  "\xe2\x80\xa8"};
     g_autoptr(TkLessonInfo) info = tk_lesson_info_new();
     g_autoptr(GError) error = NULL;
     g_autofree char *longest = g_strnfill(TK_LESSON_INFO_MAX, 'a');
@@ -92,8 +93,12 @@ static void merging_patches(void **state)
 static void bad_merges_change_nothing(void **state)
 {
     static const char *const wrong[] = {
-        "[]", "\"title\"", "{\"title\":\"new\",\"id\":\"x\"}", "{\"title\":\"new\",\"grade\":7}",
-        "{\"title\":\"new\",\"grade\":\"a\\nb\"}", "{\"title\":[\"new\"]}",
+        "[]",
+        "\"title\"",
+        "{\"title\":\"new\",\"id\":\"x\"}",
+        "{\"title\":\"new\",\"grade\":7}",
+        "{\"title\":\"new\",\"grade\":\"a\\nb\"}",
+        "{\"title\":[\"new\"]}",
     };
     g_autoptr(TkLessonInfo) info = tk_lesson_info_new();
 

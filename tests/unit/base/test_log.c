@@ -143,7 +143,8 @@ static void libraries_lines_are_taken_over(void **state)
 static gpointer write_lines(gpointer data)
 {
     for (int i = 0; i < 500; i++)
-        tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = data}, "line of a thread, whole or not at all");
+        tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = data},
+               "line of a thread, whole or not at all");
     return NULL;
 }
 

@@ -86,10 +86,12 @@ static void tokens_carry_their_claims(void **state)
 static void rfc7515_example_verifies(void **state)
 {
     // RFC 7515 appendix A.1: the signature of another's implementation, with its key.
-    static const char key_text[] = "{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJ"
-                                   "QLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}";
-    static const char text[] = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJle"
-                               "HAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    static const char key_text[] =
+        "{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJ"
+        "QLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}";
+    static const char text[] =
+        "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJle"
+        "HAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     g_autofree char *folder = g_dir_make_tmp("tongke-test-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "key", NULL);
     gsize length;
@@ -111,11 +113,20 @@ static void alg_is_the_keys_business(void **state)
     static const char good[] =
         "{\"aud\":\"tongke\",\"role\":\"admin\",\"lesson\":\"*\",\"exp\":1895313100}";
     static const char *const headers[] = {
-        "{\"alg\":\"none\"}",  "{\"alg\":\"None\"}",  "{\"alg\":\"\"}",
-        "{}",                  "{\"alg\":\"HS512\"}", "{\"alg\":\"EdDSA\"}",
-        "{\"alg\":\"hs256\"}", "{\"alg\":null}",      "{\"alg\":[\"HS256\"]}",
-        "[]",                  "\"HS256\"",           "{\"alg\":\"none\",\"alg\":\"HS256\"}",
-        "",                    "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}",
+        "{\"alg\":\"none\"}",
+        "{\"alg\":\"None\"}",
+        "{\"alg\":\"\"}",
+        "{}",
+        "{\"alg\":\"HS512\"}",
+        "{\"alg\":\"EdDSA\"}",
+        "{\"alg\":\"hs256\"}",
+        "{\"alg\":null}",
+        "{\"alg\":[\"HS256\"]}",
+        "[]",
+        "\"HS256\"",
+        "{\"alg\":\"none\",\"alg\":\"HS256\"}",
+        "",
+        "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}",
     };
     g_autoptr(TkTokenKey) key = new_key("HS256");
     g_autofree char *ok = signed_as(key, "{\"alg\":\"HS256\"}", good);
@@ -201,15 +212,18 @@ static void claims_must_all_be_right(void **state)
         "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":null}",
         "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":-9223372036854775808}",
         // nbf
-        "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100,\"nbf\":1795399999}",
-        "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100,\"nbf\":\"0\"}",
+        "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100,\"nbf\":"
+        "1795399999}",
+        "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100,\"nbf\":"
+        "\"0\"}",
         "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100,"
         "\"nbf\":9223372036854775807}",
         // role
         "{\"aud\":\"tongke\",\"lesson\":\"*\",\"exp\":1895313100}",
         "{\"aud\":\"tongke\",\"role\":\"root\",\"lesson\":\"*\",\"exp\":1895313100}",
         "{\"aud\":\"tongke\",\"role\":3,\"lesson\":\"*\",\"exp\":1895313100}",
-        "{\"aud\":\"tongke\",\"role\":\"viewer\",\"role\":\"admin\",\"lesson\":\"*\",\"exp\":1895313100}",
+        "{\"aud\":\"tongke\",\"role\":\"viewer\",\"role\":\"admin\",\"lesson\":\"*\",\"exp\":"
+        "1895313100}",
         // lesson
         "{\"aud\":\"tongke\",\"role\":\"viewer\",\"exp\":1895313100}",
         "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"\",\"exp\":1895313100}",
@@ -244,15 +258,17 @@ static void hostile_forms_are_refused(void **state)
     g_autofree char *padded = g_strconcat(token, "=", NULL);
     g_autofree char *spaced = g_strconcat(token, " ", NULL);
     g_autofree char *four = g_strconcat(token, ".a", NULL);
-    const char *const forms[] = {NULL, "", ".", "..", "...", "a", "a.b", "a.b.c", "\xff.\xff.\xff",
-                                 huge, dots, padded, spaced, four};
+    const char *const forms[] = {
+        NULL, "",   ".",    "..",   "...", "a", "a.b", "a.b.c", "\xff.\xff.\xff",
+        huge, dots, padded, spaced, four};
 
     for (gsize i = 0; i < G_N_ELEMENTS(forms); i++)
         refused(key, forms[i], "its form is wrong");
     refused_claims(key, deep);
     g_autofree char *header = g_strdup_printf("{\"alg\":\"HS256\",\"x\":\"%.600s\"}", huge);
-    g_autofree char *long_header = signed_as(
-        key, header, "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100}");
+    g_autofree char *long_header =
+        signed_as(key, header,
+                  "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100}");
     refused(key, long_header, "its header is long");
 }
 
@@ -417,10 +433,12 @@ static void broken_key_files_are_refused(void **state)
         "{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
         "{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+\"}",
         "{\"kty\":\"RSA\",\"n\":\"AAAA\",\"e\":\"AQAB\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":"
+        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
         "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
         // A private part that is not the public part's.
-        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":"
+        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
         "\"d\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
     };
     Files *files = *state;
