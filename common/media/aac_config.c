@@ -5,7 +5,13 @@
 
 #include "common/media/bits.h"
 
-enum { OBJECT_AAC_MAIN = 1, OBJECT_AAC_LTP = 4, OBJECT_SBR = 5, OBJECT_PS = 29, OBJECT_ESCAPE = 31 };
+enum {
+    OBJECT_AAC_MAIN = 1,
+    OBJECT_AAC_LTP = 4,
+    OBJECT_SBR = 5,
+    OBJECT_PS = 29,
+    OBJECT_ESCAPE = 31,
+};
 
 #define RATE_ESCAPE 15
 

@@ -58,7 +58,8 @@ typedef struct _RelayInput RelayInput;
 
 // `epoch_wall_ns`: the lesson's start, media time zero. `seed` makes SSRCs and first numbers.
 // `sink` is copied; `user` is borrowed for the object's life.
-RelayInput *relay_input_new(gint64 epoch_wall_ns, guint64 seed, const RelayInputSink *sink, void *user);
+RelayInput *relay_input_new(gint64 epoch_wall_ns, guint64 seed, const RelayInputSink *sink,
+                            void *user);
 void relay_input_free(RelayInput *input);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayInput, relay_input_free)
 
@@ -66,7 +67,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayInput, relay_input_free)
 // bring the same kinds in the same order: FALSE if not (the caller refuses it). `ordered`: packets
 // come over TCP, nothing needs to be waited for.
 gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, guint count,
-                           gboolean ordered, gint64 now_ns, gint64 wall_ns) G_GNUC_WARN_UNUSED_RESULT;
+                           gboolean ordered, gint64 now_ns, gint64 wall_ns)
+    G_GNUC_WARN_UNUSED_RESULT;
 
 // The sender is gone: what is pending is given out.
 void relay_input_end(RelayInput *input, gint64 now_ns);

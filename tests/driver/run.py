@@ -23,7 +23,7 @@ IN_CI = os.environ.get("CI") == "true"
 KIND_MAX_S = 900  # against a hang only
 
 SANITIZER_ENV = {
-    "ASAN_OPTIONS": "detect_stack_use_after_return=1",
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:fast_unwind_on_malloc=0",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "LSAN_OPTIONS": f"suppressions={ROOT}/tests/data/lsan.supp:print_suppressions=0",
     "G_SLICE": "always-malloc",
