@@ -362,7 +362,8 @@ static void push_video(RelayPackager *p, const RelaySample *sample, gint64 now_n
         return;
     }
     if (sample->config && !(t->config && g_bytes_equal(t->config, sample->config))) {
-        close_chunk(p, NO_NEXT, now_ns);
+        if (t->pending->len)
+            close_chunk(p, NO_NEXT, now_ns);
         take_video_config(p, sample->config);
     }
     gint64 decode = relay_decode_next(&t->decode, sample->presentation, sample->key, t->usual,
