@@ -9,7 +9,13 @@ import { Sink, canPlay } from './sink.js';
 
 const NUDGE_AFTER_MS = 1500;
 const RESET_AFTER_MS = 5000;
+const SEEK_MS = 800;
 const STALL_EVERY_MS = 2000;
+// Media comes, but none that leads on from here: begin anew.
+const LOST_AFTER_MS = 8000;
+// Right after the start the rest of the burst is still coming in; being late then is worth a jump.
+const ARRIVING_MS = 1500;
+const ARRIVING_ABOVE_S = 0.5;
 
 export class Channel {
   constructor(name, video, urlOf, probe, onChange) {
@@ -25,7 +31,7 @@ export class Channel {
     this.lost = 0; // chunks that the relay could not give
     this.resets = 0;
     this.stalls = 0;
-    this.stalledMs = 0;
+    this.stalledMs = this.soughtMs = 0;
     this.movedMs = performance.now();
     this.position = 0;
     this.wanted = true;
@@ -57,6 +63,7 @@ export class Channel {
 
   takeState(message) {
     this.state = message.state;
+    if (this.state === 'ended') this.sink.finish();
     this.lesson = message.lesson || this.lesson;
     this.onChange();
   }
@@ -72,6 +79,7 @@ export class Channel {
     }
     const origin = this.format && captureOrigin(piece, this.format.timescale);
     if (origin !== null) this.originMs = origin;
+    if (this.state !== 'live') this.takeState({ state: 'live' }); // media is the better witness
     this.sink.chunk(buffer);
   }
 
@@ -105,17 +113,23 @@ export class Channel {
     const last = list[list.length - 1];
     this.seek(Math.max(last.start, last.end - this.pace.target));
     this.positioned = true;
-    this.movedMs = performance.now();
+    this.positionedMs = this.movedMs = performance.now();
     this.onChange();
   }
 
   seek(time) {
+    this.soughtMs = performance.now();
     this.video.currentTime = time;
+  }
+
+  // A seek that is still going on, and may yet arrive.
+  get seeking() {
+    return this.video.seeking && performance.now() - this.soughtMs < SEEK_MS;
   }
 
   noteStall() {
     const now = performance.now();
-    if (!this.playable || this.video.seeking || now - this.stalledMs < STALL_EVERY_MS) return;
+    if (!this.playable || this.seeking || now - this.stalledMs < STALL_EVERY_MS) return;
     this.stalledMs = now;
     this.stalls++;
     this.pace = noteStall(this.pace, now);
@@ -123,9 +137,12 @@ export class Channel {
 
   // Keeps to the newest moment. `edge`: the newest media that counts, seconds.
   lead(edge, nowMs) {
-    const step = catchUp(this.pace, edge - this.video.currentTime, nowMs);
+    const behind = edge - this.video.currentTime;
+    const step = catchUp(this.pace, behind, nowMs);
     this.pace = step.state;
-    if (step.jump !== null && !this.video.seeking) this.seek(Math.max(0, edge - step.jump));
+    if (nowMs - this.positionedMs < ARRIVING_MS && behind > this.pace.target + ARRIVING_ABOVE_S)
+      step.jump = this.pace.target;
+    if (step.jump !== null && !this.seeking) this.seek(Math.max(0, edge - step.jump));
     this.setRate(step.rate);
   }
 
@@ -139,14 +156,18 @@ export class Channel {
     const video = this.video;
     const list = this.buffered;
     const time = video.currentTime;
-    if (Math.abs(time - this.position) > 0.01) this.movedMs = nowMs;
+    if (Math.abs(time - this.position) > 0.01 || nowMs - this.movedMs > 2 * LOST_AFTER_MS) {
+      this.movedMs = nowMs;
+      this.movedAt = this.feed.newest; // the chunk that was newest when the picture last moved
+    }
     this.position = time;
-    const exit = video.seeking ? null : holeExit(list, time);
+    const exit = this.seeking ? null : holeExit(list, time);
     if (exit !== null && (!rangeAt(list, time) || nowMs - this.movedMs > 300)) {
       this.seek(Math.max(exit + 0.01, this.end - this.pace.target));
       return true;
     }
     const still = nowMs - this.movedMs;
+    if (!document.hidden && still > LOST_AFTER_MS && this.feed.newest - this.movedAt > 20) this.reset();
     if (document.hidden || ahead(list, time) < 0.3 || still < NUDGE_AFTER_MS) return false;
     if (still > RESET_AFTER_MS) {
       this.movedMs = nowMs;

@@ -82,7 +82,7 @@ export class LivePlayer {
   }
 
   play(video) {
-    if (!video.paused || !video.src) return;
+    if (!video.paused || video.ended || !video.src) return;
     const promise = video.play();
     if (!promise) return;
     promise.catch((error) => {
@@ -125,7 +125,7 @@ export class LivePlayer {
     const time = leader.video.currentTime;
     const step = follow(follower.video.currentTime - time, leader.video.playbackRate);
     const there = ahead(follower.buffered, time) > 0;
-    if (step.seek && there && !follower.video.seeking) {
+    if (step.seek && there && !follower.seeking) {
       follower.seek(time);
     } else if (!step.seek || there) {
       follower.setRate(step.rate);

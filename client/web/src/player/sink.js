@@ -11,6 +11,12 @@ export function canPlay(mime) {
   return !!window.MediaSource && MediaSource.isTypeSupported(mime);
 }
 
+function sameBytes(a, b) {
+  const left = new Uint8Array(a);
+  const right = new Uint8Array(b);
+  return left.length === right.length && left.every((byte, at) => byte === right[at]);
+}
+
 // on: {failed(reason)}: nothing more will play until reset(); appended(): more is buffered.
 export class Sink {
   constructor(video, on) {
@@ -22,14 +28,25 @@ export class Sink {
     this.source = null;
     this.buffer = null;
     this.failed = false;
+    this.finishing = false;
     this.address = null;
+    this.latest = null; // the newest initialisation segment
     this.onError = () => this.fail('decode');
     video.addEventListener('error', this.onError);
   }
 
   init(mime, data) {
+    // Appended again it would make the decoder wait for a keyframe, and a resumed feed has none.
+    if (this.source && this.latest && mime === this.latest.mime && sameBytes(data, this.latest.data)) return;
     if (!this.source) this.open(mime);
-    this.add({ mime, data });
+    this.latest = { mime, data };
+    this.add(this.latest);
+  }
+
+  // Nothing more comes: play out what is there.
+  finish() {
+    this.finishing = true;
+    this.pump();
   }
 
   chunk(data) {
@@ -80,7 +97,10 @@ export class Sink {
         return;
       }
       const item = this.queue[0];
-      if (!item) return;
+      if (!item) {
+        if (this.finishing) this.source.endOfStream();
+        return;
+      }
       if (item.mime && item.mime !== this.mime) {
         if (!buffer.changeType) {
           this.fail('format');
@@ -114,10 +134,10 @@ export class Sink {
   // Forgets everything; the next init() begins anew.
   reset() {
     if (this.address) URL.revokeObjectURL(this.address);
-    this.source = this.buffer = this.mime = this.address = null;
+    this.source = this.buffer = this.mime = this.address = this.latest = null;
     this.queue = [];
     this.queueBytes = 0;
-    this.failed = false;
+    this.failed = this.finishing = false;
   }
 
   close() {
