@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/archive/format.h"
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/base/ulid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// No lesson lasts longer than ten years; larger times come from damage or malice.
+#define MEDIA_S_MAX (10 * 366 * 86400ull)
+#define INDEX_LINE_MAX 256
+
+guint32 rec_crc32(const guint8 *data, gsize size)
+{
+    static guint32 table[256];
+    static gsize ready;
+    if (g_once_init_enter(&ready)) {
+        for (guint32 i = 0; i < 256; i++) {
+            guint32 c = i;
+            for (int k = 0; k < 8; k++)
+                c = c & 1 ? 0xEDB88320u ^ (c >> 1) : c >> 1;
+            table[i] = c;
+        }
+        g_once_init_leave(&ready, 1);
+    }
+    guint32 crc = 0xFFFFFFFFu;
+    for (gsize i = 0; i < size; i++)
+        crc = table[(crc ^ data[i]) & 0xFF] ^ (crc >> 8);
+    return crc ^ 0xFFFFFFFFu;
+}
+
+void rec_entry_format(const RecEntry *entry, GString *out)
+{
+    const char *flags = entry->flags & REC_ENTRY_INIT  ? "i"
+                        : entry->flags & REC_ENTRY_KEY ? "k"
+                                                       : "-";
+    g_string_append_printf(out,
+                           "%u %" G_GUINT64_FORMAT " %u %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+                           " %" G_GINT64_FORMAT " %08x\n",
+                           entry->sequence, entry->offset, entry->bytes, flags, entry->media_ns,
+                           entry->duration_ns, entry->wall_ns, entry->crc);
+}
+
+// The next number of `*at`, which must be followed by a space or the end.
+static gboolean number_next(char **at, guint base, guint64 max, guint64 *ret)
+{
+    char *end;
+    if (!g_ascii_isxdigit(**at))
+        return FALSE;
+    errno = 0;
+    guint64 value = g_ascii_strtoull(*at, &end, base);
+    if (errno || end == *at || value > max || (*end != ' ' && *end != '\0'))
+        return FALSE;
+    *at = *end ? end + 1 : end;
+    *ret = value;
+    return TRUE;
+}
+
+gboolean rec_entry_parse(const char *line, gsize length, RecEntry *ret)
+{
+    char text[INDEX_LINE_MAX];
+    guint64 sequence, offset, bytes, media, duration, wall, crc;
+    RecEntry entry = {0};
+
+    if (length >= sizeof text || memchr(line, '\0', length))
+        return FALSE;
+    memcpy(text, line, length);
+    text[length] = '\0';
+    char *at = text;
+    if (!number_next(&at, 10, G_MAXUINT32, &sequence) ||
+        !number_next(&at, 10, G_MAXINT64, &offset) ||
+        !number_next(&at, 10, REC_PIECE_BYTES_MAX, &bytes))
+        return FALSE;
+    if (at[0] == 'i')
+        entry.flags = REC_ENTRY_INIT;
+    else if (at[0] == 'k')
+        entry.flags = REC_ENTRY_KEY;
+    else if (at[0] != '-')
+        return FALSE;
+    if (at[1] != ' ')
+        return FALSE;
+    at += 2;
+    if (!number_next(&at, 10, G_MAXINT64 / 4, &media) ||
+        !number_next(&at, 10, G_MAXINT64 / 4, &duration) ||
+        !number_next(&at, 10, G_MAXINT64, &wall) || strlen(at) != 8 ||
+        !number_next(&at, 16, G_MAXUINT32, &crc) || *at || bytes == 0)
+        return FALSE;
+    entry.sequence = (guint32)sequence;
+    entry.offset = offset;
+    entry.bytes = (guint32)bytes;
+    entry.media_ns = (gint64)media;
+    entry.duration_ns = (gint64)duration;
+    entry.wall_ns = (gint64)wall;
+    entry.crc = (guint32)crc;
+    *ret = entry;
+    return TRUE;
+}
+
+static gboolean ticks_to_ns(guint64 ticks, guint32 timescale, gint64 *ret_ns)
+{
+    if (timescale == 0 || ticks / timescale > MEDIA_S_MAX)
+        return FALSE;
+    *ret_ns = (gint64)(ticks / timescale) * TK_NS_PER_S +
+              (gint64)(ticks % timescale * (guint64)TK_NS_PER_S / timescale);
+    return TRUE;
+}
+
+static const TkCmafTrack *track_find(const TkCmafInit *init, guint32 track_id)
+{
+    for (guint i = 0; i < init->tracks_count; i++)
+        if (init->tracks[i].track_id == track_id)
+            return &init->tracks[i];
+    return NULL;
+}
+
+gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, const guint8 *data,
+                              RecEntry *ret)
+{
+    gboolean has_video = FALSE, key = FALSE;
+    const TkCmafRunInfo *first = NULL;
+    const TkCmafTrack *first_track = NULL;
+    gint64 media_ns, duration_ns;
+
+    for (guint i = 0; i < init->tracks_count; i++)
+        has_video |= init->tracks[i].kind == TK_TRACK_VIDEO;
+    for (guint i = 0; i < chunk->runs_count; i++) {
+        const TkCmafRunInfo *run = &chunk->runs[i];
+        const TkCmafTrack *track = track_find(init, run->track_id);
+        if (!track)
+            return FALSE;
+        if (track->kind == TK_TRACK_VIDEO)
+            key = run->starts_key;
+        if (!first || track->kind == TK_TRACK_VIDEO) {
+            first = run;
+            first_track = track;
+        }
+    }
+    if (!first || chunk->bytes > REC_PIECE_BYTES_MAX ||
+        !ticks_to_ns(first->decode_time, first_track->timescale, &media_ns) ||
+        !ticks_to_ns(first->duration, first_track->timescale, &duration_ns))
+        return FALSE;
+    *ret = (RecEntry){
+        .media_ns = media_ns,
+        .duration_ns = duration_ns,
+        .wall_ns = chunk->ntp ? tk_clock_wall_from_ntp(chunk->ntp) : 0,
+        .sequence = chunk->sequence,
+        .bytes = (guint32)chunk->bytes,
+        .flags = !has_video || key ? REC_ENTRY_KEY : 0,
+        .crc = rec_crc32(data, chunk->bytes),
+    };
+    ret->wall_ns = MAX(ret->wall_ns, 0);
+    return TRUE;
+}
+
+gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean *ret_clean,
+                        GError **error)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+    if (!file)
+        return FALSE;
+    const char *data = g_mapped_file_get_contents(file);
+    gsize size = g_mapped_file_get_length(file), from = MIN(*at, size);
+
+    while (from < size) {
+        const char *line = data + from, *end = memchr(line, '\n', size - from);
+        RecEntry entry;
+        if (!end)
+            break;
+        if (*line != '#') {
+            const RecEntry *last =
+                entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
+            if (!rec_entry_parse(line, (gsize)(end - line), &entry) ||
+                (last && entry.offset < last->offset + last->bytes))
+                break;
+            g_array_append_val(entries, entry);
+        }
+        from = (gsize)(end + 1 - data);
+    }
+    *at = from;
+    if (ret_clean)
+        *ret_clean = from == size;
+    return TRUE;
+}
+
+char *rec_folder_path(const char *data, const char *id)
+{
+    g_autoptr(GDateTime) when = g_date_time_new_from_unix_utc(tk_ulid_wall_ns(id) / TK_NS_PER_S);
+    g_autofree char *month = when ? g_date_time_format(when, "%Y/%m") : g_strdup("0000/00");
+    return g_build_filename(data, "lessons", month, id, NULL);
+}
+
+char *rec_stream_path(const char *folder, const char *stream, const char *suffix)
+{
+    return g_strdup_printf("%s/%s.%s", folder, stream, suffix);
+}
+
+static gboolean fail(GError **error, const char *what, const char *path)
+{
+    g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot %s %s: %s", what, path, g_strerror(errno));
+    return FALSE;
+}
+
+gboolean rec_folder_sync(const char *folder, GError **error)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(error, "open", folder);
+    gboolean ok = fsync(fd) == 0 || fail(error, "sync", folder);
+    close(fd);
+    return ok;
+}
+
+gboolean rec_folder_make(const char *folder, GError **error)
+{
+    if (g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return TRUE;
+    g_autofree char *parent = g_path_get_dirname(folder);
+    if (strcmp(parent, folder) != 0 && !rec_folder_make(parent, error))
+        return FALSE;
+    if (g_mkdir(folder, 0755) != 0 && errno != EEXIST)
+        return fail(error, "make", folder);
+    return rec_folder_sync(parent, error);
+}
+
+gboolean rec_write_all(int fd, const void *data, gsize size)
+{
+    const guint8 *at = data;
+    while (size > 0) {
+        gssize n = write(fd, at, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            if (n == 0)
+                errno = EIO;
+            return FALSE;
+        }
+        at += n;
+        size -= (gsize)n;
+    }
+    return TRUE;
+}
+
+gboolean rec_file_replace(const char *path, const char *data, gsize size, GError **error)
+{
+    g_autofree char *temporary = g_strconcat(path, ".new", NULL);
+    g_autofree char *folder = g_path_get_dirname(path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return fail(error, "write", temporary);
+    gboolean ok = rec_write_all(fd, data, size) && fsync(fd) == 0;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    if (!ok || g_rename(temporary, path) != 0) {
+        fail(error, "write", path);
+        g_unlink(temporary);
+        return FALSE;
+    }
+    return rec_folder_sync(folder, error);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "common/media/cmaf_read.h"
+
+// What stands on the disk: docs/recording-format.md. Pure but for the file helpers at the end.
+
+// One line of <stream>.index: a piece of <stream>.mp4.
+typedef enum {
+    REC_ENTRY_KEY = 1 << 0,  // a player can begin here
+    REC_ENTRY_INIT = 1 << 1, // an initialisation segment
+} RecEntryFlags;
+
+typedef struct {
+    guint64 offset;      // in <stream>.mp4, bytes
+    gint64 media_ns;     // decode time of its first sample; zero is the lesson's start
+    gint64 duration_ns;  // of its first run; 0 for an initialisation segment
+    gint64 wall_ns;      // when its first sample was captured; 0 = not known
+    guint32 sequence;    // mfhd; initialisation segment: of the first chunk that needs it
+    guint32 bytes;
+    guint32 flags;       // RecEntryFlags
+    guint32 crc;         // CRC-32 (IEEE 802.3) of the bytes
+} RecEntry;
+
+#define REC_INDEX_HEADER                                                                           \
+    "# tongke-index 1: sequence offset bytes flags media_ns duration_ns wall_ns crc32"            \
+    " (flags: k keyframe, i initialisation segment)\n"
+
+// A hole in media time longer than this is a gap; shorter ones are jitter.
+#define REC_GAP_MIN_NS (500 * G_GINT64_CONSTANT(1000000))
+
+// A longer piece is refused: 100 ms of media with the largest frame and room to spare.
+#define REC_PIECE_BYTES_MAX (16u << 20)
+
+guint32 rec_crc32(const guint8 *data, gsize size);
+
+// Appends the entry's line, newline included.
+void rec_entry_format(const RecEntry *entry, GString *out);
+// One line without its newline.
+gboolean rec_entry_parse(const char *line, gsize length, RecEntry *ret) G_GNUC_WARN_UNUSED_RESULT;
+
+// Describes a chunk by its bytes and the initialisation segment that it needs. Fails when a track
+// is unknown or times are beyond any lesson. offset is left 0.
+gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, const guint8 *data,
+                              RecEntry *ret) G_GNUC_WARN_UNUSED_RESULT;
+
+static inline gint64 rec_entry_end_ns(const RecEntry *entry)
+{
+    return entry->media_ns + entry->duration_ns;
+}
+
+// Appends the whole lines that stand in the file from *at on (*at moves behind them), skipping the
+// header. Stops without error at the first line that is no entry or does not lie behind the one
+// before it; *ret_clean (may be NULL) tells whether all bytes were good.
+gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean *ret_clean,
+                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// <data>/lessons/2026/11/<id>: year and month (UTC) are those inside the id. Newly allocated.
+char *rec_folder_path(const char *data, const char *id);
+
+// <folder>/<stream>.<suffix>. Newly allocated.
+char *rec_stream_path(const char *folder, const char *stream, const char *suffix);
+
+// Makes the folder and its parents durable.
+gboolean rec_folder_make(const char *folder, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// Replaces a file atomically and durably: temporary file, fsync, rename, fsync of the folder.
+gboolean rec_file_replace(const char *path, const char *data, gsize size, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+// Writes all of it or sets errno and returns FALSE.
+gboolean rec_write_all(int fd, const void *data, gsize size) G_GNUC_WARN_UNUSED_RESULT;
+
+// Makes a folder's entries durable.
+gboolean rec_folder_sync(const char *folder, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/archive/writer.h"
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+struct _RecFile {
+    gint refs; // atomic: the owner's, and one per queued job and call-back
+    RecWriter *writer;
+    char *path, *index_path;
+    RecFailFunc on_fail; // main thread only; NULL once closed
+    void *user;
+    gint failed; // atomic
+
+    // The writing thread only, after open.
+    int media_fd, index_fd;
+    guint64 media_end, index_end; // all good bytes end here
+    GString *lines;               // index lines whose media is not synced yet
+    gint64 dirty_since_ns;        // 0 = all is durable
+};
+
+typedef enum { JOB_APPEND, JOB_CLOSE, JOB_REPLACE, JOB_NOTE, JOB_AFTER, JOB_STOP } JobKind;
+
+typedef struct {
+    JobKind kind;
+    RecFile *file;
+    GBytes *piece;
+    RecEntry entry;
+    char *path, *text;
+    void (*done)(void *user);
+    void *user;
+} Job;
+
+struct _RecWriter {
+    GThread *thread;
+    GMainContext *context;
+    gint64 sync_ns;
+
+    GMutex lock; // guards what follows
+    GCond more;
+    GQueue jobs;
+    gsize queued_bytes;
+    RecWriterStats stats;
+    gint64 dirty_since_ns;
+
+    GPtrArray *dirty; // files with unsynced pieces; the writing thread only, no references
+};
+
+static RecFile *file_ref(RecFile *file)
+{
+    g_atomic_int_inc(&file->refs);
+    return file;
+}
+
+static void file_unref(void *data)
+{
+    RecFile *file = data;
+    if (!g_atomic_int_dec_and_test(&file->refs))
+        return;
+    if (file->media_fd >= 0)
+        close(file->media_fd);
+    if (file->index_fd >= 0)
+        close(file->index_fd);
+    g_string_free(file->lines, TRUE);
+    g_free(file->path);
+    g_free(file->index_path);
+    g_free(file);
+}
+
+static void job_free(Job *job)
+{
+    if (job->file)
+        file_unref(job->file);
+    if (job->piece)
+        g_bytes_unref(job->piece);
+    g_free(job->path);
+    g_free(job->text);
+    g_free(job);
+}
+
+static void main_call(RecWriter *writer, GSourceFunc func, void *data, GDestroyNotify notify)
+{
+    g_autoptr(GSource) source = g_idle_source_new();
+    g_source_set_priority(source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(source, func, data, notify);
+    g_source_attach(source, writer->context);
+}
+
+typedef struct {
+    RecFile *file;
+    GError *error;
+} Failure;
+
+static gboolean failure_tell(void *data)
+{
+    Failure *failure = data;
+    if (failure->file->on_fail)
+        failure->file->on_fail(failure->error, failure->file->user);
+    return G_SOURCE_REMOVE;
+}
+
+static void failure_free(void *data)
+{
+    Failure *failure = data;
+    file_unref(failure->file);
+    g_error_free(failure->error);
+    g_free(failure);
+}
+
+// The file as it was before the failed write; what cannot be cut off now is cut off by recovery.
+static void file_fail(RecFile *file, const char *what, int code)
+{
+    RecWriter *writer = file->writer;
+
+    g_atomic_int_set(&file->failed, 1);
+    if (ftruncate(file->media_fd, (off_t)file->media_end) != 0 ||
+        ftruncate(file->index_fd, (off_t)file->index_end) != 0)
+        tk_debug("cannot cut %s back: %s", file->path, g_strerror(errno));
+    g_string_truncate(file->lines, 0);
+    g_mutex_lock(&writer->lock);
+    writer->stats.failures++;
+    g_mutex_unlock(&writer->lock);
+
+    Failure *failure = g_new0(Failure, 1);
+    failure->file = file_ref(file);
+    g_set_error(&failure->error, TK_ERROR, TK_ERROR_IO, "cannot %s %s: %s", what, file->path,
+                g_strerror(code));
+    main_call(writer, failure_tell, failure, failure_free);
+}
+
+static void file_append(RecFile *file, const Job *job, gint64 now_ns)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(job->piece, &size);
+
+    if (g_atomic_int_get(&file->failed))
+        return;
+    if (!rec_write_all(file->media_fd, data, size)) {
+        file_fail(file, "write", errno);
+        return;
+    }
+    file->media_end += size;
+    rec_entry_format(&job->entry, file->lines);
+    if (file->dirty_since_ns == 0) {
+        file->dirty_since_ns = now_ns;
+        g_ptr_array_add(file->writer->dirty, file);
+    }
+    g_mutex_lock(&file->writer->lock);
+    file->writer->stats.pieces++;
+    file->writer->stats.bytes += size;
+    if (file->writer->dirty_since_ns == 0)
+        file->writer->dirty_since_ns = now_ns;
+    g_mutex_unlock(&file->writer->lock);
+}
+
+// Media first, so that the index never speaks of bytes that a power cut could take away.
+static void file_sync(RecFile *file)
+{
+    file->dirty_since_ns = 0;
+    if (g_atomic_int_get(&file->failed))
+        return;
+    if (fdatasync(file->media_fd) != 0) {
+        file_fail(file, "sync", errno);
+        return;
+    }
+    if (!rec_write_all(file->index_fd, file->lines->str, file->lines->len)) {
+        file_fail(file, "write the index of", errno);
+        return;
+    }
+    file->index_end += file->lines->len;
+    g_string_truncate(file->lines, 0);
+    if (fdatasync(file->index_fd) != 0)
+        file_fail(file, "sync the index of", errno);
+}
+
+static void sync_all(RecWriter *writer)
+{
+    for (guint i = 0; i < writer->dirty->len; i++)
+        file_sync(writer->dirty->pdata[i]);
+    g_ptr_array_set_size(writer->dirty, 0);
+    g_mutex_lock(&writer->lock);
+    writer->dirty_since_ns = 0;
+    g_mutex_unlock(&writer->lock);
+}
+
+static gboolean after_tell(void *data)
+{
+    Job *job = data;
+    job->done(job->user);
+    return G_SOURCE_REMOVE;
+}
+
+static void after_free(void *data)
+{
+    job_free(data);
+}
+
+static void note_append(const char *path, const char *line)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    g_autofree char *text = g_strconcat(line, "\n", NULL);
+    if (fd < 0 || !rec_write_all(fd, text, strlen(text)))
+        tk_warning("cannot write %s: %s; the media is not affected", path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+// Takes the job.
+static void job_run(RecWriter *writer, Job *job)
+{
+    g_autoptr(GError) error = NULL;
+
+    switch (job->kind) {
+    case JOB_APPEND:
+        file_append(job->file, job, tk_clock_monotonic_ns());
+        break;
+    case JOB_CLOSE:
+        if (g_ptr_array_remove(writer->dirty, job->file))
+            file_sync(job->file);
+        break;
+    case JOB_REPLACE:
+        sync_all(writer);
+        if (!rec_file_replace(job->path, job->text, strlen(job->text), &error))
+            tk_error("%s; it is made anew from the media at the next start", error->message);
+        break;
+    case JOB_NOTE:
+        note_append(job->path, job->text);
+        break;
+    case JOB_AFTER:
+        sync_all(writer);
+        main_call(writer, after_tell, job, after_free);
+        return;
+    case JOB_STOP:
+        break;
+    }
+    job_free(job);
+}
+
+static Job *job_next(RecWriter *writer)
+{
+    g_mutex_lock(&writer->lock);
+    while (g_queue_is_empty(&writer->jobs)) {
+        if (writer->dirty_since_ns == 0) {
+            g_cond_wait(&writer->more, &writer->lock);
+        } else {
+            gint64 until_ns = writer->dirty_since_ns + writer->sync_ns;
+            if (!g_cond_wait_until(&writer->more, &writer->lock, until_ns / 1000))
+                break;
+        }
+    }
+    Job *job = g_queue_pop_head(&writer->jobs);
+    if (job && job->piece)
+        writer->queued_bytes -= g_bytes_get_size(job->piece);
+    g_mutex_unlock(&writer->lock);
+    return job;
+}
+
+static void *writer_run(void *data)
+{
+    RecWriter *writer = data;
+    for (;;) {
+        Job *job = job_next(writer);
+        if (job && job->kind == JOB_STOP) {
+            job_free(job);
+            break;
+        }
+        if (job)
+            job_run(writer, job);
+        // Only this thread writes dirty_since_ns, so it may read it without the lock.
+        if (writer->dirty_since_ns &&
+            tk_clock_monotonic_ns() - writer->dirty_since_ns >= writer->sync_ns)
+            sync_all(writer);
+    }
+    sync_all(writer);
+    return NULL;
+}
+
+static void job_push(RecWriter *writer, Job *job)
+{
+    g_mutex_lock(&writer->lock);
+    if (job->piece)
+        writer->queued_bytes += g_bytes_get_size(job->piece);
+    g_queue_push_tail(&writer->jobs, job);
+    g_cond_signal(&writer->more);
+    g_mutex_unlock(&writer->lock);
+}
+
+static Job *job_new(JobKind kind)
+{
+    Job *job = g_new0(Job, 1);
+    job->kind = kind;
+    return job;
+}
+
+RecWriter *rec_writer_new(guint sync_ms)
+{
+    RecWriter *writer = g_new0(RecWriter, 1);
+    writer->context = g_main_context_ref_thread_default();
+    writer->sync_ns = MIN(sync_ms, REC_WRITER_SYNC_MS_MAX) * TK_NS_PER_MS;
+    writer->dirty = g_ptr_array_new();
+    g_mutex_init(&writer->lock);
+    g_cond_init(&writer->more);
+    g_queue_init(&writer->jobs);
+    writer->thread = g_thread_new("rec-writer", writer_run, writer);
+    return writer;
+}
+
+void rec_writer_free(RecWriter *writer)
+{
+    if (!writer)
+        return;
+    job_push(writer, job_new(JOB_STOP));
+    g_thread_join(writer->thread);
+    g_ptr_array_unref(writer->dirty);
+    g_mutex_clear(&writer->lock);
+    g_cond_clear(&writer->more);
+    g_main_context_unref(writer->context);
+    g_free(writer);
+}
+
+static int file_open(const char *path, guint64 *ret_end)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (end < 0) {
+        int saved = errno;
+        if (fd >= 0)
+            close(fd);
+        errno = saved;
+        return -1;
+    }
+    *ret_end = (guint64)end;
+    return fd;
+}
+
+RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stream,
+                         guint64 media_bytes, RecFailFunc on_fail, void *user, GError **error)
+{
+    RecFile *file = g_new0(RecFile, 1);
+    file->refs = 1;
+    file->writer = writer;
+    file->path = rec_stream_path(folder, stream, "mp4");
+    file->index_path = rec_stream_path(folder, stream, "index");
+    file->on_fail = on_fail;
+    file->user = user;
+    file->lines = g_string_new(NULL);
+    file->index_fd = -1;
+    file->media_fd = file_open(file->path, &file->media_end);
+    if (file->media_fd >= 0)
+        file->index_fd = file_open(file->index_path, &file->index_end);
+    if (file->media_fd < 0 || file->index_fd < 0) {
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot open %s and its index: %s", file->path,
+                    g_strerror(errno));
+    } else if (file->media_end != media_bytes) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT,
+                    "%s has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT
+                    ": somebody else writes it",
+                    file->path, file->media_end, media_bytes);
+    } else if (rec_folder_sync(folder, error)) {
+        if (file->index_end == 0)
+            g_string_append(file->lines, REC_INDEX_HEADER);
+        return file;
+    }
+    file_unref(file);
+    return NULL;
+}
+
+gboolean rec_file_append(RecFile *file, GBytes *piece, const RecEntry *entry)
+{
+    RecWriter *writer = file->writer;
+
+    g_mutex_lock(&writer->lock);
+    gboolean full = writer->queued_bytes + g_bytes_get_size(piece) > REC_WRITER_QUEUE_BYTES_MAX;
+    g_mutex_unlock(&writer->lock);
+    if (full || g_atomic_int_get(&file->failed))
+        return FALSE;
+    Job *job = job_new(JOB_APPEND);
+    job->file = file_ref(file);
+    job->piece = g_bytes_ref(piece);
+    job->entry = *entry;
+    job_push(writer, job);
+    return TRUE;
+}
+
+void rec_file_close(RecFile *file)
+{
+    if (!file)
+        return;
+    file->on_fail = NULL;
+    Job *job = job_new(JOB_CLOSE);
+    job->file = file; // the owner's reference goes with it
+    job_push(file->writer, job);
+}
+
+void rec_writer_replace(RecWriter *writer, const char *path, char *text)
+{
+    Job *job = job_new(JOB_REPLACE);
+    job->path = g_strdup(path);
+    job->text = text;
+    job_push(writer, job);
+}
+
+void rec_writer_note(RecWriter *writer, const char *path, char *line)
+{
+    Job *job = job_new(JOB_NOTE);
+    job->path = g_strdup(path);
+    job->text = line;
+    job_push(writer, job);
+}
+
+void rec_writer_after(RecWriter *writer, void (*done)(void *user), void *user)
+{
+    Job *job = job_new(JOB_AFTER);
+    job->done = done;
+    job->user = user;
+    job_push(writer, job);
+}
+
+void rec_writer_stats(RecWriter *writer, RecWriterStats *ret)
+{
+    g_mutex_lock(&writer->lock);
+    *ret = writer->stats;
+    ret->queued_bytes = writer->queued_bytes;
+    ret->unsynced_ns = writer->dirty_since_ns ? tk_clock_monotonic_ns() - writer->dirty_since_ns : 0;
+    g_mutex_unlock(&writer->lock);
+}

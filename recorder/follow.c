@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/follow.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/name.h"
+#include "common/base/ulid.h"
+
+#include <string.h>
+
+#define EVENT_BYTES_MAX (8u << 20)
+#define UPDATE_S 2
+#define SESSIONS_MAX 2000
+
+struct _RecFollow {
+    const RecFollowRules *rules;
+    RecWriter *writer;
+    const RecLinkTarget *target;
+    const RecFollowHandler *handler;
+    void *user;
+
+    RecLink *link;
+    GHashTable *sessions; // id → RecSession
+    guint timer;
+    gboolean told_down;
+};
+
+static void session_closed(RecSession *session, void *user)
+{
+    RecFollow *follow = user;
+    const RecLesson *lesson = rec_session_lesson(session);
+
+    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id},
+           "recording closed: %.1f s, %u streams, %u gaps, %" G_GUINT64_FORMAT " bytes",
+           (double)rec_lesson_duration_ns(lesson) / 1e9, lesson->streams->len, lesson->gaps->len,
+           rec_lesson_bytes(lesson));
+    follow->handler->on_lesson(lesson, follow->user);
+    g_hash_table_remove(follow->sessions, lesson->id);
+}
+
+static const RecSessionHandler session_handler = {session_closed};
+
+static RecSession *session_add(RecFollow *follow, RecLesson *lesson, const char *folder)
+{
+    char *id = g_strdup(lesson->id);
+    RecSession *session = rec_session_new(lesson, folder, follow->rules->streams, follow->writer,
+                                          follow->target, &session_handler, follow);
+    g_hash_table_insert(follow->sessions, id, session);
+    return session;
+}
+
+void rec_follow_resume(RecFollow *follow, RecLesson *lesson, const char *folder)
+{
+    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id}, "recording goes on: %s", lesson->name);
+    session_add(follow, lesson, folder);
+}
+
+// A lesson that begins, or one whose recording was closed and whose sender came back with its id.
+static RecSession *session_begin(RecFollow *follow, const char *id, const char *name)
+{
+    g_autofree char *folder = rec_folder_path(follow->rules->data, id);
+    g_autoptr(GError) error = NULL;
+
+    if (g_hash_table_size(follow->sessions) >= SESSIONS_MAX) {
+        tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "limit"},
+               "not recorded: %d lessons are being recorded already", SESSIONS_MAX);
+        return NULL;
+    }
+    RecLesson *lesson = rec_lesson_load(folder, NULL);
+    if (lesson && strcmp(lesson->id, id) != 0)
+        g_clear_pointer(&lesson, rec_lesson_free);
+    if (!lesson) {
+        lesson = rec_lesson_new(id, name);
+        if (!rec_folder_make(folder, &error)) {
+            tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "io"}, "not recorded: %s",
+                   error->message);
+            rec_lesson_free(lesson);
+            return NULL;
+        }
+    }
+    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = id}, "recording: %s", name);
+    return session_add(follow, lesson, folder);
+}
+
+static gint64 ended_read(const json_t *lesson)
+{
+    gint64 wall_ns = 0;
+    const char *ended = tk_json_string(lesson, "ended", NULL);
+    return ended && tk_clock_parse_rfc3339(ended, &wall_ns, NULL) ? wall_ns : 0;
+}
+
+static void lesson_event(RecFollow *follow, const char *event, const json_t *lesson)
+{
+    const char *id = tk_json_string(lesson, "id", "");
+    const char *name = tk_json_string(lesson, "name", "");
+    const char *state = tk_json_string(lesson, "state", "");
+    gboolean over = strcmp(event, "lesson-ended") == 0 || strcmp(state, "ended") == 0;
+
+    if (!tk_ulid_valid(id) || !tk_name_lesson_valid(name))
+        return;
+    RecSession *session = g_hash_table_lookup(follow->sessions, id);
+    if (!session && !over && rec_rule_matches(follow->rules->lessons, name))
+        session = session_begin(follow, id, name);
+    if (!session)
+        return;
+    rec_session_update(session, event, lesson);
+    if (over)
+        rec_session_end(session, ended_read(lesson));
+    else if (rec_session_take_changed(session))
+        follow->handler->on_lesson(rec_session_lesson(session), follow->user);
+}
+
+// Lessons that the relay does not know (any more) are over.
+static void snapshot_event(RecFollow *follow, const json_t *lessons)
+{
+    g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GList) ids = NULL;
+    const json_t *lesson;
+    size_t i;
+
+    json_array_foreach(lessons, i, lesson)
+    {
+        g_hash_table_add(named, (char *)tk_json_string(lesson, "id", ""));
+        lesson_event(follow, "snapshot", lesson);
+    }
+    ids = g_hash_table_get_keys(follow->sessions);
+    for (GList *id = ids; id; id = id->next)
+        if (!g_hash_table_contains(named, id->data))
+            rec_session_end(g_hash_table_lookup(follow->sessions, id->data), 0);
+}
+
+static char *follow_path(void *user)
+{
+    return g_strdup("/api/v1/events");
+}
+
+static void follow_text(void *user, const char *text, gsize length)
+{
+    RecFollow *follow = user;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) message = tk_json_parse(text, length, EVENT_BYTES_MAX, &error);
+
+    if (!message) {
+        tk_warning("an event of the relay cannot be read: %s", error->message);
+        return;
+    }
+    if (follow->told_down) {
+        follow->told_down = FALSE;
+        tk_info("the relay is back");
+    }
+    const char *type = tk_json_string(message, "type", "");
+    if (strcmp(type, "snapshot") == 0)
+        snapshot_event(follow, json_object_get(message, "lessons"));
+    else if (g_str_has_prefix(type, "lesson-"))
+        lesson_event(follow, type, json_object_get(message, "lesson"));
+}
+
+static void follow_binary(void *user, GBytes *message)
+{
+}
+
+static void follow_down(void *user, guint status, guint code, const char *why)
+{
+    RecFollow *follow = user;
+    if (follow->told_down)
+        return;
+    follow->told_down = TRUE;
+    if (status == 401 || status == 403 || code == 1008)
+        tk_log(TK_LOG_ERROR, &(TkLogFields){.reason = "forbidden"},
+               "the relay does not let the recorder in (%s); it needs a token of the role recorder "
+               "in [relay] token_file; trying again until it does",
+               why);
+    else
+        tk_warning("the relay at %s cannot be reached: %s; trying again until it can",
+                   follow->target->relay_url, why);
+}
+
+static const RecLinkHandler link_handler = {follow_path, follow_text, follow_binary, follow_down};
+
+static gboolean update_due(void *data)
+{
+    RecFollow *follow = data;
+    GHashTableIter iter;
+    void *session;
+
+    g_hash_table_iter_init(&iter, follow->sessions);
+    while (g_hash_table_iter_next(&iter, NULL, &session))
+        if (rec_session_take_changed(session))
+            follow->handler->on_lesson(rec_session_lesson(session), follow->user);
+    return G_SOURCE_CONTINUE;
+}
+
+RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer,
+                          const RecLinkTarget *target, const RecFollowHandler *handler, void *user)
+{
+    RecFollow *follow = g_new0(RecFollow, 1);
+    follow->rules = rules;
+    follow->writer = writer;
+    follow->target = target;
+    follow->handler = handler;
+    follow->user = user;
+    follow->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                             (GDestroyNotify)rec_session_free);
+    follow->link = rec_link_new(target, &link_handler, follow);
+    follow->timer = g_timeout_add_seconds(UPDATE_S, update_due, follow);
+    return follow;
+}
+
+void rec_follow_free(RecFollow *follow)
+{
+    if (!follow)
+        return;
+    g_clear_handle_id(&follow->timer, g_source_remove);
+    rec_link_free(follow->link);
+    g_hash_table_unref(follow->sessions);
+    g_free(follow);
+}
+
+RecSession *rec_follow_session(RecFollow *follow, const char *id)
+{
+    return g_hash_table_lookup(follow->sessions, id);
+}
+
+guint rec_follow_count(const RecFollow *follow)
+{
+    return g_hash_table_size(follow->sessions);
+}
+
+gboolean rec_follow_connected(const RecFollow *follow)
+{
+    return rec_link_connected(follow->link);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "recorder/library/index.h"
+#include "recorder/library/reply.h"
+
+// The library's HTTP API (docs/api.md) as a function from request to reply.
+typedef struct {
+    const char *data; // the library's folder
+    ShelfIndex *index;
+    gint64 *search_ns; // the longest search so far is noted here; may be NULL
+
+    // A recording that is being written is changed by who writes it. *ret_running says whether
+    // `id` is one; if not, nothing is done.
+    gboolean (*edit)(void *user, const char *id, const json_t *edits, gboolean *ret_running,
+                     GError **error);
+    // NULL: ready, else what is missing. Static.
+    const char *(*not_ready)(void *user);
+    // Appends the program's own metrics.
+    void (*metrics)(void *user, GString *out);
+    void *user;
+} ShelfApi;
+
+ShelfReply *shelf_api_handle(const ShelfApi *api, const ShelfRequest *request);

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "recorder/archive/lesson.h"
+
+// The catalogue: a SQLite file that can be deleted at any time and is made again from the folders.
+// One thread at a time.
+typedef struct _ShelfIndex ShelfIndex;
+
+// Opens <data>/library.sqlite or makes it. *ret_fresh: it is empty (new, of another version, or
+// damaged and therefore put aside as library.sqlite.damaged) and is to be filled.
+ShelfIndex *shelf_index_open(const char *data, gboolean *ret_fresh, GError **error);
+void shelf_index_free(ShelfIndex *index);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ShelfIndex, shelf_index_free)
+
+// Forgets everything.
+gboolean shelf_index_clear(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+// Many puts in one transaction are many times faster.
+gboolean shelf_index_begin(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean shelf_index_commit(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// Adds or replaces.
+gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+gboolean shelf_index_remove(ShelfIndex *index, const char *id, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+// NULL with TK_ERROR_NOT_FOUND when there is none. Newly allocated.
+RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error);
+
+// All ids, and whether each was closed when it was put: id → GINT_TO_POINTER(RecState + 1). New.
+GHashTable *shelf_index_ids(ShelfIndex *index, GError **error);
+
+// What is asked for. Strings are borrowed; NULL or "" = any.
+typedef struct {
+    const char *query;
+    const char *subject, *grade, *teacher, *school;
+    const char *lesson; // a token's lesson: name or id that may be seen; NULL = all
+    gint64 from_ns, to_ns; // started in [from, to); 0 = open
+    guint limit, offset;
+} ShelfFilter;
+
+typedef struct {
+    char *value;
+    guint count;
+} ShelfFacet;
+
+#define SHELF_FACETS 4
+extern const char *const shelf_facet_names[SHELF_FACETS]; // subject grade teacher school
+#define SHELF_FACET_VALUES_MAX 100
+
+typedef struct {
+    guint total;
+    GPtrArray *lessons;             // RecLesson
+    GArray *facets[SHELF_FACETS];   // ShelfFacet, most frequent first
+} ShelfPage;
+
+void shelf_page_clear(ShelfPage *page);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ShelfPage, shelf_page_clear)
+
+gboolean shelf_index_find(ShelfIndex *index, const ShelfFilter *filter, ShelfPage *ret,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;

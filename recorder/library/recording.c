@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/library/recording.h"
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "common/base/name.h"
+#include "recorder/library/search.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIMIT_DEFAULT 20
+#define LIMIT_MAX 100
+#define OFFSET_MAX 1000000
+#define REASON_BYTES_MAX 500
+
+gboolean shelf_request_allowed(const ShelfRequest *request, TkRole role, const RecLesson *lesson,
+                               GError **error)
+{
+    if (!request->door)
+        return TRUE;
+    if (!request->claims) {
+        g_set_error(error, TK_ERROR, TK_ERROR_UNAUTHORIZED,
+                    "a valid token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN");
+        return FALSE;
+    }
+    if (tk_claims_allow(request->claims, role, lesson ? lesson->name : NULL,
+                        lesson ? lesson->id : NULL))
+        return TRUE;
+    g_set_error(error, TK_ERROR, TK_ERROR_FORBIDDEN,
+                "the token does not allow this: role %s is needed here", tk_role_word(role));
+    return FALSE;
+}
+
+static json_t *seconds(gint64 ns)
+{
+    return json_real((double)ns / 1e9);
+}
+
+static json_t *stream_json(const RecLesson *lesson, const RecStream *stream)
+{
+    json_t *object = json_object();
+    g_autofree char *base =
+        g_strdup_printf("/api/v1/recordings/%s/%s", lesson->id, stream->name);
+    g_autofree char *playlist = g_strconcat(base, "/playlist.m3u8", NULL);
+    g_autofree char *download = g_strconcat(base, "/download.mp4", NULL);
+
+    tk_json_set_string(object, "name", stream->name);
+    tk_json_set_string(object, "mime", stream->mime);
+    tk_json_set_int(object, "width", stream->width);
+    tk_json_set_int(object, "height", stream->height);
+    json_object_set_new(object, "first_s", seconds(stream->first_ns));
+    json_object_set_new(object, "duration_s", seconds(stream->end_ns - stream->first_ns));
+    tk_json_set_int(object, "size_bytes", (gint64)stream->size_bytes);
+    tk_json_set_string(object, "playlist", playlist);
+    tk_json_set_string(object, "download", download);
+    return object;
+}
+
+static json_t *gap_json(const RecGap *gap)
+{
+    json_t *object = json_object();
+    tk_json_set_string(object, "stream", gap->stream);
+    json_object_set_new(object, "from_s", seconds(gap->from_ns));
+    json_object_set_new(object, "to_s", seconds(gap->to_ns));
+    tk_json_set_time(object, "start", gap->start_wall_ns);
+    tk_json_set_time(object, "end", gap->end_wall_ns);
+    tk_json_set_string(object, "reason", gap->reason);
+    return object;
+}
+
+static json_t *match_json(const TkLessonInfo *info, const char *query)
+{
+    json_t *match = json_object();
+    for (const char *const *field = tk_lesson_info_fields(); *field; field++) {
+        const char *text = tk_lesson_info_get(info, *field);
+        g_autofree char *marked = text ? shelf_search_highlight(text, query) : NULL;
+        tk_json_set_string(match, *field, marked);
+    }
+    return match;
+}
+
+json_t *shelf_recording_json(const RecLesson *lesson, const char *folder, const char *query)
+{
+    json_t *object = json_object(), *streams = json_array(), *gaps = json_array();
+
+    tk_json_set_string(object, "id", lesson->id);
+    tk_json_set_string(object, "name", lesson->name);
+    tk_json_set_string(object, "state",
+                       lesson->state == REC_STATE_RECORDING ? "recording" : "closed");
+    json_object_set_new(object, "info", tk_lesson_info_to_json(lesson->info));
+    tk_json_set_time(object, "started", lesson->started_ns);
+    tk_json_set_time(object, "ended", lesson->ended_ns);
+    json_object_set_new(object, "duration_s", seconds(rec_lesson_duration_ns(lesson)));
+    tk_json_set_int(object, "size_bytes", (gint64)rec_lesson_bytes(lesson));
+    for (guint i = 0; i < lesson->streams->len; i++) {
+        const RecStream *stream = lesson->streams->pdata[i];
+        if (stream->started)
+            json_array_append_new(streams, stream_json(lesson, stream));
+    }
+    json_object_set_new(object, "streams", streams);
+    for (guint i = 0; i < lesson->gaps->len; i++)
+        json_array_append_new(gaps, gap_json(lesson->gaps->pdata[i]));
+    json_object_set_new(object, "gaps", gaps);
+
+    g_autofree char *poster = g_build_filename(folder, "poster.jpg", NULL);
+    if (g_file_test(poster, G_FILE_TEST_IS_REGULAR)) {
+        g_autofree char *url = g_strdup_printf("/api/v1/recordings/%s/poster.jpg", lesson->id);
+        tk_json_set_string(object, "poster", url);
+    } else {
+        json_object_set_new(object, "poster", json_null());
+    }
+    if (query && *query)
+        json_object_set_new(object, "match", match_json(lesson->info, query));
+    return object;
+}
+
+static gboolean number_read(const ShelfRequest *request, const char *key, guint fallback, guint max,
+                            guint *ret, GError **error)
+{
+    const char *text = g_hash_table_lookup(request->query, key);
+    guint64 value = fallback;
+    if (text && *text && !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &value, NULL)) {
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "%s: not a number", key);
+        return FALSE;
+    }
+    *ret = (guint)MIN(value, max);
+    return TRUE;
+}
+
+// `to` given as a bare date means the whole of that day.
+static gboolean time_read(const ShelfRequest *request, const char *key, gboolean end_of_day,
+                          gint64 *ret_ns, GError **error)
+{
+    const char *text = g_hash_table_lookup(request->query, key);
+    if (!text || !*text)
+        return TRUE;
+    if (!tk_clock_parse_rfc3339(text, ret_ns, error)) {
+        g_prefix_error(error, "%s: ", key);
+        return FALSE;
+    }
+    if (end_of_day && strlen(text) == strlen("2026-11-22"))
+        *ret_ns += 86400 * TK_NS_PER_S;
+    return TRUE;
+}
+
+static gboolean filter_read(const ShelfRequest *request, ShelfFilter *filter, GError **error)
+{
+    GHashTable *query = request->query;
+
+    filter->query = g_hash_table_lookup(query, "q");
+    filter->subject = g_hash_table_lookup(query, "subject");
+    filter->grade = g_hash_table_lookup(query, "grade");
+    filter->teacher = g_hash_table_lookup(query, "teacher");
+    filter->school = g_hash_table_lookup(query, "school");
+    if (request->claims && request->claims->lesson && strcmp(request->claims->lesson, "*") != 0)
+        filter->lesson = request->claims->lesson;
+    if (filter->query && strlen(filter->query) > SHELF_QUERY_BYTES_MAX) {
+        g_set_error(error, TK_ERROR, TK_ERROR_TOO_LARGE, "q: at most %d bytes",
+                    SHELF_QUERY_BYTES_MAX);
+        return FALSE;
+    }
+    return time_read(request, "from", FALSE, &filter->from_ns, error) &&
+           time_read(request, "to", TRUE, &filter->to_ns, error) &&
+           number_read(request, "limit", LIMIT_DEFAULT, LIMIT_MAX, &filter->limit, error) &&
+           number_read(request, "offset", 0, OFFSET_MAX, &filter->offset, error);
+}
+
+static json_t *page_json(const ShelfApi *api, const ShelfPage *page, const char *query)
+{
+    json_t *root = json_object(), *recordings = json_array(), *facets = json_object();
+
+    tk_json_set_int(root, "total", page->total);
+    for (guint i = 0; i < page->lessons->len; i++) {
+        const RecLesson *lesson = page->lessons->pdata[i];
+        g_autofree char *folder = rec_folder_path(api->data, lesson->id);
+        json_array_append_new(recordings, shelf_recording_json(lesson, folder, query));
+    }
+    json_object_set_new(root, "recordings", recordings);
+    for (guint i = 0; i < SHELF_FACETS; i++) {
+        json_t *values = json_array();
+        for (guint j = 0; j < page->facets[i]->len; j++) {
+            const ShelfFacet *facet = &g_array_index(page->facets[i], ShelfFacet, j);
+            json_t *value = json_object();
+            tk_json_set_string(value, "value", facet->value);
+            tk_json_set_int(value, "count", facet->count);
+            json_array_append_new(values, value);
+        }
+        json_object_set_new(facets, shelf_facet_names[i], values);
+    }
+    json_object_set_new(root, "facets", facets);
+    return root;
+}
+
+ShelfReply *shelf_recording_list(const ShelfApi *api, const ShelfRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ShelfPage) page = {0};
+    ShelfFilter filter = {0};
+    gint64 began_ns = tk_clock_monotonic_ns();
+
+    if (!shelf_request_allowed(request, TK_ROLE_VIEWER, NULL, &error) ||
+        !filter_read(request, &filter, &error) ||
+        !shelf_index_find(api->index, &filter, &page, &error))
+        return shelf_reply_error(error);
+    if (api->search_ns)
+        *api->search_ns = MAX(*api->search_ns, tk_clock_monotonic_ns() - began_ns);
+    g_autoptr(json_t) root = page_json(api, &page, filter.query);
+    return shelf_reply_text(200, "application/json", tk_json_dump(root));
+}
+
+ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes *body)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = rec_folder_path(api->data, lesson->id);
+    gboolean running = FALSE;
+    gsize size;
+    const char *text = g_bytes_get_data(body, &size);
+    g_autoptr(json_t) edits = tk_json_parse(text ? text : "", size, 64 * 1024, &error);
+
+    if (!edits)
+        return shelf_reply_error(error);
+    if (!json_is_object(edits)) {
+        g_set_error(&error, TK_ERROR, TK_ERROR_INVALID,
+                    "the body must be an object of members of info");
+        return shelf_reply_error(error);
+    }
+    if (!rec_lesson_edit(lesson, edits, &error) ||
+        !api->edit(api->user, lesson->id, edits, &running, &error) ||
+        (!running && !rec_lesson_save(lesson, folder, &error)) ||
+        !shelf_index_put(api->index, lesson, &error))
+        return shelf_reply_error(error);
+    g_autoptr(json_t) object = shelf_recording_json(lesson, folder, NULL);
+    return shelf_reply_text(200, "application/json", tk_json_dump(object));
+}
+
+static gboolean file_is_ours(const char *name)
+{
+    static const char *const suffixes[] = {".mp4", ".index", ".head"};
+    static const char *const names[] = {"lesson.json", "lesson.json.damaged", "lesson.json.new",
+                                        "events.jsonl", "poster.jpg", "poster.jpg.new"};
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return TRUE;
+    for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        if (!g_str_has_suffix(name, suffixes[i]))
+            continue;
+        g_autofree char *stream = g_strndup(name, strlen(name) - strlen(suffixes[i]));
+        if (tk_name_stream_valid(stream))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+void shelf_folder_remove(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        if (file_is_ours(name) && g_unlink(path) != 0)
+            tk_warning("cannot remove %s: %s", path, g_strerror(errno));
+    }
+    if (g_rmdir(folder) != 0)
+        tk_warning("%s is left with files that are not the recorder's: %s", folder,
+                   g_strerror(errno));
+}
+
+static gboolean deletion_note(const ShelfApi *api, const RecLesson *lesson,
+                              const ShelfRequest *request, const char *reason, GError **error)
+{
+    g_autofree char *path = g_build_filename(api->data, "deletions.jsonl", NULL);
+    g_autoptr(json_t) note = json_object();
+    tk_json_set_time(note, "time", tk_clock_wall_ns());
+    tk_json_set_string(note, "id", lesson->id);
+    tk_json_set_string(note, "name", lesson->name);
+    tk_json_set_string(note, "title", lesson->info->title);
+    tk_json_set_time(note, "started", lesson->started_ns);
+    tk_json_set_string(note, "reason", reason);
+    tk_json_set_string(note, "by", request->claims ? request->claims->school : NULL);
+    g_autofree char *text = tk_json_dump(note);
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    gboolean ok = fd >= 0 && rec_write_all(fd, line, strlen(line)) && fsync(fd) == 0;
+    if (!ok)
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot note the deletion in %s: %s", path,
+                    g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,
+                                   const ShelfRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    const char *reason = g_hash_table_lookup(request->query, "reason");
+    g_autofree char *folder = rec_folder_path(api->data, lesson->id);
+    g_autofree char *leaving = g_strconcat(folder, SHELF_DELETED_SUFFIX, NULL);
+
+    if (lesson->state == REC_STATE_RECORDING)
+        g_set_error(&error, TK_ERROR, TK_ERROR_CONFLICT,
+                    "the lesson is being recorded; end it first");
+    else if (!reason || !*reason || strlen(reason) > REASON_BYTES_MAX)
+        g_set_error(&error, TK_ERROR, TK_ERROR_INVALID,
+                    "say why: ?reason= with 1 to %d bytes", REASON_BYTES_MAX);
+    // The note comes first: a deletion without one must not happen, the other way round it may.
+    else if (deletion_note(api, lesson, request, reason, &error) &&
+             g_rename(folder, leaving) != 0 && errno != ENOENT)
+        g_set_error(&error, TK_ERROR, TK_ERROR_IO, "cannot remove %s: %s", folder,
+                    g_strerror(errno));
+    if (error || !shelf_index_remove(api->index, lesson->id, &error))
+        return shelf_reply_error(error);
+    shelf_folder_remove(leaving);
+    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id}, "recording deleted: %s", reason);
+    return shelf_reply_new(204, NULL, NULL);
+}

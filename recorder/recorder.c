@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/recorder.h"
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "recorder/follow.h"
+#include "recorder/library/serve.h"
+#include "recorder/scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+typedef struct {
+    const char *data;
+    int lock_fd;
+    GMainLoop *loop;
+    ShelfIndex *index;
+    RecWriter *writer;
+    RecLinkTarget target;
+    RecFollowRules rules;
+    RecFollow *follow;
+    ShelfApi api;
+    ShelfServer *server;
+    gint64 search_ns;
+    guint sigterm, sigint;
+} Recorder;
+
+static void lesson_changed(const RecLesson *lesson, void *user)
+{
+    Recorder *recorder = user;
+    g_autoptr(GError) error = NULL;
+    if (!shelf_index_put(recorder->index, lesson, &error))
+        tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = lesson->id, .reason = tk_error_word(error->code)},
+               "%s; mend it with --rebuild-index", error->message);
+}
+
+static const RecFollowHandler follow_handler = {lesson_changed};
+
+static gboolean recording_edit(void *user, const char *id, const json_t *edits,
+                               gboolean *ret_running, GError **error)
+{
+    Recorder *recorder = user;
+    RecSession *session = rec_follow_session(recorder->follow, id);
+    *ret_running = session != NULL;
+    return !session || rec_session_edit(session, edits, error);
+}
+
+static const char *not_ready(void *user)
+{
+    const Recorder *recorder = user;
+    return rec_follow_connected(recorder->follow) ? NULL : "the relay cannot be reached";
+}
+
+static void metric(GString *out, const char *name, const char *type, const char *help, double value)
+{
+    char text[G_ASCII_DTOSTR_BUF_SIZE];
+    g_ascii_dtostr(text, sizeof text, value);
+    g_string_append_printf(out, "# HELP tongke_recorder_%s %s\n# TYPE tongke_recorder_%s %s\n"
+                                "tongke_recorder_%s %s\n",
+                           name, help, name, type, name, text);
+}
+
+static void metrics(void *user, GString *out)
+{
+    const Recorder *recorder = user;
+    RecWriterStats stats;
+    struct statvfs disk;
+
+    rec_writer_stats(recorder->writer, &stats);
+    metric(out, "recordings_open", "gauge", "Lessons being recorded.",
+           rec_follow_count(recorder->follow));
+    metric(out, "relay_connected", "gauge", "1 while the relay's events are followed.",
+           rec_follow_connected(recorder->follow));
+    metric(out, "chunks_total", "counter", "Pieces written.", (double)stats.pieces);
+    metric(out, "bytes_total", "counter", "Bytes of media written.", (double)stats.bytes);
+    metric(out, "write_failures_total", "counter", "Files that the disk refused.",
+           (double)stats.failures);
+    metric(out, "queued_bytes", "gauge", "Bytes waiting to be written.", (double)stats.queued_bytes);
+    metric(out, "unsynced_seconds", "gauge", "Age of the oldest piece that is not durable yet.",
+           (double)stats.unsynced_ns / 1e9);
+    metric(out, "search_seconds_max", "gauge", "The longest search since the start.",
+           (double)recorder->search_ns / 1e9);
+    metric(out, "http_connections", "gauge", "Open connections to the library.",
+           shelf_server_connections(recorder->server));
+    if (statvfs(recorder->data, &disk) == 0)
+        metric(out, "disk_free_bytes", "gauge", "Free bytes where the recordings are.",
+               (double)disk.f_bavail * (double)disk.f_frsize);
+}
+
+// Two recorders on one folder would write over each other.
+static gboolean data_lock(Recorder *recorder, GError **error)
+{
+    g_autofree char *path = g_build_filename(recorder->data, "recorder.lock", NULL);
+    if (g_mkdir_with_parents(recorder->data, 0755) != 0) {
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot make the folder %s: %s", recorder->data,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    recorder->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (recorder->lock_fd < 0) {
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot write in %s: %s", recorder->data,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    if (flock(recorder->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "another recorder works in %s",
+                    recorder->data);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void recording_open(RecLesson *lesson, const char *folder, void *user)
+{
+    Recorder *recorder = user;
+    rec_follow_resume(recorder->follow, lesson, folder);
+}
+
+static gboolean data_open(Recorder *recorder, gboolean rebuild, RecScanCounts *ret, GError **error)
+{
+    gboolean fresh = FALSE;
+    if (!data_lock(recorder, error))
+        return FALSE;
+    recorder->index = shelf_index_open(recorder->data, &fresh, error);
+    if (!recorder->index || (rebuild && !shelf_index_clear(recorder->index, error)))
+        return FALSE;
+    return rec_scan(recorder->data, recorder->index, fresh || rebuild,
+                    recorder->follow ? recording_open : NULL, recorder, ret, error);
+}
+
+static gboolean stop(void *data)
+{
+    Recorder *recorder = data;
+    g_main_loop_quit(recorder->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error)
+{
+    const char *key_file = tk_config_string(config, "auth", "key_file");
+    g_autoptr(TkTokenKey) key = *key_file ? tk_token_key_load(key_file, error) : NULL;
+    ShelfServerOptions options = {
+        .listen = tk_config_string(config, "http", "listen"),
+        .port = (guint16)tk_config_int(config, "http", "port"),
+        .allow_origin = tk_config_string(config, "http", "allow_origin"),
+        .connections_max = (guint)tk_config_int(config, "http", "connections_max"),
+        .key = key,
+    };
+
+    if (*key_file && !key)
+        return FALSE;
+    recorder->api = (ShelfApi){recorder->data, recorder->index, &recorder->search_ns,
+                               recording_edit, not_ready, metrics, recorder};
+    recorder->server = shelf_server_new(&options, &recorder->api, error);
+    if (!recorder->server)
+        return FALSE;
+    gboolean brackets = strchr(options.listen, ':') != NULL;
+    g_print("listening http %s%s%s:%u\n", brackets ? "[" : "", options.listen, brackets ? "]" : "",
+            shelf_server_port(recorder->server));
+    fflush(stdout);
+    recorder->sigterm = g_unix_signal_add(SIGTERM, stop, recorder);
+    recorder->sigint = g_unix_signal_add(SIGINT, stop, recorder);
+    g_main_loop_run(recorder->loop);
+    tk_info("ending: what was received is being made durable");
+    g_clear_pointer(&recorder->server, shelf_server_free);
+    return TRUE;
+}
+
+static void recorder_clear(Recorder *recorder)
+{
+    g_clear_handle_id(&recorder->sigterm, g_source_remove);
+    g_clear_handle_id(&recorder->sigint, g_source_remove);
+    g_clear_pointer(&recorder->follow, rec_follow_free);
+    g_clear_pointer(&recorder->writer, rec_writer_free);
+    g_clear_object(&recorder->target.session);
+    g_clear_pointer(&recorder->index, shelf_index_free);
+    g_clear_pointer(&recorder->loop, g_main_loop_unref);
+    if (recorder->lock_fd >= 0)
+        close(recorder->lock_fd);
+}
+
+gboolean rec_recorder_run(const TkConfig *config, GError **error)
+{
+    g_autofree char *url = g_strdup(tk_config_string(config, "relay", "url"));
+    RecScanCounts counts = {0};
+    Recorder recorder = {.data = tk_config_string(config, "archive", "data"), .lock_fd = -1};
+
+    while (g_str_has_suffix(url, "/"))
+        url[strlen(url) - 1] = '\0';
+    recorder.loop = g_main_loop_new(NULL, FALSE);
+    recorder.writer = rec_writer_new((guint)tk_config_int(config, "archive", "sync_ms"));
+    recorder.target = (RecLinkTarget){rec_link_session_new(), url,
+                                      tk_config_string(config, "relay", "token_file")};
+    recorder.rules = (RecFollowRules){recorder.data, tk_config_string(config, "record", "lessons"),
+                                      tk_config_string(config, "record", "streams")};
+    recorder.follow = rec_follow_new(&recorder.rules, recorder.writer, &recorder.target,
+                                     &follow_handler, &recorder);
+    gboolean ok = data_open(&recorder, FALSE, &counts, error) && serve(&recorder, config, error);
+    recorder_clear(&recorder);
+    return ok;
+}
+
+gboolean rec_recorder_rebuild(const TkConfig *config, GError **error)
+{
+    Recorder recorder = {.data = tk_config_string(config, "archive", "data"), .lock_fd = -1};
+    RecScanCounts counts = {0};
+    gboolean ok = data_open(&recorder, TRUE, &counts, error);
+    if (ok)
+        g_print("%u recordings in the index, %u folders left out\n", counts.put, counts.failed);
+    recorder_clear(&recorder);
+    return ok;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/scan.h"
+
+#include "common/base/log.h"
+#include "common/base/ulid.h"
+#include "recorder/archive/recover.h"
+#include "recorder/library/recording.h"
+
+#include <string.h>
+
+// So many puts go into one transaction.
+#define BATCH 500
+
+typedef struct {
+    ShelfIndex *index;
+    GHashTable *known; // as shelf_index_ids; what is left at the end has no folder
+    gboolean all;
+    RecScanOpenFunc on_open;
+    void *user;
+    RecScanCounts counts;
+} Scan;
+
+static gboolean recording_scan(Scan *scan, const char *folder, const char *id, GError **error)
+{
+    gboolean closed = GPOINTER_TO_INT(g_hash_table_lookup(scan->known, id)) == REC_STATE_CLOSED + 1;
+    g_autoptr(GError) why = NULL;
+    gboolean changed = FALSE;
+
+    g_hash_table_remove(scan->known, id);
+    scan->counts.folders++;
+    if (closed && !scan->all)
+        return TRUE;
+    g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, id, FALSE, &changed, &why);
+    if (!lesson || (changed && !rec_lesson_save(lesson, folder, &why))) {
+        scan->counts.failed++;
+        tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id},
+               "left out of the library: %s; the folder is left as it is", why->message);
+        return TRUE;
+    }
+    if (!shelf_index_put(scan->index, lesson, error))
+        return FALSE;
+    if (++scan->counts.put % BATCH == 0 && (!shelf_index_commit(scan->index, error) ||
+                                            !shelf_index_begin(scan->index, error)))
+        return FALSE;
+    if (lesson->state == REC_STATE_RECORDING && scan->on_open)
+        scan->on_open(g_steal_pointer(&lesson), folder, scan->user);
+    return TRUE;
+}
+
+static gboolean month_scan(Scan *scan, const char *path, GError **error)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *folder = g_build_filename(path, name, NULL);
+        if (g_str_has_suffix(name, SHELF_DELETED_SUFFIX))
+            shelf_folder_remove(folder);
+        else if (!tk_ulid_valid(name))
+            tk_warning("%s is not a recording; it is left alone", folder);
+        else if (!recording_scan(scan, folder, name, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+// Calls itself once: years, then months.
+static gboolean folders_scan(Scan *scan, const char *path, gboolean months, GError **error)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *folder = g_build_filename(path, name, NULL);
+        if (strspn(name, "0123456789") != strlen(name))
+            tk_warning("%s is not a folder of recordings; it is left alone", folder);
+        else if (!(months ? month_scan(scan, folder, error)
+                          : folders_scan(scan, folder, TRUE, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean gone_forget(Scan *scan, GError **error)
+{
+    GHashTableIter iter;
+    void *id;
+    g_hash_table_iter_init(&iter, scan->known);
+    while (g_hash_table_iter_next(&iter, &id, NULL)) {
+        if (!shelf_index_remove(scan->index, id, error))
+            return FALSE;
+        scan->counts.removed++;
+    }
+    return TRUE;
+}
+
+gboolean rec_scan(const char *data, ShelfIndex *index, gboolean all, RecScanOpenFunc on_open,
+                  void *user, RecScanCounts *ret, GError **error)
+{
+    g_autofree char *lessons = g_build_filename(data, "lessons", NULL);
+    Scan scan = {.index = index, .all = all, .on_open = on_open, .user = user};
+
+    scan.known = shelf_index_ids(index, error);
+    if (!scan.known)
+        return FALSE;
+    gboolean ok = shelf_index_begin(index, error) && folders_scan(&scan, lessons, FALSE, error) &&
+                  gone_forget(&scan, error) && shelf_index_commit(index, error);
+    g_hash_table_unref(scan.known);
+    if (ok)
+        *ret = scan.counts;
+    return ok;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/session.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/name.h"
+
+#include <string.h>
+
+// lesson.json follows a change after this long; many changes in a row are one write.
+#define SAVE_MS 500
+
+struct _RecSession {
+    RecLesson *lesson;
+    char *folder;
+    const char *stream_rule;
+    RecWriter *writer;
+    const RecLinkTarget *target;
+    const RecSessionHandler *handler;
+    void *user;
+
+    GPtrArray *sources;
+    guint save_timer, close_idle;
+    guint gaps_saved;
+    gboolean ended, changed, closing;
+    char *info_saved; // to see whether the relay says anything new
+};
+
+static void lesson_write(RecSession *session)
+{
+    g_autofree char *path = g_build_filename(session->folder, REC_LESSON_FILE, NULL);
+    session->gaps_saved = session->lesson->gaps->len;
+    rec_writer_replace(session->writer, path, rec_lesson_dump(session->lesson));
+}
+
+static gboolean save_due(void *data)
+{
+    RecSession *session = data;
+    session->save_timer = 0;
+    lesson_write(session);
+    return G_SOURCE_REMOVE;
+}
+
+static void save_soon(RecSession *session)
+{
+    session->changed = TRUE;
+    if (!session->save_timer && !session->closing)
+        session->save_timer = g_timeout_add(SAVE_MS, save_due, session);
+}
+
+static void closed_done(void *user)
+{
+    RecSession *session = user;
+    session->handler->on_closed(session, session->user);
+}
+
+static gboolean close_due(void *data)
+{
+    RecSession *session = data;
+    RecLesson *lesson = session->lesson;
+
+    session->close_idle = 0;
+    g_ptr_array_set_size(session->sources, 0);
+    g_clear_handle_id(&session->save_timer, g_source_remove);
+    lesson->state = REC_STATE_CLOSED;
+    if (!lesson->ended_ns)
+        lesson->ended_ns = lesson->started_ns + rec_lesson_duration_ns(lesson);
+    lesson_write(session);
+    rec_writer_after(session->writer, closed_done, session);
+    return G_SOURCE_REMOVE;
+}
+
+// From an idle call: sources tell that they are done from inside their links' call-backs.
+static void close_maybe(RecSession *session)
+{
+    if (!session->ended || session->closing)
+        return;
+    for (guint i = 0; i < session->sources->len; i++)
+        if (!rec_source_done(session->sources->pdata[i]))
+            return;
+    session->closing = TRUE;
+    session->close_idle = g_idle_add(close_due, session);
+}
+
+static void source_changed(void *user)
+{
+    RecSession *session = user;
+    session->changed = TRUE;
+    if (session->lesson->gaps->len != session->gaps_saved)
+        save_soon(session);
+}
+
+static void source_done(void *user)
+{
+    close_maybe(user);
+}
+
+static const RecSourceHandler source_handler = {source_changed, source_done};
+
+RecSession *rec_session_new(RecLesson *lesson, const char *folder, const char *stream_rule,
+                            RecWriter *writer, const RecLinkTarget *target,
+                            const RecSessionHandler *handler, void *user)
+{
+    RecSession *session = g_new0(RecSession, 1);
+    session->lesson = lesson;
+    session->folder = g_strdup(folder);
+    session->stream_rule = stream_rule;
+    session->writer = writer;
+    session->target = target;
+    session->handler = handler;
+    session->user = user;
+    session->sources = g_ptr_array_new_with_free_func((GDestroyNotify)rec_source_free);
+    lesson->state = REC_STATE_RECORDING;
+    for (guint i = 0; i < lesson->streams->len; i++)
+        g_ptr_array_add(session->sources,
+                        rec_source_new(lesson, lesson->streams->pdata[i], folder, writer, target,
+                                       &source_handler, session));
+    lesson_write(session);
+    session->changed = TRUE;
+    return session;
+}
+
+void rec_session_free(RecSession *session)
+{
+    if (!session)
+        return;
+    g_clear_handle_id(&session->save_timer, g_source_remove);
+    g_clear_handle_id(&session->close_idle, g_source_remove);
+    g_ptr_array_unref(session->sources);
+    rec_lesson_free(session->lesson);
+    g_free(session->folder);
+    g_free(session->info_saved);
+    g_free(session);
+}
+
+gboolean rec_rule_matches(const char *rule, const char *name)
+{
+    g_auto(GStrv) words = g_strsplit_set(rule, " \t,", -1);
+    for (char **word = words; *word; word++)
+        if (**word && g_pattern_match_simple(*word, name))
+            return TRUE;
+    return FALSE;
+}
+
+static void stream_update(RecSession *session, const json_t *object)
+{
+    RecLesson *lesson = session->lesson;
+    const char *name = tk_json_string(object, "name", "");
+
+    if (!tk_name_stream_valid(name) || !rec_rule_matches(session->stream_rule, name))
+        return;
+    gboolean known = rec_lesson_stream(lesson, name, FALSE) != NULL;
+    RecStream *stream = rec_lesson_stream(lesson, name, TRUE);
+    if (!stream)
+        return;
+    const char *mime = tk_json_string(object, "mime", NULL);
+    if (mime && *mime && g_strcmp0(stream->mime, mime) != 0) {
+        g_free(stream->mime);
+        stream->mime = g_strdup(mime);
+        stream->width = (guint)CLAMP(tk_json_int(object, "width", 0), 0, 65535);
+        stream->height = (guint)CLAMP(tk_json_int(object, "height", 0), 0, 65535);
+        save_soon(session);
+    }
+    if (known)
+        return;
+    g_ptr_array_add(session->sources,
+                    rec_source_new(lesson, stream, session->folder, session->writer,
+                                   session->target, &source_handler, session));
+    if (session->ended)
+        rec_source_drain(session->sources->pdata[session->sources->len - 1]);
+    save_soon(session);
+}
+
+static void event_note(RecSession *session, const char *event, const json_t *lesson)
+{
+    g_autoptr(json_t) note = json_object();
+    g_autofree char *path = g_build_filename(session->folder, "events.jsonl", NULL);
+    tk_json_set_time(note, "time", tk_clock_wall_ns());
+    tk_json_set_string(note, "event", event);
+    tk_json_set_string(note, "state", tk_json_string(lesson, "state", NULL));
+    json_t *info = json_object_get(lesson, "info");
+    if (info)
+        json_object_set(note, "info", info);
+    rec_writer_note(session->writer, path, tk_json_dump(note));
+}
+
+void rec_session_update(RecSession *session, const char *event, const json_t *lesson)
+{
+    g_autoptr(GError) error = NULL;
+    const json_t *info = json_object_get(lesson, "info"), *stream;
+    const char *started = tk_json_string(lesson, "started", NULL);
+    size_t i;
+
+    if (session->closing)
+        return;
+    event_note(session, event, lesson);
+    if (!session->lesson->started_ns && started &&
+        !tk_clock_parse_rfc3339(started, &session->lesson->started_ns, NULL))
+        session->lesson->started_ns = 0;
+    g_autofree char *text = info ? tk_json_dump(info) : g_strdup("");
+    if (g_strcmp0(text, session->info_saved) != 0) {
+        if (!rec_lesson_set_info(session->lesson, json_is_object(info) ? info : NULL, &error))
+            tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = session->lesson->id},
+                   "the relay's record of the lesson is not taken over: %s", error->message);
+        g_free(session->info_saved);
+        session->info_saved = g_steal_pointer(&text);
+        save_soon(session);
+    }
+    json_array_foreach(json_object_get(lesson, "streams"), i, stream)
+        stream_update(session, stream);
+}
+
+void rec_session_end(RecSession *session, gint64 ended_ns)
+{
+    if (session->ended)
+        return;
+    session->ended = TRUE;
+    session->lesson->ended_ns = ended_ns;
+    for (guint i = 0; i < session->sources->len; i++)
+        rec_source_drain(session->sources->pdata[i]);
+    close_maybe(session);
+}
+
+gboolean rec_session_edit(RecSession *session, const json_t *edits, GError **error)
+{
+    if (!rec_lesson_edit(session->lesson, edits, error))
+        return FALSE;
+    save_soon(session);
+    return TRUE;
+}
+
+const RecLesson *rec_session_lesson(const RecSession *session)
+{
+    return session->lesson;
+}
+
+gboolean rec_session_take_changed(RecSession *session)
+{
+    gboolean changed = session->changed;
+    session->changed = FALSE;
+    return changed;
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+#include "recorder/source.h"
+
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "recorder/archive/recover.h"
+
+#include <string.h>
+
+struct _RecSource {
+    RecLesson *lesson;
+    RecStream *stream;
+    char *folder;
+    RecWriter *writer;
+    const RecSourceHandler *handler;
+    void *user;
+
+    RecLink *link;
+    RecFile *file;     // NULL: to be recovered and opened before the next try
+    guint64 media_end; // of what is queued
+    gboolean has_last;
+    RecEntry last; // the last chunk queued
+    GBytes *init;  // the initialisation segment in force, as queued
+    TkCmafInit tracks;
+
+    gboolean over; // the relay said that the stream has ended
+    gboolean draining, done, told_down;
+    guint drain_timer;
+};
+
+static void source_finish(RecSource *source)
+{
+    if (source->done)
+        return;
+    source->done = TRUE;
+    g_clear_handle_id(&source->drain_timer, g_source_remove);
+    source->handler->on_done(source->user);
+}
+
+static void source_log(const RecSource *source, TkLogLevel level, const char *reason,
+                       const char *text)
+{
+    tk_log(level,
+           &(TkLogFields){.lesson = source->lesson->id, .stream = source->stream->name,
+                          .reason = reason},
+           "%s", text);
+}
+
+// The file takes nothing more: it is salvaged and opened again before the next try.
+static void file_failed(const GError *error, void *user)
+{
+    RecSource *source = user;
+    source_log(source, TK_LOG_ERROR, tk_error_word(TK_ERROR_IO), error->message);
+    rec_file_close(source->file);
+    source->file = NULL;
+    rec_link_drop(source->link, "the disk takes no more");
+}
+
+static void init_load(RecSource *source, const RecEntry *entry)
+{
+    g_autofree char *path = rec_stream_path(source->folder, source->stream->name, "mp4");
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
+    if (!file || entry->offset + entry->bytes > g_mapped_file_get_length(file))
+        return;
+    const guint8 *data = (const guint8 *)g_mapped_file_get_contents(file) + entry->offset;
+    if (tk_cmaf_init_parse(data, entry->bytes, &source->tracks))
+        source->init = g_bytes_new(data, entry->bytes);
+}
+
+// Takes up what the folder has, and opens it.
+static gboolean file_resume(RecSource *source, GError **error)
+{
+    g_auto(RecRecovered) recovered = {0};
+    const RecEntry *before = NULL, *init = NULL;
+
+    if (!rec_recover_stream(source->folder, source->stream->name, &recovered, error))
+        return FALSE;
+    g_clear_pointer(&source->init, g_bytes_unref);
+    tk_cmaf_init_clear(&source->tracks);
+    memset(&source->tracks, 0, sizeof source->tracks);
+    rec_lesson_reset_stream(source->lesson, source->stream);
+    for (guint i = 0; i < recovered.entries->len; i++) {
+        const RecEntry *entry = &g_array_index(recovered.entries, RecEntry, i);
+        rec_lesson_add_entry(source->lesson, source->stream, before, entry);
+        if (entry->flags & REC_ENTRY_INIT)
+            init = entry;
+        else
+            before = entry;
+    }
+    source->has_last = before != NULL;
+    if (before)
+        source->last = *before;
+    if (init)
+        init_load(source, init);
+    source->media_end = recovered.media_bytes;
+    source->file = rec_writer_open(source->writer, source->folder, source->stream->name,
+                                   source->media_end, file_failed, source, error);
+    return source->file != NULL;
+}
+
+static char *source_path(void *user)
+{
+    RecSource *source = user;
+    g_autoptr(GError) error = NULL;
+
+    if (!source->file && !file_resume(source, &error))
+        source_log(source, TK_LOG_ERROR, "io", error->message);
+    return g_strdup_printf("/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
+                           source->has_last ? source->last.sequence + 1 : 1);
+}
+
+static void source_text(void *user, const char *text, gsize length)
+{
+    RecSource *source = user;
+    g_autoptr(json_t) message = tk_json_parse(text, length, 256 * 1024, NULL);
+    const char *type = tk_json_string(message, "type", "");
+
+    if (strcmp(type, "init") == 0) {
+        g_free(source->stream->mime);
+        source->stream->mime = g_strdup(tk_json_string(message, "mime", NULL));
+        source->stream->width = (guint)CLAMP(tk_json_int(message, "width", 0), 0, 65535);
+        source->stream->height = (guint)CLAMP(tk_json_int(message, "height", 0), 0, 65535);
+    } else if (strcmp(type, "state") == 0) {
+        const char *state = tk_json_string(message, "state", "");
+        source->over = strcmp(state, "ended") == 0;
+        // A relay that waits for this id knows nothing of the lesson any more.
+        if (source->draining && strcmp(state, "waiting") == 0)
+            source_finish(source);
+    }
+}
+
+static gboolean piece_append(RecSource *source, GBytes *piece, RecEntry *entry)
+{
+    entry->offset = source->media_end;
+    if (!source->file || !rec_file_append(source->file, piece, entry)) {
+        rec_link_drop(source->link, "the disk does not keep up");
+        return FALSE;
+    }
+    source->media_end += entry->bytes;
+    rec_lesson_add_entry(source->lesson, source->stream, source->has_last ? &source->last : NULL,
+                         entry);
+    return TRUE;
+}
+
+static gboolean init_take(RecSource *source, GBytes *piece)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(piece, &size);
+    TkCmafInit tracks = {0};
+
+    if (source->init && g_bytes_equal(source->init, piece))
+        return TRUE;
+    if (!tk_cmaf_init_parse(data, size, &tracks))
+        return FALSE;
+    RecEntry entry = {
+        .flags = REC_ENTRY_INIT,
+        .bytes = (guint32)size,
+        .sequence = source->has_last ? source->last.sequence + 1 : 1,
+        .media_ns = source->has_last ? rec_entry_end_ns(&source->last) : 0,
+        .crc = rec_crc32(data, size),
+    };
+    if (!piece_append(source, piece, &entry)) {
+        tk_cmaf_init_clear(&tracks);
+        return TRUE;
+    }
+    g_clear_pointer(&source->init, g_bytes_unref);
+    source->init = g_bytes_ref(piece);
+    tk_cmaf_init_clear(&source->tracks);
+    source->tracks = tracks;
+    return TRUE;
+}
+
+static gboolean chunk_take(RecSource *source, GBytes *piece, const TkCmafChunk *chunk)
+{
+    RecEntry entry;
+
+    if (!rec_entry_from_chunk(&source->tracks, chunk, g_bytes_get_data(piece, NULL), &entry))
+        return FALSE;
+    if (source->has_last && entry.sequence <= source->last.sequence)
+        return TRUE;
+    if (piece_append(source, piece, &entry)) {
+        source->last = entry;
+        source->has_last = TRUE;
+        source->handler->on_change(source->user);
+    }
+    return TRUE;
+}
+
+static void source_binary(void *user, GBytes *piece)
+{
+    RecSource *source = user;
+    gsize size, bytes = 0;
+    const guint8 *data = g_bytes_get_data(piece, &size);
+    TkCmafChunk chunk;
+    gboolean good = FALSE;
+
+    if (source->done)
+        return;
+    if (source->told_down) {
+        source->told_down = FALSE;
+        source_log(source, TK_LOG_INFO, NULL, "the stream flows again");
+    }
+    if (size > 0 && size <= REC_PIECE_BYTES_MAX) {
+        TkCmafPiece kind = tk_cmaf_piece(data, size, &chunk, &bytes);
+        if (kind == TK_CMAF_INIT && bytes == size)
+            good = init_take(source, piece);
+        else if (kind == TK_CMAF_CHUNK && bytes == size)
+            good = chunk_take(source, piece, &chunk);
+    }
+    if (!good)
+        rec_link_drop(source->link, "a message is no piece of a recording");
+}
+
+static void source_down(void *user, guint status, guint code, const char *why)
+{
+    RecSource *source = user;
+
+    if (source->done)
+        return;
+    if (code == 1000 || source->over || (source->draining && status == 404)) {
+        source_finish(source);
+    } else if (!source->told_down) {
+        source->told_down = TRUE;
+        source_log(source, TK_LOG_WARNING,
+                   code == 1008 || status == 401 || status == 403 ? "forbidden" : NULL, why);
+        source_log(source, TK_LOG_INFO, NULL, "trying again until the stream is back");
+    }
+}
+
+static const RecLinkHandler link_handler = {source_path, source_text, source_binary, source_down};
+
+RecSource *rec_source_new(RecLesson *lesson, RecStream *stream, const char *folder,
+                          RecWriter *writer, const RecLinkTarget *target,
+                          const RecSourceHandler *handler, void *user)
+{
+    RecSource *source = g_new0(RecSource, 1);
+    source->lesson = lesson;
+    source->stream = stream;
+    source->folder = g_strdup(folder);
+    source->writer = writer;
+    source->handler = handler;
+    source->user = user;
+    source->link = rec_link_new(target, &link_handler, source);
+    return source;
+}
+
+void rec_source_free(RecSource *source)
+{
+    if (!source)
+        return;
+    g_clear_handle_id(&source->drain_timer, g_source_remove);
+    rec_link_free(source->link);
+    rec_file_close(source->file);
+    g_clear_pointer(&source->init, g_bytes_unref);
+    tk_cmaf_init_clear(&source->tracks);
+    g_free(source->folder);
+    g_free(source);
+}
+
+static gboolean drain_due(void *data)
+{
+    RecSource *source = data;
+    source->drain_timer = 0;
+    source_finish(source);
+    return G_SOURCE_REMOVE;
+}
+
+void rec_source_drain(RecSource *source)
+{
+    if (source->draining || source->done)
+        return;
+    source->draining = TRUE;
+    source->drain_timer = g_timeout_add_seconds(REC_SOURCE_DRAIN_S, drain_due, source);
+}
+
+gboolean rec_source_done(const RecSource *source)
+{
+    return source->done;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "recorder/archive/lesson.h"
+#include "recorder/archive/writer.h"
+#include "recorder/link.h"
+
+// One stream on its way from the relay to the disk: a viewer with ?from=, so that after any break
+// it gets exactly the chunks it lacks, as far as the relay still holds them. Main thread only.
+typedef struct _RecSource RecSource;
+
+typedef struct {
+    // A chunk has been queued, or a gap been seen: what the lesson says has changed.
+    void (*on_change)(void *user);
+    // Nothing more will come: the lesson is over and all of it is queued. Once; the source may not
+    // be freed from inside.
+    void (*on_done)(void *user);
+} RecSourceHandler;
+
+// `lesson` and `stream` (one of its streams) are borrowed and kept up to date; `folder` is the
+// recording's. What the folder has of the stream already is recovered first and gone on with.
+RecSource *rec_source_new(RecLesson *lesson, RecStream *stream, const char *folder,
+                          RecWriter *writer, const RecLinkTarget *target,
+                          const RecSourceHandler *handler, void *user);
+// Closes the file behind what is queued.
+void rec_source_free(RecSource *source);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecSource, rec_source_free)
+
+// The relay says that the lesson is over: the rest is fetched for at most REC_SOURCE_DRAIN_S
+// seconds of the relay being there, then on_done.
+#define REC_SOURCE_DRAIN_S 10
+void rec_source_drain(RecSource *source);
+
+gboolean rec_source_done(const RecSource *source);
