@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "recorder/archive/recover.h"
+
+// A lesson as the relay would send it, from real encoders: a test picture with a keyframe every
+// second and a tone, packed by tk_cmaf into chunks of a tenth of a second.
+typedef struct {
+    GBytes *init;
+    GPtrArray *chunks; // GBytes; sequence numbers from 1, media time from 0
+} LessonPieces;
+
+#define LESSON_FPS 10
+#define LESSON_CHUNKS_PER_S LESSON_FPS
+#define LESSON_WALL_NS (1795312800 * G_GINT64_CONSTANT(1000000000)) // captured from here on
+
+// `start_s`: media time of the first chunk. `width` also tells one initialisation segment from
+// another.
+LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, guint width);
+void lesson_free(LessonPieces *pieces);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LessonPieces, lesson_free)
+
+// Appends pieces to <folder>/<stream>.mp4 and .index, as the recorder would; `init` may be left out.
+void lesson_store(const char *folder, const char *stream, const LessonPieces *pieces,
+                  gboolean with_init, guint from, guint count);
+
+// A fresh folder; removed with all in it.
+char *lesson_folder_new(void);
+void lesson_folder_free(char *folder);
+
+// Runs a program and fails the test unless it ends with 0 and says nothing on stderr. Its output;
+// newly allocated.
+char *lesson_run(const char *const *argv);

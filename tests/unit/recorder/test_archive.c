@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// What stands on the disk after anything that can happen to it.
+#include "common/base/clock.h"
+#include "recorder/archive/writer.h"
+#include "tests/unit/check.h"
+#include "tests/unit/recorder/lesson_make.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ID "01KAN0000000000000000000AA"
+
+static LessonPieces *pieces;
+
+static int setup(void **state)
+{
+    pieces = lesson_make(2, 0, 1, 128);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    lesson_free(pieces);
+    return 0;
+}
+
+static void check_crc(void **state)
+{
+    assert_int_equal(rec_crc32((const guint8 *)"123456789", 9), 0xCBF43926);
+}
+
+static void check_line(void **state)
+{
+    RecEntry entry = {.offset = 812, .media_ns = 1, .duration_ns = 2, .wall_ns = 3, .sequence = 7,
+                      .bytes = 9, .flags = REC_ENTRY_KEY, .crc = 0xab};
+    RecEntry back;
+    g_autoptr(GString) line = g_string_new(NULL);
+    rec_entry_format(&entry, line);
+    assert_string_equal(line->str, "7 812 9 k 1 2 3 000000ab\n");
+    assert_true(rec_entry_parse(line->str, line->len - 1, &back));
+    assert_memory_equal(&back, &entry, sizeof entry);
+
+    static const char *const bad[] = {
+        "",
+        "7 812 9 k 1 2 3",
+        "7 812 9 k 1 2 3 000000ab x",
+        "7 812 9 x 1 2 3 000000ab",
+        "-7 812 9 k 1 2 3 000000ab",
+        "7 812 9 k 1 2 3 ab",
+        "7 812 0 k 1 2 3 000000ab",
+        "7 812 99999999999 k 1 2 3 000000ab",
+        "99999999999 812 9 k 1 2 3 000000ab",
+        "7  812 9 k 1 2 3 000000ab",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
+        if (rec_entry_parse(bad[i], strlen(bad[i]), &back))
+            fail_msg("taken: %s", bad[i]);
+}
+
+static char *index_text(const char *folder)
+{
+    g_autofree char *path = rec_stream_path(folder, "main", "index");
+    char *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+static gsize media_size(const char *folder)
+{
+    g_autofree char *path = rec_stream_path(folder, "main", "mp4");
+    GStatBuf info;
+    assert_int_equal(g_stat(path, &info), 0);
+    return (gsize)info.st_size;
+}
+
+static void media_truncate(const char *folder, gsize size)
+{
+    g_autofree char *path = rec_stream_path(folder, "main", "mp4");
+    assert_int_equal(truncate(path, (off_t)size), 0);
+}
+
+static guint recover_count(const char *folder)
+{
+    g_auto(RecRecovered) recovered = {0};
+    assert_true(rec_recover_stream(folder, "main", &recovered, NULL));
+    assert_int_equal(recovered.media_bytes, media_size(folder));
+    return recovered.entries->len;
+}
+
+// Wherever the last chunk is cut off, all before it is kept, and the index says so.
+static void check_torn_tail(void **state)
+{
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", pieces, TRUE, 0, 3);
+    g_autofree char *index = rec_stream_path(folder, "main", "index");
+    g_autofree char *media = rec_stream_path(folder, "main", "mp4");
+    g_autofree char *whole_index = index_text(folder), *whole = NULL;
+    gsize bytes = media_size(folder), last = g_bytes_get_size(pieces->chunks->pdata[2]);
+    gsize size;
+    assert_true(g_file_get_contents(media, &whole, &size, NULL));
+
+    for (gsize cut = 1; cut <= last; cut++) {
+        assert_true(g_file_set_contents(media, whole, (gssize)(bytes - cut), NULL));
+        assert_true(g_file_set_contents(index, whole_index, -1, NULL));
+        assert_int_equal(recover_count(folder), 3);
+        assert_int_equal(media_size(folder), bytes - last);
+        assert_int_equal(recover_count(folder), 3);
+    }
+    lesson_folder_free(folder);
+}
+
+// The index is made again from the media, line by line the same.
+static void check_index_rebuilt(void **state)
+{
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", pieces, TRUE, 0, pieces->chunks->len);
+    g_autofree char *path = rec_stream_path(folder, "main", "index");
+    g_autofree char *before = index_text(folder);
+
+    g_unlink(path);
+    assert_int_equal(recover_count(folder), pieces->chunks->len + 1);
+    g_autofree char *after = index_text(folder);
+    assert_string_equal(before, after);
+
+    // Torn in the middle of any of its last lines.
+    gsize length = strlen(before);
+    for (gsize keep = length - 150; keep < length; keep++) {
+        assert_true(g_file_set_contents(path, before, (gssize)keep, NULL));
+        assert_int_equal(recover_count(folder), pieces->chunks->len + 1);
+        g_autofree char *mended = index_text(folder);
+        assert_string_equal(before, mended);
+    }
+    lesson_folder_free(folder);
+}
+
+// A page of zeros where data should be: what follows is found again, nothing of it is cut off.
+static void check_damage_in_middle(void **state)
+{
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", pieces, TRUE, 0, 10);
+    g_autofree char *index = rec_stream_path(folder, "main", "index");
+    g_autofree char *media = rec_stream_path(folder, "main", "mp4");
+    g_autofree char *data = NULL;
+    gsize size, at = g_bytes_get_size(pieces->init);
+    assert_true(g_file_get_contents(media, &data, &size, NULL));
+    for (guint i = 0; i < 4; i++)
+        at += g_bytes_get_size(pieces->chunks->pdata[i]);
+    memset(data + at, 0, 200);
+    assert_true(g_file_set_contents(media, data, (gssize)size, NULL));
+    g_unlink(index);
+
+    assert_int_equal(recover_count(folder), 10); // init and 9 of 10 chunks
+    assert_int_equal(media_size(folder), size);
+    g_auto(RecRecovered) again = {0};
+    assert_true(rec_recover_stream(folder, "main", &again, NULL));
+    assert_int_equal(again.found, 0);
+    assert_int_equal(again.entries->len, 10);
+    lesson_folder_free(folder);
+}
+
+static void check_foreign_tail(void **state)
+{
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", pieces, TRUE, 0, 5);
+    g_autofree char *media = rec_stream_path(folder, "main", "mp4");
+    gsize bytes = media_size(folder);
+    media_truncate(folder, bytes + 5000); // a power cut leaves zeros
+    assert_int_equal(recover_count(folder), 6);
+    assert_int_equal(media_size(folder), bytes);
+    lesson_folder_free(folder);
+}
+
+static void check_gaps(void **state)
+{
+    g_autoptr(LessonPieces) later = lesson_make(1, 7, 21, 128), missed = lesson_make(1, 8, 50, 128);
+    char *folder = lesson_folder_new();
+    gboolean changed;
+    lesson_store(folder, "main", pieces, TRUE, 0, 20);
+    lesson_store(folder, "main", later, FALSE, 0, 10);
+    lesson_store(folder, "main", missed, FALSE, 0, 10);
+    g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, ID, TRUE, &changed, NULL);
+    assert_non_null(lesson);
+    assert_int_equal(lesson->gaps->len, 2);
+    const RecGap *away = lesson->gaps->pdata[0], *lost = lesson->gaps->pdata[1];
+    assert_string_equal(away->reason, "sender-away");
+    assert_int_equal(away->from_ns, 2 * TK_NS_PER_S);
+    assert_int_equal(away->to_ns, 7 * TK_NS_PER_S);
+    assert_int_equal(away->start_wall_ns, LESSON_WALL_NS + 2 * TK_NS_PER_S);
+    assert_int_equal(away->end_wall_ns, LESSON_WALL_NS + 7 * TK_NS_PER_S);
+    assert_string_equal(lost->reason, "missed");
+    assert_int_equal(rec_lesson_duration_ns(lesson), 9 * TK_NS_PER_S);
+    lesson_folder_free(folder);
+}
+
+static void check_lesson_json(void **state)
+{
+    char *folder = lesson_folder_new();
+    gboolean changed;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RecLesson) lesson = rec_lesson_new(ID, "math");
+    g_autoptr(json_t) edits = json_pack("{s:s}", "title", "函数的单调性");
+    lesson->started_ns = LESSON_WALL_NS;
+    lesson->state = REC_STATE_RECORDING;
+    assert_true(rec_lesson_edit(lesson, edits, NULL));
+    lesson_store(folder, "main", pieces, TRUE, 0, 20);
+    assert_true(rec_lesson_save(lesson, folder, NULL));
+
+    // Left open by a crash: what the media has is counted.
+    g_autoptr(RecLesson) open = rec_recover_lesson(folder, ID, FALSE, &changed, NULL);
+    assert_true(changed);
+    assert_int_equal(rec_lesson_duration_ns(open), 2 * TK_NS_PER_S);
+    assert_string_equal(open->info->title, "函数的单调性");
+
+    // What was set by hand stays when the relay says something else.
+    g_autoptr(json_t) info = json_pack("{s:s,s:s}", "title", "x", "teacher", "王");
+    assert_true(rec_lesson_set_info(open, info, NULL));
+    assert_string_equal(open->info->title, "函数的单调性");
+    assert_string_equal(open->info->teacher, "王");
+
+    open->state = REC_STATE_CLOSED;
+    g_autofree char *text = rec_lesson_dump(open);
+    g_autoptr(RecLesson) back = rec_lesson_parse(text, strlen(text), NULL);
+    g_autofree char *again = rec_lesson_dump(back);
+    assert_string_equal(text, again);
+
+    // Not readable: put aside, made anew from the media.
+    g_autofree char *path = g_build_filename(folder, "lesson.json", NULL);
+    g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
+    assert_true(g_file_set_contents(path, "{\"format\":1,\"id\":\"../..\"}", -1, NULL));
+    g_autoptr(RecLesson) anew = rec_recover_lesson(folder, ID, FALSE, &changed, NULL);
+    assert_int_equal(rec_lesson_duration_ns(anew), 2 * TK_NS_PER_S);
+    assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
+
+    // Somebody else's folder is not a recording.
+    char *foreign = lesson_folder_new();
+    assert_null(rec_recover_lesson(foreign, ID, FALSE, &changed, &error));
+    lesson_folder_free(foreign);
+    lesson_folder_free(folder);
+}
+
+static void done_note(void *user)
+{
+    g_main_loop_quit(user);
+}
+
+static void fail_note(const GError *error, void *user)
+{
+    g_main_loop_quit(user);
+}
+
+static RecEntry entry_of(guint i, guint64 offset)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(pieces->chunks->pdata[i], &size);
+    return (RecEntry){.sequence = i + 1, .offset = offset, .bytes = (guint32)size,
+                      .crc = rec_crc32(data, size)};
+}
+
+// What the writer says is durable is there, media and index, before the file is closed.
+static void check_writer(void **state)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    char *folder = lesson_folder_new();
+    guint64 offset = g_bytes_get_size(pieces->init);
+    RecWriter *writer = rec_writer_new(1000);
+    RecWriterStats stats;
+    lesson_store(folder, "main", pieces, TRUE, 0, 0);
+    RecFile *file = rec_writer_open(writer, folder, "main", offset, fail_note, loop, NULL);
+    assert_non_null(file);
+    for (guint i = 0; i < 10; i++) {
+        RecEntry entry = entry_of(i, offset);
+        assert_true(rec_file_append(file, pieces->chunks->pdata[i], &entry));
+        offset += entry.bytes;
+    }
+    rec_writer_after(writer, done_note, loop);
+    g_main_loop_run(loop);
+    assert_int_equal(recover_count(folder), 11);
+    assert_int_equal(media_size(folder), offset);
+    rec_writer_stats(writer, &stats);
+    assert_int_equal(stats.pieces, 10);
+    assert_int_equal(stats.unsynced_ns, 0);
+
+    g_autoptr(GError) error = NULL;
+    assert_null(rec_writer_open(writer, folder, "main", offset + 1, fail_note, loop, &error));
+    check_error(error, TK_ERROR_CONFLICT);
+    rec_file_close(file);
+    rec_writer_free(writer);
+    lesson_folder_free(folder);
+}
+
+// A queue that is full refuses, and takes again when it has been written.
+static void check_writer_bound(void **state)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    char *folder = lesson_folder_new();
+    RecWriter *writer = rec_writer_new(1000);
+    g_autoptr(GBytes) large = g_bytes_new_take(g_malloc0(REC_PIECE_BYTES_MAX), REC_PIECE_BYTES_MAX);
+    RecEntry entry = {.sequence = 1, .bytes = REC_PIECE_BYTES_MAX};
+    RecFile *file = rec_writer_open(writer, folder, "main", 0, fail_note, loop, NULL);
+    guint taken = 0;
+    while (taken < 10000 && rec_file_append(file, large, &entry))
+        taken++;
+    assert_in_range(taken, REC_WRITER_QUEUE_BYTES_MAX / REC_PIECE_BYTES_MAX, 9999);
+    rec_writer_after(writer, done_note, loop);
+    g_main_loop_run(loop);
+    assert_int_equal(media_size(folder), (gsize)taken * REC_PIECE_BYTES_MAX);
+    assert_true(rec_file_append(file, large, &entry));
+    rec_file_close(file);
+    rec_writer_free(writer);
+    lesson_folder_free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_crc),
+        cmocka_unit_test(check_line),
+        cmocka_unit_test(check_torn_tail),
+        cmocka_unit_test(check_index_rebuilt),
+        cmocka_unit_test(check_damage_in_middle),
+        cmocka_unit_test(check_foreign_tail),
+        cmocka_unit_test(check_gaps),
+        cmocka_unit_test(check_lesson_json),
+        cmocka_unit_test(check_writer),
+        cmocka_unit_test(check_writer_bound),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+// The catalogue: what is found by which words, and that it can be made again.
+#include "recorder/library/index.h"
+#include "recorder/library/search.h"
+#include "recorder/scan.h"
+#include "common/base/clock.h"
+#include "common/base/ulid.h"
+#include "tests/unit/check.h"
+#include "tests/unit/recorder/lesson_make.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+static int term_note(void *user, const char *term, int bytes, int start, int end)
+{
+    g_string_append_len(user, term, bytes);
+    g_string_append_c(user, '|');
+    return 0;
+}
+
+static char *terms(const char *text, ShelfTermsMode mode)
+{
+    GString *out = g_string_new(NULL);
+    assert_int_equal(shelf_terms(text, strlen(text), mode, term_note, out), 0);
+    return g_string_free(out, FALSE);
+}
+
+static void check_terms(void **state)
+{
+    const struct {
+        const char *text;
+        ShelfTermsMode mode;
+        const char *terms;
+    } cases[] = {
+        {"函数的单调性", SHELF_TERMS_INDEX, "函数|数的|的单|单调|调性|性|"},
+        {"函数的单调性", SHELF_TERMS_QUERY, "函数|数的|的单|单调|调性|"},
+        {"函", SHELF_TERMS_INDEX, "函|"},
+        {"函", SHELF_TERMS_QUERY, "函|"},
+        {"H2O与CO2", SHELF_TERMS_INDEX, "h2o|与|co2|"},
+        {"Ｈ２Ｏ　化学！", SHELF_TERMS_INDEX, "h2o|化学|学|"},
+        {"Émile été", SHELF_TERMS_INDEX, "émile|été|"},
+        {"", SHELF_TERMS_INDEX, ""},
+        {"（）、。 -*\"", SHELF_TERMS_INDEX, ""},
+        {"a\xff\xfe单\xe5", SHELF_TERMS_INDEX, "a|单|"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *found = terms(cases[i].text, cases[i].mode);
+        assert_string_equal(found, cases[i].terms);
+    }
+}
+
+static void check_highlight(void **state)
+{
+    const struct {
+        const char *text, *query, *marked;
+    } cases[] = {
+        {"函数的单调性", "单调", "函数的<mark>单调</mark>性"},
+        {"函数的单调性", "函", "<mark>函</mark>数的单调性"},
+        {"a<b & 函数", "函数 B", "a&lt;<mark>b</mark> &amp; <mark>函数</mark>"},
+        {"The Monotone", "mono", "The <mark>Mono</mark>tone"},
+        {"<script>", "script", "&lt;<mark>script</mark>&gt;"},
+        {"demono", "mono", NULL},
+        {"函数", "极限", NULL},
+        {"函数", "\"", NULL},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *marked = shelf_search_highlight(cases[i].text, cases[i].query);
+        if (cases[i].marked)
+            assert_string_equal(marked, cases[i].marked);
+        else
+            assert_null(marked);
+    }
+}
+
+static RecLesson *lesson_new(guint number, const char *title, const char *grade,
+                             const char *subject, const char *teacher)
+{
+    gint64 started_ns = LESSON_WALL_NS + number * 86400 * TK_NS_PER_S;
+    g_autofree char *id = tk_ulid_new(started_ns);
+    RecLesson *lesson = rec_lesson_new(id, "room");
+    const char *const fields[][2] = {
+        {"title", title}, {"grade", grade}, {"subject", subject}, {"teacher", teacher}};
+    lesson->state = REC_STATE_CLOSED;
+    lesson->started_ns = started_ns;
+    for (gsize i = 0; i < G_N_ELEMENTS(fields); i++)
+        assert_true(tk_lesson_info_set(lesson->info, fields[i][0], fields[i][1], NULL));
+    return lesson;
+}
+
+static const char *const corpus[][4] = {
+    {"函数的单调性", "高一", "数学", "王芳"},
+    {"函数的奇偶性", "高一", "数学", "李明"},
+    {"单摆的周期", "高二", "物理", "王芳"},
+    {"The Great Wall", "七年级", "英语", "Zhang Wei"},
+    {"静夜思", "二年级", "语文", "李白"},
+};
+
+static ShelfIndex *corpus_index(const char *data, gboolean folders)
+{
+    gboolean fresh;
+    ShelfIndex *index = shelf_index_open(data, &fresh, NULL);
+    assert_non_null(index);
+    for (guint i = 0; i < G_N_ELEMENTS(corpus); i++) {
+        g_autoptr(RecLesson) lesson =
+            lesson_new(i, corpus[i][0], corpus[i][1], corpus[i][2], corpus[i][3]);
+        assert_true(shelf_index_put(index, lesson, NULL));
+        if (folders) {
+            g_autofree char *folder = rec_folder_path(data, lesson->id);
+            assert_true(rec_folder_make(folder, NULL));
+            assert_true(rec_lesson_save(lesson, folder, NULL));
+        }
+    }
+    return index;
+}
+
+// The titles that a filter finds, in order.
+static char *titles(ShelfIndex *index, const ShelfFilter *filter)
+{
+    g_auto(ShelfPage) page = {0};
+    g_autoptr(GError) error = NULL;
+    GString *out = g_string_new(NULL);
+    if (!shelf_index_find(index, filter, &page, &error))
+        fail_msg("%s", error->message);
+    for (guint i = 0; i < page.lessons->len; i++)
+        g_string_append_printf(out, "%s|", ((RecLesson *)page.lessons->pdata[i])->info->title);
+    return g_string_free(out, FALSE);
+}
+
+static void check_search(void **state)
+{
+    char *data = lesson_folder_new();
+    g_autoptr(ShelfIndex) index = corpus_index(data, FALSE);
+    const struct {
+        const char *query, *titles;
+    } cases[] = {
+        {"单调", "函数的单调性|"},
+        {"函", "函数的奇偶性|函数的单调性|"},
+        {"单", "单摆的周期|函数的单调性|"},
+        {"性", "函数的奇偶性|函数的单调性|"},
+        {"单调性", "函数的单调性|"},
+        {"高一 单调", "函数的单调性|"},
+        {"高一数学", "函数的奇偶性|函数的单调性|"},
+        {"高一数学函数的单调性", "函数的单调性|"},
+        {"数学高一", "函数的奇偶性|函数的单调性|"},
+        {"王芳 单", "单摆的周期|函数的单调性|"},
+        {"李", "静夜思|函数的奇偶性|"},
+        {"great", "The Great Wall|"},
+        {"ＧＲＥＡＴ wa", "The Great Wall|"},
+        {"eat", ""},
+        {"数函", ""},
+        {"调单", ""},
+        // What means something to FTS5 or SQL means nothing here.
+        {"\"", ""},
+        {"单调\" OR \"great", ""},
+        {"title:单调", ""},
+        {"NEAR(单调 函数)", ""},
+        {"单调*", "函数的单调性|"},
+        {"NOT 单调", ""},
+        {"'; DROP TABLE recording; --", ""},
+        {"{title}: 单调", ""},
+        {"^函数", "函数的奇偶性|函数的单调性|"},
+        {"-单调", "函数的单调性|"},
+        {"\xff\xfe", ""},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ShelfFilter filter = {.query = cases[i].query, .limit = 20};
+        g_autofree char *found = titles(index, &filter);
+        g_auto(GStrv) got = g_strsplit(found, "|", -1), wanted = g_strsplit(cases[i].titles, "|", -1);
+        // Relevance orders; here it counts what is found.
+        gboolean same = g_strv_length(got) == g_strv_length(wanted);
+        for (char **title = wanted; same && *title; title++)
+            same = g_strv_contains((const char *const *)got, *title);
+        if (!same)
+            fail_msg("%s: found %s instead of %s", cases[i].query, found, cases[i].titles);
+    }
+    g_clear_pointer(&index, shelf_index_free);
+    lesson_folder_free(data);
+}
+
+static void check_filters(void **state)
+{
+    char *data = lesson_folder_new();
+    g_autoptr(ShelfIndex) index = corpus_index(data, FALSE);
+    g_auto(ShelfPage) page = {0};
+    ShelfFilter all = {.limit = 2, .offset = 1}, grade = {.grade = "高一", .limit = 20};
+    ShelfFilter time = {.from_ns = LESSON_WALL_NS + 86400 * TK_NS_PER_S,
+                        .to_ns = LESSON_WALL_NS + 3 * 86400 * TK_NS_PER_S, .limit = 20};
+    ShelfFilter foreign = {.lesson = "other", .limit = 20};
+
+    g_autofree char *second = titles(index, &all), *high = titles(index, &grade);
+    g_autofree char *between = titles(index, &time), *none = titles(index, &foreign);
+    assert_string_equal(second, "The Great Wall|单摆的周期|");
+    assert_string_equal(high, "函数的奇偶性|函数的单调性|");
+    assert_string_equal(between, "单摆的周期|函数的奇偶性|");
+    assert_string_equal(none, "");
+
+    assert_true(shelf_index_find(index, &all, &page, NULL));
+    assert_int_equal(page.total, 5);
+    const ShelfFacet *subject = &g_array_index(page.facets[0], ShelfFacet, 0);
+    assert_string_equal(subject->value, "数学");
+    assert_int_equal(subject->count, 2);
+    g_clear_pointer(&index, shelf_index_free);
+    lesson_folder_free(data);
+}
+
+static void check_replace_and_remove(void **state)
+{
+    char *data = lesson_folder_new();
+    gboolean fresh;
+    g_autoptr(ShelfIndex) index = shelf_index_open(data, &fresh, NULL);
+    g_autoptr(RecLesson) lesson = lesson_new(0, "圆的方程", "高二", "数学", "王芳");
+    g_autoptr(GError) error = NULL;
+    ShelfFilter old = {.query = "圆", .limit = 5}, new = {.query = "椭圆", .limit = 5};
+
+    assert_true(fresh);
+    assert_true(shelf_index_put(index, lesson, NULL));
+    assert_true(tk_lesson_info_set(lesson->info, "title", "椭形", NULL));
+    assert_true(shelf_index_put(index, lesson, NULL));
+    g_autofree char *by_old = titles(index, &old), *by_new = titles(index, &new);
+    assert_string_equal(by_old, "");
+    assert_string_equal(by_new, "");
+    old.query = "椭";
+    g_autofree char *found = titles(index, &old);
+    assert_string_equal(found, "椭形|");
+    assert_true(shelf_index_remove(index, lesson->id, NULL));
+    g_autofree char *gone = titles(index, &old);
+    assert_string_equal(gone, "");
+    assert_null(shelf_index_get(index, lesson->id, &error));
+    check_error(error, TK_ERROR_NOT_FOUND);
+    g_clear_pointer(&index, shelf_index_free);
+    lesson_folder_free(data);
+}
+
+static char *everything(ShelfIndex *index)
+{
+    g_auto(ShelfPage) page = {0};
+    ShelfFilter filter = {.limit = 100};
+    GString *out = g_string_new(NULL);
+    assert_true(shelf_index_find(index, &filter, &page, NULL));
+    for (guint i = 0; i < page.lessons->len; i++) {
+        g_autofree char *text = rec_lesson_dump(page.lessons->pdata[i]);
+        g_string_append_printf(out, "%s\n", text);
+    }
+    return g_string_free(out, FALSE);
+}
+
+// Deleted, or overwritten with rubbish: made again from the folders, the same as before.
+static void check_rebuild(void **state)
+{
+    char *data = lesson_folder_new();
+    g_autofree char *path = g_build_filename(data, "library.sqlite", NULL);
+    g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
+    ShelfIndex *index = corpus_index(data, TRUE);
+    g_autofree char *before = everything(index);
+    RecScanCounts counts;
+    gboolean fresh;
+    shelf_index_free(index);
+
+    g_unlink(path);
+    index = shelf_index_open(data, &fresh, NULL);
+    assert_true(fresh);
+    assert_true(rec_scan(data, index, TRUE, NULL, NULL, &counts, NULL));
+    g_autofree char *again = everything(index);
+    assert_string_equal(before, again);
+    assert_int_equal(counts.put, G_N_ELEMENTS(corpus));
+    shelf_index_free(index);
+
+    g_autofree char *rubbish = g_strnfill(20000, 'x');
+    assert_true(g_file_set_contents(path, rubbish, 20000, NULL));
+    index = shelf_index_open(data, &fresh, NULL);
+    assert_non_null(index);
+    assert_true(fresh);
+    assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
+    assert_true(rec_scan(data, index, TRUE, NULL, NULL, &counts, NULL));
+    g_autofree char *third = everything(index);
+    assert_string_equal(before, third);
+
+    // A folder that is gone leaves the index; a stranger's stays where it is.
+    g_autoptr(RecLesson) lesson = lesson_new(9, "x", "y", "z", "w");
+    assert_true(shelf_index_put(index, lesson, NULL));
+    g_autofree char *foreign = g_build_filename(data, "lessons", "notes", NULL);
+    assert_int_equal(g_mkdir(foreign, 0755), 0);
+    assert_true(rec_scan(data, index, FALSE, NULL, NULL, &counts, NULL));
+    assert_int_equal(counts.removed, 1);
+    assert_int_equal(counts.put, 0);
+    assert_true(g_file_test(foreign, G_FILE_TEST_IS_DIR));
+    g_autofree char *last = everything(index);
+    assert_string_equal(before, last);
+    shelf_index_free(index);
+    lesson_folder_free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_terms),
+        cmocka_unit_test(check_highlight),
+        cmocka_unit_test(check_search),
+        cmocka_unit_test(check_filters),
+        cmocka_unit_test(check_replace_and_remove),
+        cmocka_unit_test(check_rebuild),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
