@@ -13,7 +13,7 @@ typedef struct {
     GBytes *sps[TK_H264_SPS_IDS];
     GBytes *pps[TK_H264_PPS_IDS];
     gsize bytes;
-    TkH264Sps newest;  // of the SPS that changed last
+    TkH264Sps newest;   // of the SPS that changed last
     GByteArray *record; // AVCDecoderConfigurationRecord; empty until both kinds are known
 } TkH264Sets;
 

@@ -16,10 +16,20 @@ static guint8 avc_config[] = {1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 2, 0x67, 0x64, 1,
 static guint8 aac_config[] = {0x11, 0x88};
 
 static const TkCmafTrack tracks[] = {
-    {.kind = TK_TRACK_VIDEO, .track_id = 1, .timescale = 90000, .config = avc_config,
-     .config_bytes = sizeof avc_config, .width = 1280, .height = 720},
-    {.kind = TK_TRACK_AUDIO, .track_id = 2, .timescale = 48000, .config = aac_config,
-     .config_bytes = sizeof aac_config, .channels = 1, .rate = 48000},
+    {.kind = TK_TRACK_VIDEO,
+     .track_id = 1,
+     .timescale = 90000,
+     .config = avc_config,
+     .config_bytes = sizeof avc_config,
+     .width = 1280,
+     .height = 720},
+    {.kind = TK_TRACK_AUDIO,
+     .track_id = 2,
+     .timescale = 48000,
+     .config = aac_config,
+     .config_bytes = sizeof aac_config,
+     .channels = 1,
+     .rate = 48000},
 };
 
 static void assert_same_track(const TkCmafTrack *a, const TkCmafTrack *b)
@@ -125,8 +135,11 @@ static TkCmafRun random_run(GRand *rand, guint32 track_id, guint samples_max)
     for (gsize i = 0; i < bytes; i++)
         data[i] = (guint8)g_rand_int(rand);
     guint64 high = g_rand_int(rand) >> 16;
-    return (TkCmafRun){.track_id = track_id, .decode_time = high << 32 | g_rand_int(rand),
-                       .samples = samples, .samples_count = count, .data = data,
+    return (TkCmafRun){.track_id = track_id,
+                       .decode_time = high << 32 | g_rand_int(rand),
+                       .samples = samples,
+                       .samples_count = count,
+                       .data = data,
                        .data_bytes = bytes};
 }
 
@@ -257,9 +270,9 @@ static Chunk small_chunk(guint64 ntp)
 // Byte by byte as ISO/IEC 14496-12 section 8.16.5 has it: strangers read it too.
 static void test_prft(void **state)
 {
-    static const guint8 wanted[] = {0, 0, 0, 32, 'p', 'r', 'f', 't', 1, 0, 0, 24, 0, 0, 0, 1,
-                                    0xe8, 0xf7, 0, 0, 0x80, 0, 0, 0, // NTP
-                                    0, 0, 0, 0, 0, 1, 0x53, 0xd8};   // 90000 - 3000
+    static const guint8 wanted[] = {0, 0, 0, 32, 'p',  'r',  'f',  't', 1,    0, 0, 24,
+                                    0, 0, 0, 1,  0xe8, 0xf7, 0,    0,   0x80, 0, 0, 0, // NTP
+                                    0, 0, 0, 0,  0,    1,    0x53, 0xd8}; // 90000 - 3000
     Chunk chunk = small_chunk(G_GUINT64_CONSTANT(0xe8f7000080000000));
     assert_memory_equal(chunk.bytes, wanted, sizeof wanted);
     clear_chunk(&chunk);
@@ -278,22 +291,22 @@ static void assert_foreign_with(gsize at, guint64 value, guint width)
 // moof at 0, mfhd 8, traf 24, tfhd 32, tfdt 48, trun 68, its one sample 88, mdat 104.
 static void test_foreign(void **state)
 {
-    assert_foreign_with(0, 0, 4);                                // size 0: to the end
-    assert_foreign_with(0, 1, 4);                                // 64-bit size
-    assert_foreign_with(0, 7, 4);                                // shorter than its header
-    assert_foreign_with(0, 0x7fffffff, 4);                       // not to be waited for
-    assert_foreign_with(4, 0x73747970, 4);                       // styp
-    assert_foreign_with(28, 0x66726565, 4);                      // free instead of traf
-    assert_foreign_with(40, 0, 4);                               // tfhd's flags
-    assert_foreign_with(44, 0, 4);                               // track 0
-    assert_foreign_with(60, G_GUINT64_CONSTANT(1) << 62, 8);     // decode time
-    assert_foreign_with(80, 0, 4);                               // no samples
-    assert_foreign_with(80, 0xffffffff, 4);                      // too many
-    assert_foreign_with(84, 0, 4);                               // data elsewhere
-    assert_foreign_with(92, 0xfffffff0, 4);                      // sample longer than the mdat
-    assert_foreign_with(104, 8, 4);                              // mdat shorter than its samples
-    assert_foreign_with(104, 0x7fffffff, 4);                     // and longer
-    assert_foreign_with(108, 0x66726565, 4);                     // free instead of mdat
+    assert_foreign_with(0, 0, 4);                            // size 0: to the end
+    assert_foreign_with(0, 1, 4);                            // 64-bit size
+    assert_foreign_with(0, 7, 4);                            // shorter than its header
+    assert_foreign_with(0, 0x7fffffff, 4);                   // not to be waited for
+    assert_foreign_with(4, 0x73747970, 4);                   // styp
+    assert_foreign_with(28, 0x66726565, 4);                  // free instead of traf
+    assert_foreign_with(40, 0, 4);                           // tfhd's flags
+    assert_foreign_with(44, 0, 4);                           // track 0
+    assert_foreign_with(60, G_GUINT64_CONSTANT(1) << 62, 8); // decode time
+    assert_foreign_with(80, 0, 4);                           // no samples
+    assert_foreign_with(80, 0xffffffff, 4);                  // too many
+    assert_foreign_with(84, 0, 4);                           // data elsewhere
+    assert_foreign_with(92, 0xfffffff0, 4);                  // sample longer than the mdat
+    assert_foreign_with(104, 8, 4);                          // mdat shorter than its samples
+    assert_foreign_with(104, 0x7fffffff, 4);                 // and longer
+    assert_foreign_with(108, 0x66726565, 4);                 // free instead of mdat
 }
 
 static void test_one_behind_the_other(void **state)

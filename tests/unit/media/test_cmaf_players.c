@@ -158,8 +158,7 @@ static void depay_audio(const GstCapture *capture, Track *track, TkAacConfig *re
     guint8 config[TK_AAC_CONFIG_MAX];
     gsize size = 0;
     for (; hex[0] && hex[1] && size < sizeof config; hex += 2)
-        config[size++] =
-            (guint8)(g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]));
+        config[size++] = (guint8)(g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]));
     assert_true(tk_aac_config_parse(config, size, ret_config));
     track_init(track, ret_config->rate);
     g_autoptr(TkAacDepay) depay =
@@ -235,16 +234,26 @@ static char *run_quietly(const char *const *argv)
 
 static char *probe(const char *path, const char *stream, const char *entries)
 {
-    const char *const argv[] = {"ffprobe", "-v", "error", "-count_packets", "-select_streams",
-                                stream, "-show_entries", entries, "-of", "csv=p=0", path, NULL};
+    const char *const argv[] = {"ffprobe",
+                                "-v",
+                                "error",
+                                "-count_packets",
+                                "-select_streams",
+                                stream,
+                                "-show_entries",
+                                entries,
+                                "-of",
+                                "csv=p=0",
+                                path,
+                                NULL};
     return g_strchomp(run_quietly(argv));
 }
 
 // `codec`: "copy" for a sum over the samples as they are, else of what they decode to.
 static char *sum(const char *path, const char *stream, const char *codec)
 {
-    const char *const argv[] = {"ffmpeg", "-v", "error", "-i", path, "-map", stream,
-                                "-c", codec, "-f", "md5", "-", NULL};
+    const char *const argv[] = {"ffmpeg", "-v",  "error", "-i",  path, "-map", stream,
+                                "-c",     codec, "-f",    "md5", "-",  NULL};
     return run_quietly(argv);
 }
 
@@ -262,7 +271,8 @@ static void check_generated(const char *folder)
 {
     g_autofree char *path = write_file(
         folder,
-        "videotestsrc pattern=ball num-buffers=75 ! video/x-raw,width=642,height=362,framerate=25/1 "
+        "videotestsrc pattern=ball num-buffers=75 ! "
+        "video/x-raw,width=642,height=362,framerate=25/1 "
         "! x264enc bframes=2 key-int-max=25 speed-preset=veryfast ! video/x-h264,profile=high",
         "audiotestsrc num-buffers=141 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=2 "
         "! avenc_aac");
@@ -284,8 +294,8 @@ static void test_generated(void **state)
 
 static void check_lesson(const char *folder)
 {
-    g_autofree char *source = g_strdup_printf("filesrc location=%s ! qtdemux name=d ",
-                                              gst_capture_lesson());
+    g_autofree char *source =
+        g_strdup_printf("filesrc location=%s ! qtdemux name=d ", gst_capture_lesson());
     g_autofree char *video = g_strconcat(source, "d.video_0 ! h264parse", NULL);
     g_autofree char *audio = g_strconcat(source, "d.audio_0 ! aacparse", NULL);
     g_autofree char *path = write_file(folder, video, audio);

@@ -127,11 +127,11 @@ static void compare_config(const TkH264Depay *depay, GstSample *sample)
 
 static void check_video(const char *source, const char *payloader)
 {
-    g_autofree char *pipeline = g_strconcat(
-        source, " ! ", payloader, " ! tee name=t t. ! " CAPTURE_SINK("packets"),
-        "t. ! rtph264depay ! video/x-h264,stream-format=avc,alignment=au ! h264parse "
-        "! video/x-h264,stream-format=avc,alignment=au ! " CAPTURE_SINK("frames"),
-        NULL);
+    g_autofree char *pipeline =
+        g_strconcat(source, " ! ", payloader, " ! tee name=t t. ! " CAPTURE_SINK("packets"),
+                    "t. ! rtph264depay ! video/x-h264,stream-format=avc,alignment=au ! h264parse "
+                    "! video/x-h264,stream-format=avc,alignment=au ! " CAPTURE_SINK("frames"),
+                    NULL);
     GstCapture capture;
     gst_capture_run(&capture, pipeline);
     g_autoptr(GArray) frames = new_frames();
@@ -195,12 +195,17 @@ static void test_video_lesson(void **state)
     check_video(source, "rtph264pay aggregate-mode=zero-latency mtu=700");
 }
 
+static guint number_of(const GstCapture *capture, const char *field)
+{
+    return (guint)g_ascii_strtoull(gst_capture_fmtp(capture, field), NULL, 10);
+}
+
 static TkAacMode mode_of(const GstCapture *capture)
 {
     return (TkAacMode){
-        .size_bits = (guint)atoi(gst_capture_fmtp(capture, "sizelength")),
-        .index_bits = (guint)atoi(gst_capture_fmtp(capture, "indexlength")),
-        .index_delta_bits = (guint)atoi(gst_capture_fmtp(capture, "indexdeltalength")),
+        .size_bits = number_of(capture, "sizelength"),
+        .index_bits = number_of(capture, "indexlength"),
+        .index_delta_bits = number_of(capture, "indexdeltalength"),
     };
 }
 
@@ -223,15 +228,15 @@ static GBytes *config_of(const GstCapture *capture)
 
 static void check_audio(const char *source, const char *payloader, guint rate, guint channels)
 {
-    g_autofree char *pipeline = g_strconcat(
-        source, " ! ", payloader, " ! tee name=t t. ! " CAPTURE_SINK("packets"),
-        "t. ! rtpmp4gdepay ! " CAPTURE_SINK("frames"), NULL);
+    g_autofree char *pipeline =
+        g_strconcat(source, " ! ", payloader, " ! tee name=t t. ! " CAPTURE_SINK("packets"),
+                    "t. ! rtpmp4gdepay ! " CAPTURE_SINK("frames"), NULL);
     GstCapture capture;
     gst_capture_run(&capture, pipeline);
     TkAacConfig config;
     g_autoptr(GBytes) specific = config_of(&capture);
-    assert_true(tk_aac_config_parse(g_bytes_get_data(specific, NULL), g_bytes_get_size(specific),
-                                    &config));
+    assert_true(
+        tk_aac_config_parse(g_bytes_get_data(specific, NULL), g_bytes_get_size(specific), &config));
     assert_int_equal(config.object_type, 2);
     assert_int_equal(config.rate, rate);
     assert_int_equal(config.channels, channels);

@@ -9,7 +9,9 @@
 
 #include "common/media/h264.h"
 
-#define SPS "\x67\x42\xc0\x15\xda\x05\x07\xec\x05\xa8\x30\x30\x35\x28\x00\x00\x03\x00\x08\x00\x00\x03\x01\xe4\x78\xb1\x75"
+#define SPS                                                                                        \
+    "\x67\x42\xc0\x15\xda\x05\x07\xec\x05\xa8\x30\x30\x35\x28\x00\x00\x03\x00\x08\x00\x00\x03\x01" \
+    "\xe4\x78\xb1\x75"
 #define SPS_OTHER "\x67\x42\xc0\x0d\x8c\x8d\x40\xa0\xf9\x00\xf0\x88\x46\xa0"
 #define PPS "\x68\xce\x3c\x80"
 #define IDR "\x65\x88\x84\x11"
@@ -144,7 +146,8 @@ static void test_fragmented_parameter_set(void **state)
 {
     Fixture *f = *state;
     push(f, 1, 0, BYTES("\x7c\x87\x42\xc0\x15\xda\x05\x07\xec\x05\xa8"));
-    push(f, 1, 0, BYTES("\x7c\x47\x30\x30\x35\x28\x00\x00\x03\x00\x08\x00\x00\x03\x01\xe4\x78\xb1\x75"));
+    push(f, 1, 0,
+         BYTES("\x7c\x47\x30\x30\x35\x28\x00\x00\x03\x00\x08\x00\x00\x03\x01\xe4\x78\xb1\x75"));
     push(f, 1, 0, BYTES(PPS));
     push(f, 1, MARKER, BYTES(IDR));
     assert_last(f, 1, BYTES("\0\0\0\x04" IDR));
@@ -157,15 +160,15 @@ static void test_broken_units(void **state)
         const char *payload;
         gsize bytes;
     } broken[] = {
-        {"\x7c\x05\x01", 3},                    // a fragment that never began
-        {"\x7c\x45\x01", 3},                    // an end that never began
-        {"\x7c", 1},                            // no fragment header
-        {"\x7c\x9c\x01", 3},                    // a fragment unit inside a fragment unit
-        {"\xe5\x88\x84", 3},                    // forbidden bit
-        {"\x79\0\0\0\x04\x65\x88\x84\x11", 9},  // STAP-B
-        {"\x7d\x85\0\0\x88", 5},                // FU-B
-        {"\x78\0\x03\x78\0\0", 6},              // an aggregate inside an aggregate
-        {"\x78\xff\xff\x65", 4},                // longer than the packet
+        {"\x7c\x05\x01", 3},                   // a fragment that never began
+        {"\x7c\x45\x01", 3},                   // an end that never began
+        {"\x7c", 1},                           // no fragment header
+        {"\x7c\x9c\x01", 3},                   // a fragment unit inside a fragment unit
+        {"\xe5\x88\x84", 3},                   // forbidden bit
+        {"\x79\0\0\0\x04\x65\x88\x84\x11", 9}, // STAP-B
+        {"\x7d\x85\0\0\x88", 5},               // FU-B
+        {"\x78\0\x03\x78\0\0", 6},             // an aggregate inside an aggregate
+        {"\x78\xff\xff\x65", 4},               // longer than the packet
     };
     Fixture *f = *state;
     push_key(f, 1);
@@ -303,8 +306,7 @@ static void test_sprop(void **state)
     assert_null(tk_h264_depay_config(f->depay, &size, NULL));
     tk_h264_depay_set_sprop(f->depay, sprop);
     const guint8 *config = tk_h264_depay_config(f->depay, &size, &sps);
-    static const guint8 wanted[] =
-        "\x01\x42\xc0\x15\xff\xe1\0\x1b" SPS "\x01\0\x04" PPS;
+    static const guint8 wanted[] = "\x01\x42\xc0\x15\xff\xe1\0\x1b" SPS "\x01\0\x04" PPS;
     assert_int_equal(size, sizeof wanted - 1);
     assert_memory_equal(config, wanted, size);
     assert_int_equal(sps.width, 320);

@@ -38,8 +38,13 @@ static void test_sender_report(void **state)
 static void test_receiver_report(void **state)
 {
     const TkRtcpReport reports[] = {
-        {.ssrc = 1, .fraction_lost = 25, .cumulative_lost = -3, .highest_sequence = 0x1ffff,
-         .jitter = 12, .last_sr = 0x1234, .delay_since_sr = 0x8000},
+        {.ssrc = 1,
+         .fraction_lost = 25,
+         .cumulative_lost = -3,
+         .highest_sequence = 0x1ffff,
+         .jitter = 12,
+         .last_sr = 0x1234,
+         .delay_since_sr = 0x8000},
         {.ssrc = 2, .cumulative_lost = 0x7fffff},
         {.ssrc = 3, .cumulative_lost = -0x800000},
     };
@@ -54,7 +59,8 @@ static void test_receiver_report(void **state)
 
 static void test_lost_is_clamped(void **state)
 {
-    const TkRtcpReport reports[] = {{.cumulative_lost = G_MAXINT32}, {.cumulative_lost = G_MININT32}};
+    const TkRtcpReport reports[] = {{.cumulative_lost = G_MAXINT32},
+                                    {.cumulative_lost = G_MININT32}};
     g_autoptr(GByteArray) packet = g_byte_array_new();
     tk_rtcp_put_receiver_report(packet, 9, reports, G_N_ELEMENTS(reports));
     TkRtcp rtcp = parse_only(packet);
@@ -79,8 +85,8 @@ static void test_sdes(void **state)
 // Two chunks; the first has a NAME before its CNAME.
 static void test_sdes_chunks(void **state)
 {
-    static const guint8 packet[] = {0x82, 202, 0,   6,   0,   0, 0,   1,   2, 2, 'h', 'i', 1, 3,
-                                    'a',  'b', 'c', 0,   0,   0, 0,   0,   0, 2, 1,   1,   'z', 0};
+    static const guint8 packet[] = {0x82, 202, 0,   6, 0, 0, 0, 1, 2, 2, 'h', 'i', 1,   3,
+                                    'a',  'b', 'c', 0, 0, 0, 0, 0, 0, 2, 1,   1,   'z', 0};
     TkRtcp rtcp;
     gsize offset = 0;
     assert_true(tk_rtcp_next(packet, sizeof packet, &offset, &rtcp));

@@ -12,9 +12,9 @@
 // Version 2, padding, extension, two CSRCs, marker, type 96; payload 1 2 3 and 4 bytes of padding.
 static const guint8 full[] = {
     0xb2, 0xe0, 0x12, 0x34, 0xde, 0xad, 0xbe, 0xef, 0xca, 0xfe, 0xba, 0xbe, // header
-    0, 0, 0, 1, 0, 0, 0, 2,                                                 // CSRCs
-    0xbe, 0xde, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8,                               // extension
-    1, 2, 3, 0, 0, 0, 4,                                                    // payload, padding
+    0,    0,    0,    1,    0,    0,    0,    2,                            // CSRCs
+    0xbe, 0xde, 0,    2,    1,    2,    3,    4,    5,    6,    7,    8,    // extension
+    1,    2,    3,    0,    0,    0,    4,                                  // payload, padding
 };
 
 static void test_full(void **state)
