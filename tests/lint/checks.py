@@ -215,7 +215,7 @@ def links_lead_somewhere(tree):
 
 MODULES = ["glib-2.0", "gio-2.0", "gio-unix-2.0", "gstreamer-1.0", "gstreamer-app-1.0",
            "gstreamer-rtsp-1.0", "gstreamer-sdp-1.0", "libsoup-3.0", "libwebsockets", "jansson",
-           "sqlite3", "libsodium", "cmocka"]
+           "sqlite3", "libsodium", "pangocairo", "cmocka"]
 
 
 def headers_compile_alone(tree):
