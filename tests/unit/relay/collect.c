@@ -17,6 +17,7 @@ static void on_packet(void *user, guint track, RelayUnit *packet)
     g_assert_cmpuint(rtp.sequence, ==, packet->number & 0xffff);
     g_assert_cmpuint(rtp.timestamp, ==, packet->rtp_timestamp);
     g_assert_cmpint(packet->refs, ==, 2); // this one and the input's own
+    g_assert_true(g_hash_table_add(c->numbers[track], GSIZE_TO_POINTER(packet->number)));
     g_ptr_array_add(c->packets[track], packet);
 }
 
@@ -74,6 +75,7 @@ Collect *collect_new(gint64 epoch_wall_ns, guint64 seed)
     Collect *c = g_new0(Collect, 1);
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         c->packets[i] = g_ptr_array_new_with_free_func((GDestroyNotify)relay_unit_unref);
+        c->numbers[i] = g_hash_table_new(NULL, NULL);
         c->last_decode[i] = -1;
     }
     c->pieces = g_ptr_array_new_with_free_func((GDestroyNotify)relay_unit_unref);
@@ -87,8 +89,10 @@ void collect_free(Collect *c)
     if (!c)
         return;
     relay_input_free(c->input);
-    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++)
+    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         g_ptr_array_unref(c->packets[i]);
+        g_hash_table_unref(c->numbers[i]);
+    }
     g_ptr_array_unref(c->pieces);
     g_free(c);
 }

@@ -10,6 +10,7 @@
 typedef struct {
     RelayInput *input;
     GPtrArray *packets[RELAY_INPUT_TRACKS_MAX]; // of RelayUnit
+    GHashTable *numbers[RELAY_INPUT_TRACKS_MAX]; // theirs
     GPtrArray *pieces;                          // of RelayUnit: inits and chunks in order
     guint chunks, inits;
     RelayStreamFormat format;
