@@ -4,13 +4,13 @@
 #include <gst/gst.h>
 #include <string.h>
 
+#include "client/peer/peer.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/name.h"
 #include "common/base/ulid.h"
 
 #define LESSON_FILE_BYTES_MAX (64 * 1024)
-#define TOKEN_BYTES_MAX 4096
 
 // What GOption fills in.
 typedef struct {
@@ -150,24 +150,6 @@ static gboolean read_lesson_file(const char *path, TkLessonInfo *info, GError **
     return keys != NULL;
 }
 
-static char *read_token(const char *path, GError **error)
-{
-    g_autofree char *text = NULL;
-    gsize length;
-
-    if (!path)
-        return g_getenv("TONGKE_TOKEN") && *g_getenv("TONGKE_TOKEN") ? g_strdup(g_getenv("TONGKE_TOKEN"))
-                                                                      : NULL;
-    if (!g_file_get_contents(path, &text, &length, error))
-        return NULL;
-    g_strstrip(text);
-    if (!*text || length > TOKEN_BYTES_MAX || strpbrk(text, " \t\r\n")) {
-        fail(error, "%s does not hold one token", path);
-        return NULL;
-    }
-    return g_steal_pointer(&text);
-}
-
 static gboolean check_range(const char *name, int value, int min, int max, guint *ret, GError **error)
 {
     if (value < min || value > max)
@@ -188,35 +170,17 @@ static gboolean check_size(const char *text, CapOptions *o, GError **error)
 
 static gboolean check_relay(const char *text, GError **error)
 {
-    g_autoptr(GUri) uri = text ? g_uri_parse(text, G_URI_FLAGS_NONE, error) : NULL;
     g_autofree char *lesson = NULL, *stream = NULL;
 
     if (!text)
         return fail(error, "--relay is missing: --relay rtsp://HOST:8554/LESSON");
-    if (!uri)
+    if (!client_url_check(text, error))
         return FALSE;
-    if (!g_str_equal(g_uri_get_scheme(uri), "rtsp") || !g_uri_get_host(uri) || g_uri_get_userinfo(uri))
-        return fail(error, "--relay must be rtsp://HOST:8554/LESSON (tokens go into --token-file)");
-    if (!tk_name_split_path(g_uri_get_path(uri), &lesson, &stream, error))
+    g_autoptr(GUri) uri = g_uri_parse(text, G_URI_FLAGS_NONE, error);
+    if (!uri || !tk_name_split_path(g_uri_get_path(uri), &lesson, &stream, error))
         return FALSE;
     if (!g_str_equal(stream, TK_STREAM_MAIN))
         return fail(error, "--relay must end with the lesson's name, not with a stream");
-    return TRUE;
-}
-
-static gboolean choose(const char *name, const char *text, const char *const *words, guint *ret,
-                       GError **error)
-{
-    for (guint i = 0; text && words[i]; i++) {
-        if (g_str_equal(text, words[i])) {
-            *ret = i;
-            return TRUE;
-        }
-    }
-    if (text) {
-        g_autofree char *all = g_strjoinv(", ", (char **)words);
-        return fail(error, "--%s %s: use one of %s", name, text, all);
-    }
     return TRUE;
 }
 
@@ -253,8 +217,8 @@ static gboolean check(const Raw *raw, CapOptions *o, GError **error)
         !check_range("bitrate", raw->bitrate, 50, 20000, &o->bitrate_kbps, error) ||
         !check_range("slides-bitrate", raw->slides_bitrate, 50, 20000, &o->slides_bitrate_kbps, error) ||
         !check_range("audio-bitrate", raw->sound_bitrate, 32, 320, &o->sound_bitrate_kbps, error) ||
-        !choose("transport", raw->transport, transports, &transport, error) ||
-        !choose("copy", raw->copy, copies, &copy, error))
+        !client_choose("transport", raw->transport, transports, &transport, error) ||
+        !client_choose("copy", raw->copy, copies, &copy, error))
         return FALSE;
     if (raw->sound) {
         if (!cap_sound_spec_parse(raw->sound, &o->sound, error))
@@ -273,7 +237,7 @@ static gboolean check(const Raw *raw, CapOptions *o, GError **error)
     o->loop = raw->loop;
     o->stats = raw->stats;
     o->encoder = g_strcmp0(raw->encoder, "auto") == 0 ? NULL : g_strdup(raw->encoder);
-    o->token = read_token(raw->token_file, &reason);
+    o->token = client_token_read(raw->token_file, &reason);
     if (reason) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;

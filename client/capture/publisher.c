@@ -3,8 +3,10 @@
 
 #include <gst/rtsp/gstrtsptransport.h>
 #include <gst/sdp/gstsdpmessage.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "client/peer/peer.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
@@ -36,11 +38,6 @@ struct _CapPublisher {
 };
 
 static void connect_now(CapPublisher *publisher);
-
-guint cap_publisher_backoff_s(guint n)
-{
-    return n >= 4 ? BACKOFF_MAX_S : 1u << n;
-}
 
 static void set_state(CapPublisher *publisher, CapPublisherState state, const char *why)
 {
@@ -116,7 +113,7 @@ static void failed(CapPublisher *publisher, guint status, const char *reason)
         set_state(publisher, CAP_PUBLISHER_REFUSED, why);
         return;
     }
-    guint pause_s = cap_publisher_backoff_s(publisher->failures++);
+    guint pause_s = client_backoff_s(publisher->failures++, BACKOFF_MAX_S);
     g_autofree char *sentence = g_strdup_printf("%s; next try in %u s", why, pause_s);
     set_timer(publisher, pause_s * 1000, on_retry);
     set_state(publisher, CAP_PUBLISHER_WAITING, sentence);
@@ -134,7 +131,7 @@ static void on_error(void *user, const GError *error, const char *debug)
         status = 401;
     else if (g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND))
         status = 404;
-    failed(publisher, status, error->message);
+    failed(publisher, status, client_error_sentence(error));
 }
 
 static void on_eos(void *user)

@@ -38,6 +38,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CapPublisher, cap_publisher_free)
 void cap_publisher_start(CapPublisher *publisher);
 // Begins to take leave; CAP_PUBLISHER_STOPPED tells when that is done, within 2 s.
 void cap_publisher_stop(CapPublisher *publisher);
-
-// The `n`-th pause between tries, n from 0: 1, 2, 4, 8, 15, 15 … s.
-guint cap_publisher_backoff_s(guint n);

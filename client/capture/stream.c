@@ -2,6 +2,7 @@
 #include "client/capture/stream.h"
 
 #include "client/capture/encoder.h"
+#include "client/peer/peer.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
@@ -13,6 +14,7 @@
 #define STALLED_AFTER_NS (8 * TK_NS_PER_S)    // a source that gives none is opened anew
 #define SILENCE_AFTER_NS TK_NS_PER_S          // without sound
 #define SILENCE_LAG_NS (TK_NS_PER_S / 2)      // behind now, so that returning sound still fits
+#define BACKOFF_MAX_S 15
 #define QUEUE_S 2                             // of coded media before a slow relay
 #define CODED_BYTES_MAX (8u << 20)
 #define RAW_BUFFERS_MAX 6
@@ -138,7 +140,7 @@ static void feed_close(Feed *feed)
 static void feed_lost(Feed *feed, const char *reason)
 {
     CapStream *stream = feed->stream;
-    guint pause_s = cap_publisher_backoff_s(feed->failures++);
+    guint pause_s = client_backoff_s(feed->failures++, BACKOFF_MAX_S);
     g_autofree char *what = cap_source_spec_describe(&feed->spec);
 
     g_free(feed->reason);

@@ -34,6 +34,9 @@ static gboolean on_bus(GstBus *bus, GstMessage *message, gpointer data)
         if (events->on_eos)
             events->on_eos(pipeline->user);
         break;
+    case GST_MESSAGE_LATENCY:
+        gst_bin_recalculate_latency(GST_BIN(pipeline->bin));
+        break;
     case GST_MESSAGE_ASYNC_DONE:
         if (GST_MESSAGE_SRC(message) == GST_OBJECT(pipeline->bin) && events->on_ready)
             events->on_ready(pipeline->user);
