@@ -19,6 +19,7 @@ typedef struct {
     gint64 arrived_ns;     // monotonic: packet: when it came in; chunk: when it was closed
     gint64 media_ns;       // chunk: media time of its start; packet: 0
     guint32 rtp_timestamp; // packet: as sent out
+    guint32 track;         // packet: index of its track
     guint32 bytes;
     guint8 data[]; // `bytes` of them
 } RelayUnit;

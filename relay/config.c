@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include "relay/config.h"
+
+#include "relay/net/stream.h"
+
+#define S TK_CONFIG_STRING
+#define I TK_CONFIG_INT
+
+const TkConfigField relay_config_fields[] = {
+    {"relay", "name", S, "tongke", 1, 128, NULL, "What this relay is called on the page."},
+    {"rtsp", "listen", S, "127.0.0.1", 1, 64, NULL,
+     "Numeric address for RTSP and RTP. Beyond loopback auth.key_file is needed."},
+    {"rtsp", "port", I, "8554", 0, 65535, NULL, "TCP port of RTSP; 0 = any free one."},
+    {"rtsp", "rtp_port", I, "8000", 0, 65534, NULL,
+     "UDP port of RTP, even; RTCP uses the next one. One pair serves everybody. 0 = any free pair."},
+    {"web", "listen", S, "127.0.0.1", 1, 64, NULL,
+     "Numeric address for the page, the API and WebSocket. Beyond loopback auth.key_file is needed."},
+    {"web", "port", I, "8080", 0, 65535, NULL, "TCP port; 0 = any free one."},
+    {"web", "page", S, "", 0, 4096, NULL, "Folder of the page; empty = the one installed with this program."},
+    {"web", "library", S, ":8081", 0, 1024, NULL,
+     "Where browsers find the recorder's library: a URL, or :PORT on the page's own host; empty = none."},
+    {"auth", "key_file", S, "", 0, 4096, NULL,
+     "JSON Web Key against which tokens are checked (tongkectl key new FILE makes one); empty = no tokens, loopback only."},
+    {"lesson", "away_s", I, "300", 1, 86400, NULL,
+     "Seconds that a lesson waits for a sender whose connection was lost."},
+    {"lesson", "teardown_s", I, "15", 0, 86400, NULL,
+     "Seconds that it waits after an orderly TEARDOWN."},
+    {"lesson", "stall_s", I, "10", 2, 3600, NULL,
+     "A sender that has sent nothing for so many seconds is disconnected."},
+    {"history", "chunk_s", I, "60", 2, 3600, NULL,
+     "Seconds of chunks kept for recorders and browsers that come back."},
+    {"history", "chunk_mib", I, "64", 1, 4096, NULL, "And at most so many MiB per stream."},
+    {"history", "packet_s", I, "10", 2, 600, NULL, "Seconds of RTP packets kept for late joiners."},
+    {"history", "packet_mib", I, "16", 1, 1024, NULL, "And at most so many MiB per stream."},
+    {"workers", "packet", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for RTSP and RTP."},
+    {"workers", "web", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for the page and WebSocket."},
+    {"limits", "lessons", I, "64", 1, 10000, NULL, "Lessons at once."},
+    {"limits", "connections", I, "4096", 1, 100000, NULL,
+     "Connections at once to the RTSP port, and as many to the web port."},
+    {NULL},
+};

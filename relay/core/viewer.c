@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "relay/core/viewer.h"
+
+const char *relay_viewer_state_word(RelayViewerState state)
+{
+    static const char *const words[] = {"waiting", "live", "catching-up", "gone"};
+    return words[state];
+}
+
+void relay_viewer_init(RelayViewer *viewer, const RelayHistory *history)
+{
+    *viewer = (RelayViewer){.state = RELAY_VIEWER_WAITING,
+                            .awaits_key = TRUE,
+                            .position = relay_history_newest_key(history)};
+}
+
+guint64 relay_viewer_init_from(RelayViewer *viewer, const RelayHistory *history, guint64 from)
+{
+    *viewer = (RelayViewer){.state = RELAY_VIEWER_WAITING, .lossless = TRUE};
+    guint64 at = relay_history_find(history, from);
+    const RelayUnit *unit = relay_history_at(history, at);
+    if (unit && unit->number > from) {
+        viewer->awaits_key = TRUE;
+        at = relay_history_next_key(history, at);
+    }
+    viewer->position = at;
+    unit = relay_history_at(history, at);
+    return unit && unit->number > from ? unit->number - from : 0;
+}
+
+// The position to which a viewer that is too far behind is set forward.
+static void set_forward(RelayViewer *v, const RelayHistory *history, gint64 now_ns, guint64 to)
+{
+    v->units_dropped += to - v->position;
+    v->dropped_at_ns = now_ns;
+    v->drops++;
+    v->state = RELAY_VIEWER_CATCHING_UP;
+    v->position = to;
+    v->awaits_key = TRUE;
+}
+
+guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,
+                           const RelayViewerLimits *limits, gint64 now_ns)
+{
+    RelayViewer *v = viewer;
+    if (v->state == RELAY_VIEWER_CATCHING_UP && now_ns - v->dropped_at_ns > limits->settle_ns) {
+        v->state = RELAY_VIEWER_LIVE;
+        v->drops = 0;
+    }
+    guint64 head = relay_history_head(history), from = v->position;
+    if (v->state == RELAY_VIEWER_GONE || from >= head)
+        return 0;
+
+    if (from < relay_history_tail(history)) {
+        set_forward(v, history, now_ns,
+                    v->lossless ? relay_history_next_key(history, from)
+                                : relay_history_newest_key(history));
+    } else if (!v->lossless) {
+        gint64 lag_ns = now_ns - relay_history_at(history, from)->arrived_ns;
+        guint64 key = relay_history_newest_key(history);
+        // Setting forward helps only where a keyframe lies ahead.
+        if (lag_ns > limits->lag_max_ns && key > from && key < head)
+            set_forward(v, history, now_ns, key);
+    }
+    if (v->drops > limits->drops_max)
+        v->state = RELAY_VIEWER_GONE;
+    return v->position - from;
+}
+
+RelayUnit *relay_viewer_next(RelayViewer *viewer, const RelayHistory *history)
+{
+    if (viewer->state == RELAY_VIEWER_GONE)
+        return NULL;
+    if (viewer->awaits_key)
+        viewer->position = relay_history_next_key(history, viewer->position);
+    RelayUnit *unit = relay_history_at(history, viewer->position);
+    if (unit) {
+        viewer->awaits_key = FALSE;
+        if (viewer->state == RELAY_VIEWER_WAITING)
+            viewer->state = RELAY_VIEWER_LIVE;
+    }
+    return unit;
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "common/media/rtsp.h"
+#include "relay/net/ingest.h"
+
+// RTSP connections on a packet worker. A connection reads requests and hands them to the main
+// thread one at a time; the main thread answers and says what it is: a viewer, a sender, or
+// neither yet. Media of the connection never leaves the workers.
+
+typedef struct _RelayConns RelayConns; // all of one worker
+typedef struct _RelayConn RelayConn;
+
+// Called on the main thread, through its mailbox.
+typedef struct {
+    void (*on_request)(gpointer user, RelayConn *conn, TkRtspRequest *request); // request is given
+    void (*on_closed)(gpointer user, RelayConn *conn, const char *why); // once, the last call
+    gpointer user;
+} RelayConnDesk;
+
+// All borrowed for the object's life; `desk_mailbox` is the main thread's.
+RelayConns *relay_conns_new(RelayWorker *worker, RelayFanout *fanout, RelayWorker *ingest_worker,
+                            RelayIngest *ingest, RelayMailbox *desk_mailbox,
+                            const RelayConnDesk *desk);
+// After the worker has stopped: closes what is left.
+void relay_conns_free(RelayConns *conns);
+
+// From here on: main thread. Orders to one connection are carried out in order.
+
+// Takes `fd`. The reference is the main thread's; it ends with on_closed.
+RelayConn *relay_conn_open(RelayConns *conns, int fd, const RelayAddress *peer);
+RelayConn *relay_conn_ref(RelayConn *conn);
+void relay_conn_unref(RelayConn *conn);
+const RelayAddress *relay_conn_peer(const RelayConn *conn);
+
+// Answers the request at hand; the next one may come. Takes `text`.
+void relay_conn_answer(RelayConn *conn, char *text, gboolean then_close);
+
+// Makes it a viewer and answers: `head` (given) + RTP-Info + an empty line. `urls` (given): of each
+// enabled track. Answers 404 when the stream is gone.
+void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec *tracks,
+                     char *head, char *urls[RELAY_INPUT_TRACKS_MAX]);
+
+// Makes it the sender of `stream`. `spec`: as for relay_ingest_begin, its call-back is set here.
+// channels[track]: interleaved RTP channel, RTCP one above.
+void relay_conn_record(RelayConn *conn, RelayStream *stream, const RelaySenderSpec *spec,
+                       const guint8 channels[RELAY_INPUT_TRACKS_MAX]);
+
+// Neither viewer nor sender any longer.
+void relay_conn_stop(RelayConn *conn);
+
+// Closes it; on_closed follows.
+void relay_conn_close(RelayConn *conn, const char *why);

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/fanout.h"
+
+#include "common/base/clock.h"
+#include "common/media/rtcp.h"
+#include "relay/core/pacer.h"
+
+// How long a viewer over UDP may be silent: twice the minute that Session promises would be longer
+// than anybody watches an empty screen, less would hit players that report every 30 s.
+#define VIEWER_SILENCE_NS (75 * TK_NS_PER_S)
+#define REPORT_INTERVAL_NS (2 * TK_NS_PER_S)
+// While somebody waits for tokens: shorter than the time in which a full bucket is spent.
+#define PACING_STEP_NS (2 * TK_NS_PER_MS)
+#define HISTORY_UNITS_MAX 65536
+
+typedef struct _RelayFeed RelayFeed;
+
+struct _RelayRtpViewer {
+    RelayFeed *feed;
+    RelayViewerSpec spec;
+    RelayViewer place;
+    RelayPacer pacer;
+    gint64 heard_ns, reported_ns;
+    guint32 packets[RELAY_INPUT_TRACKS_MAX], octets[RELAY_INPUT_TRACKS_MAX];
+    gboolean gone;
+};
+
+struct _RelayFeed {
+    RelayFanout *fanout;
+    RelayStream *stream;
+    RelayHistory *history;
+    RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
+    GPtrArray *viewers;  // RelayRtpViewer, owned
+    gboolean pending;    // somebody has something to send
+};
+
+struct _RelayFanout {
+    RelayWorker *worker;
+    guint index;
+    RelayUdp *udp;
+    RelayUdpBatch *batch;
+    gint64 history_span_ns;
+    gsize history_bytes_max;
+    RelayViewerLimits limits;
+    GPtrArray *feeds; // RelayFeed, owned
+    GByteArray *report;
+    gint64 housekeeping_ns;
+    guint viewers; // relaxed atomics from here on
+    guint64 units_dropped, viewers_gone;
+};
+
+static void feed_free(gpointer data)
+{
+    RelayFeed *feed = data;
+    feed->stream->feeds[feed->fanout->index] = NULL;
+    relay_history_free(feed->history);
+    relay_stream_unref(feed->stream);
+    g_ptr_array_unref(feed->viewers);
+    g_free(feed);
+}
+
+static gboolean send_unit(RelayFanout *f, RelayRtpViewer *v, RelayUnit *unit, gint64 now_ns)
+{
+    const RelayViewerTrack *track = &v->spec.tracks[unit->track];
+    if (!track->enabled)
+        return TRUE;
+    if (v->spec.link) {
+        if (!relay_link_put_unit(v->spec.link, track->rtp_channel, unit))
+            return FALSE;
+    } else {
+        if (!relay_pacer_ready(&v->pacer, now_ns))
+            return FALSE;
+        relay_udp_batch_add(f->batch, &track->rtp, unit);
+        relay_pacer_spend(&v->pacer, unit->bytes);
+    }
+    v->packets[unit->track]++;
+    v->octets[unit->track] += unit->bytes - 12;
+    return TRUE;
+}
+
+// Whether the viewer has more to send as soon as its pacer allows.
+static gboolean serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    guint64 lost = relay_viewer_judge(&v->place, v->feed->history, &f->limits, now_ns);
+    if (lost)
+        relay_stat_add(f->units_dropped, lost);
+    gboolean blocked = FALSE;
+    RelayUnit *unit;
+    while (!blocked && (unit = relay_viewer_next(&v->place, v->feed->history))) {
+        if (send_unit(f, v, unit, now_ns))
+            relay_viewer_advance(&v->place);
+        else
+            blocked = TRUE;
+    }
+    if (v->spec.link)
+        relay_link_flush(v->spec.link);
+    return blocked && !v->spec.link;
+}
+
+static void put_report(RelayFanout *f, const RelayRtpViewer *v, guint track, gint64 wall_ns)
+{
+    const RelayTrackClock *clock = &v->feed->clocks[track];
+    gint64 elapsed_ns = wall_ns - clock->wall_ns;
+    guint32 timestamp = clock->rtp_timestamp + (guint32)(elapsed_ns * (gint64)clock->identity.clock_rate /
+                                                         TK_NS_PER_S);
+    g_byte_array_set_size(f->report, 0);
+    tk_rtcp_put_sender_report(f->report, clock->identity.ssrc, tk_clock_ntp_from_wall(wall_ns),
+                              timestamp, v->packets[track], v->octets[track]);
+    tk_rtcp_put_sdes(f->report, clock->identity.ssrc, v->feed->stream->lesson_id);
+}
+
+static void send_report(RelayFanout *f, const RelayRtpViewer *v, guint track)
+{
+    const RelayViewerTrack *to = &v->spec.tracks[track];
+    if (!v->spec.link)
+        relay_udp_send_rtcp(f->udp, &to->rtcp, f->report);
+    else if (relay_link_put_bytes(v->spec.link, to->rtcp_channel, f->report->data, f->report->len))
+        relay_link_flush(v->spec.link);
+}
+
+static void report(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    gint64 wall_ns = tk_clock_wall_ns();
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
+        const RelayViewerTrack *to = &v->spec.tracks[track];
+        if (!to->enabled || !v->feed->clocks[track].known)
+            continue;
+        put_report(f, v, track, wall_ns);
+        send_report(f, v, track);
+        v->reported_ns = now_ns;
+    }
+}
+
+static const char *verdict(const RelayRtpViewer *v, gint64 now_ns)
+{
+    if (v->place.state == RELAY_VIEWER_GONE)
+        return "too-slow";
+    if (!v->spec.link && now_ns - v->heard_ns > VIEWER_SILENCE_NS)
+        return "timeout";
+    return NULL;
+}
+
+static void say_bye(RelayFanout *f, const RelayRtpViewer *v)
+{
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
+        const RelayViewerTrack *to = &v->spec.tracks[track];
+        if (!to->enabled || !v->feed->clocks[track].known)
+            continue;
+        put_report(f, v, track, tk_clock_wall_ns());
+        tk_rtcp_put_bye(f->report, v->feed->clocks[track].identity.ssrc);
+        send_report(f, v, track);
+    }
+}
+
+static void say_gone(RelayFanout *f, RelayRtpViewer *v, const char *reason)
+{
+    if (v->gone)
+        return;
+    v->gone = TRUE;
+    relay_stat_add(f->viewers_gone, 1);
+    v->spec.on_gone(v->spec.user, reason);
+}
+
+static void keep_house(RelayFanout *f, RelayFeed *feed, gint64 now_ns)
+{
+    for (guint i = feed->viewers->len; i-- > 0;) { // leaving removes by swapping in the last
+        RelayRtpViewer *v = feed->viewers->pdata[i];
+        const char *reason = verdict(v, now_ns);
+        if (reason)
+            say_gone(f, v, reason);
+        else if (now_ns - v->reported_ns >= REPORT_INTERVAL_NS)
+            report(f, v, now_ns);
+    }
+}
+
+static gint64 tick(gpointer user, gint64 now_ns)
+{
+    RelayFanout *f = user;
+    gboolean pacing = FALSE;
+    gboolean housekeeping = now_ns >= f->housekeeping_ns;
+    if (housekeeping)
+        f->housekeeping_ns = now_ns + TK_NS_PER_S / 2;
+    for (guint i = 0; i < f->feeds->len; i++) {
+        RelayFeed *feed = f->feeds->pdata[i];
+        if (feed->pending) {
+            feed->pending = FALSE;
+            for (guint j = 0; j < feed->viewers->len; j++)
+                feed->pending |= serve(f, feed->viewers->pdata[j], now_ns);
+            pacing |= feed->pending;
+        }
+        if (housekeeping)
+            keep_house(f, feed, now_ns);
+    }
+    relay_udp_batch_flush(f->batch);
+    return pacing ? now_ns + PACING_STEP_NS : f->housekeeping_ns;
+}
+
+RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
+                              gint64 history_span_ns, gsize history_bytes_max)
+{
+    RelayFanout *f = g_new0(RelayFanout, 1);
+    f->worker = worker;
+    f->index = index;
+    f->udp = udp;
+    f->batch = relay_udp_batch_new(udp);
+    f->history_span_ns = history_span_ns;
+    f->history_bytes_max = history_bytes_max;
+    f->limits = RELAY_VIEWER_LIMITS_DEFAULT;
+    f->feeds = g_ptr_array_new_with_free_func(feed_free);
+    f->report = g_byte_array_new();
+    relay_worker_add_tick(worker, tick, f);
+    return f;
+}
+
+void relay_fanout_free(RelayFanout *fanout)
+{
+    if (!fanout)
+        return;
+    g_ptr_array_unref(fanout->feeds);
+    relay_udp_batch_free(fanout->batch);
+    g_byte_array_unref(fanout->report);
+    g_free(fanout);
+}
+
+void relay_fanout_open(RelayFanout *fanout, RelayStream *stream)
+{
+    RelayFeed *feed = g_new0(RelayFeed, 1);
+    feed->fanout = fanout;
+    feed->stream = relay_stream_ref(stream);
+    feed->history = relay_history_new(fanout->history_span_ns, fanout->history_bytes_max,
+                                      HISTORY_UNITS_MAX);
+    feed->viewers = g_ptr_array_new_with_free_func(g_free);
+    stream->feeds[fanout->index] = feed;
+    g_ptr_array_add(fanout->feeds, feed);
+}
+
+void relay_fanout_close(RelayFanout *fanout, RelayStream *stream)
+{
+    RelayFeed *feed = stream->feeds[fanout->index];
+    if (!feed)
+        return;
+    for (guint i = feed->viewers->len; i-- > 0;) {
+        say_bye(fanout, feed->viewers->pdata[i]);
+        say_gone(fanout, feed->viewers->pdata[i], "ended");
+    }
+    g_ptr_array_remove_fast(fanout->feeds, feed);
+}
+
+void relay_fanout_push(RelayFanout *fanout, RelayStream *stream, RelayUnit **units, guint count)
+{
+    RelayFeed *feed = stream->feeds[fanout->index];
+    for (guint i = 0; i < count; i++) {
+        if (feed)
+            relay_history_push(feed->history, units[i]);
+        else
+            relay_unit_unref(units[i]);
+    }
+    if (feed)
+        feed->pending = TRUE;
+}
+
+void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint track,
+                            const RelayTrackClock *clock)
+{
+    RelayFeed *feed = stream->feeds[fanout->index];
+    if (feed)
+        feed->clocks[track] = *clock;
+}
+
+RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
+                                  const RelayViewerSpec *spec)
+{
+    RelayFeed *feed = stream->feeds[fanout->index];
+    if (!feed)
+        return NULL;
+    RelayRtpViewer *v = g_new0(RelayRtpViewer, 1);
+    v->feed = feed;
+    v->spec = *spec;
+    v->heard_ns = relay_worker_now_ns(fanout->worker);
+    relay_viewer_init(&v->place, feed->history);
+    relay_pacer_init(&v->pacer, RELAY_PACER_RATE_BPS, RELAY_PACER_DEPTH_BYTES, v->heard_ns);
+    g_ptr_array_add(feed->viewers, v);
+    feed->pending = TRUE;
+    relay_stat_add(fanout->viewers, 1);
+    return v;
+}
+
+void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer)
+{
+    relay_stat_add(fanout->viewers, -1u);
+    g_ptr_array_remove_fast(viewer->feed->viewers, viewer);
+}
+
+// The track's timestamp at the moment that is `reference`'s time on another track.
+static guint32 timestamp_in_step(const RelayFeed *feed, guint track, const RelayUnit *reference)
+{
+    const RelayTrackClock *from = &feed->clocks[reference->track], *to = &feed->clocks[track];
+    gint64 since = (gint32)(reference->rtp_timestamp - from->rtp_timestamp);
+    gint64 wall_ns = from->wall_ns + since * TK_NS_PER_S / from->identity.clock_rate;
+    return to->rtp_timestamp +
+           (guint32)((wall_ns - to->wall_ns) * (gint64)to->identity.clock_rate / TK_NS_PER_S);
+}
+
+gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint16 *ret_sequence,
+                                guint32 *ret_timestamp)
+{
+    const RelayFeed *feed = viewer->feed;
+    guint64 at = viewer->place.position, head = relay_history_head(feed->history);
+    const RelayUnit *start = relay_history_at(feed->history, at);
+    for (; at < head; at++) {
+        const RelayUnit *unit = relay_history_at(feed->history, at);
+        if (unit->track != track)
+            continue;
+        *ret_sequence = (guint16)unit->number;
+        *ret_timestamp = unit->rtp_timestamp;
+        // Both tracks' times must mean the same moment, or players start them apart.
+        if (start->track != track && feed->clocks[track].known &&
+            feed->clocks[start->track].known)
+            *ret_timestamp = timestamp_in_step(feed, track, start);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+void relay_rtp_viewer_heard(RelayRtpViewer *viewer, gint64 now_ns)
+{
+    viewer->heard_ns = now_ns;
+}
+
+void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtcp,
+                               const RelayAddress *address)
+{
+    RelayViewerTrack *to = &viewer->spec.tracks[track];
+    if (rtcp) {
+        to->rtcp = *address;
+        return;
+    }
+    to->rtp = *address;
+    relay_viewer_init(&viewer->place, viewer->feed->history);
+    relay_rtp_viewer_room(viewer);
+}
+
+void relay_rtp_viewer_room(RelayRtpViewer *viewer)
+{
+    viewer->feed->pending = TRUE;
+}
+
+void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
+{
+    const RelayUdpStats *udp = relay_udp_batch_stats(fanout->batch);
+    *ret = (RelayFanoutStats){
+        .viewers = relay_stat_get(fanout->viewers),
+        .units_dropped = relay_stat_get(fanout->units_dropped),
+        .viewers_gone = relay_stat_get(fanout->viewers_gone),
+        .udp = {.datagrams = relay_stat_get(udp->datagrams),
+                .bytes = relay_stat_get(udp->bytes),
+                .calls = relay_stat_get(udp->calls),
+                .refused = relay_stat_get(udp->refused)}};
+}

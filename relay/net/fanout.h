@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/core/input.h"
+#include "relay/core/viewer.h"
+#include "relay/net/link.h"
+#include "relay/net/stream.h"
+#include "relay/net/udp.h"
+
+// The RTP viewers of one packet worker: every stream's recent packets, and who gets them. All on
+// the worker's thread.
+
+typedef struct _RelayFanout RelayFanout;
+typedef struct _RelayRtpViewer RelayRtpViewer;
+
+// `index` is the worker's slot in RelayStream.feeds. Adds its tick to the worker.
+RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
+                              gint64 history_span_ns, gsize history_bytes_max);
+// After the worker has stopped.
+void relay_fanout_free(RelayFanout *fanout);
+
+void relay_fanout_open(RelayFanout *fanout, RelayStream *stream);
+// Ends its viewers with reason "ended".
+void relay_fanout_close(RelayFanout *fanout, RelayStream *stream);
+
+// Takes over the references in `units`.
+void relay_fanout_push(RelayFanout *fanout, RelayStream *stream, RelayUnit **units, guint count);
+
+// One point of a track's clock, for sender reports and RTP-Info.
+typedef struct {
+    gboolean known;
+    RelayTrackIdentity identity;
+    gint64 wall_ns;
+    guint32 rtp_timestamp;
+} RelayTrackClock;
+
+void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint track,
+                            const RelayTrackClock *clock);
+
+// Where one track of a viewer goes.
+typedef struct {
+    gboolean enabled;
+    RelayAddress rtp, rtcp;            // UDP
+    guint8 rtp_channel, rtcp_channel;  // interleaved
+} RelayViewerTrack;
+
+typedef struct {
+    gboolean interleaved;
+    RelayLink *link; // interleaved: borrowed until leave; UDP: NULL
+    RelayViewerTrack tracks[RELAY_INPUT_TRACKS_MAX];
+    // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it then.
+    void (*on_gone)(gpointer user, const char *reason);
+    gpointer user;
+} RelayViewerSpec;
+
+// NULL when the stream is not (any longer) open here. Sending begins with the next tick.
+RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
+                                  const RelayViewerSpec *spec);
+void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer);
+
+// What the first packet of a track will be (RFC 2326 section 12.33). FALSE: not known yet.
+gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint16 *ret_sequence,
+                                guint32 *ret_timestamp);
+
+// The viewer was heard of: a receiver report, a request.
+void relay_rtp_viewer_heard(RelayRtpViewer *viewer, gint64 now_ns);
+// Its packets come from another port than it said (NAT): send there, from the newest keyframe on.
+void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtcp,
+                               const RelayAddress *address);
+// Its link has room again.
+void relay_rtp_viewer_room(RelayRtpViewer *viewer);
+
+typedef struct {
+    guint viewers;
+    guint64 units_dropped, viewers_gone;
+    RelayUdpStats udp;
+} RelayFanoutStats;
+
+// Any thread.
+void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret);

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/ingest.h"
+
+#include <sys/epoll.h>
+
+#include "common/base/clock.h"
+#include "relay/net/endpoints.h"
+
+// Datagrams taken per call and per round: others on the worker's loop get their turn in between.
+#define DATAGRAMS_PER_CALL 64
+#define CALLS_PER_ROUND 8
+// Larger RTP than an Ethernet frame carries only comes over loopback or interleaved.
+#define DATAGRAM_BYTES_MAX 9216
+#define TICK_NS (20 * TK_NS_PER_MS)
+#define REPORT_INTERVAL_NS TK_NS_PER_S
+
+struct _RelayIngestStream {
+    RelayIngest *ingest;
+    RelayStream *stream;
+    RelayInput *input;
+    gboolean active;
+    RelaySenderSpec sender; // valid while active
+    GPtrArray *packets;     // RelayUnit of this round
+    gint64 report_ns;       // when receiver reports and clocks are due
+};
+
+typedef struct {
+    RelayWatch watch;
+    RelayIngest *ingest;
+    gboolean rtcp;
+} Socket;
+
+struct _RelayIngest {
+    RelayWorker *worker;
+    RelayUdp *udp;
+    RelayIngestSink sink;
+    gpointer user;
+    GPtrArray *streams;     // RelayIngestStream, owned
+    GHashTable *viewers;    // key (user) -> RelayUdpViewer, owned
+    RelayEndpoints *endpoints;
+    GByteArray *report;
+    Socket sockets[2];
+    struct mmsghdr messages[DATAGRAMS_PER_CALL];
+    struct iovec vectors[DATAGRAMS_PER_CALL];
+    RelayAddress addresses[DATAGRAMS_PER_CALL];
+    guint8 (*buffers)[DATAGRAM_BYTES_MAX];
+    RelayIngestStats stats; // relaxed atomics
+};
+
+static void on_packet(void *user, guint track, RelayUnit *packet)
+{
+    RelayIngestStream *s = user;
+    packet->track = track;
+    g_ptr_array_add(s->packets, packet);
+}
+
+static void on_init(void *user, RelayUnit *init, const RelayStreamFormat *format)
+{
+    RelayIngestStream *s = user;
+    GBytes *configs[RELAY_INPUT_TRACKS_MAX] = {0};
+    for (guint track = 0; track < relay_input_tracks(s->input); track++) {
+        gsize bytes = 0;
+        const guint8 *config = relay_input_config(s->input, track, &bytes);
+        configs[track] = config ? g_bytes_new(config, bytes) : NULL;
+    }
+    s->ingest->sink.on_init(s->ingest->user, s->stream, init, format, configs);
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
+        g_clear_pointer(&configs[track], g_bytes_unref);
+}
+
+static void on_chunk(void *user, RelayUnit *chunk)
+{
+    RelayIngestStream *s = user;
+    s->ingest->sink.on_chunk(s->ingest->user, s->stream, chunk);
+}
+
+static void hand_on_packets(RelayIngestStream *s)
+{
+    if (s->packets->len == 0)
+        return;
+    s->ingest->sink.on_packets(s->ingest->user, s->stream, (RelayUnit **)s->packets->pdata,
+                               s->packets->len);
+    g_ptr_array_set_size(s->packets, 0);
+}
+
+static void input_media(RelayIngestStream *s, guint track, gboolean rtcp, const guint8 *data,
+                        gsize size, gint64 wall_ns)
+{
+    gint64 now_ns = relay_worker_now_ns(s->ingest->worker);
+    if (rtcp) {
+        relay_input_rtcp(s->input, track, data, size, now_ns, wall_ns);
+        return;
+    }
+    relay_input_rtp(s->input, track, data, size, now_ns, wall_ns);
+    relay_stat_set(s->stream->last_packet_ns, now_ns);
+    relay_stat_add(s->stream->packets_in, 1);
+    relay_stat_add(s->stream->bytes_in, size);
+}
+
+static void take_datagram(RelayIngest *g, gboolean rtcp, const RelayAddress *from,
+                          const guint8 *data, gsize size, gint64 wall_ns)
+{
+    RelayEndpoint endpoint;
+    if (!relay_endpoints_find(g->endpoints, rtcp, from, &endpoint)) {
+        relay_stat_add(g->stats.strangers, 1);
+        return;
+    }
+    RelayUdpViewer *viewer = g_hash_table_lookup(g->viewers, endpoint.owner);
+    if (viewer) {
+        if (endpoint.moved)
+            viewer->moved(viewer->user, endpoint.track, rtcp, from);
+        viewer->heard(viewer->user);
+        return;
+    }
+    RelayIngestStream *s = endpoint.owner;
+    if (endpoint.moved && rtcp)
+        s->sender.rtcp[endpoint.track] = *from;
+    input_media(s, endpoint.track, rtcp, data, size, wall_ns);
+}
+
+static void receive(RelayWatch *watch, guint32 epoll_events)
+{
+    Socket *socket = (Socket *)watch;
+    RelayIngest *g = socket->ingest;
+    gint64 wall_ns = tk_clock_wall_ns();
+    for (guint call = 0; call < CALLS_PER_ROUND; call++) {
+        for (guint i = 0; i < DATAGRAMS_PER_CALL; i++)
+            g->messages[i].msg_hdr.msg_namelen = sizeof g->addresses[i].to;
+        int count = recvmmsg(watch->fd, g->messages, DATAGRAMS_PER_CALL, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < count; i++) {
+            const struct msghdr *message = &g->messages[i].msg_hdr;
+            g->addresses[i].bytes = message->msg_namelen;
+            if (!(message->msg_flags & MSG_TRUNC))
+                take_datagram(g, socket->rtcp, &g->addresses[i], g->buffers[i],
+                              g->messages[i].msg_len, wall_ns);
+        }
+        relay_stat_add(g->stats.datagrams, (guint64)MAX(count, 0));
+        if (count < DATAGRAMS_PER_CALL)
+            break;
+    }
+}
+
+static void report_to_sender(RelayIngestStream *s, gint64 now_ns)
+{
+    RelayIngest *g = s->ingest;
+    for (guint track = 0; track < s->sender.tracks_count; track++) {
+        g_byte_array_set_size(g->report, 0);
+        relay_input_receiver_report(s->input, track, now_ns, g->report);
+        if (g->report->len == 0)
+            continue;
+        if (s->sender.interleaved)
+            s->sender.send_rtcp(s->sender.user, track, g->report);
+        else
+            relay_udp_send_rtcp(g->udp, &s->sender.rtcp[track], g->report);
+    }
+}
+
+static void hand_on_clocks(RelayIngestStream *s)
+{
+    for (guint track = 0; track < s->sender.tracks_count; track++) {
+        RelayTrackClock clock = {.identity = relay_input_identity(s->input, track)};
+        clock.known =
+            relay_input_clock(s->input, track, &clock.wall_ns, &clock.rtp_timestamp);
+        if (clock.known)
+            s->ingest->sink.on_clock(s->ingest->user, s->stream, track, &clock);
+    }
+}
+
+static void note_stats(RelayIngestStream *s)
+{
+    guint64 lost = 0, dropped = 0;
+    for (guint track = 0; track < s->sender.tracks_count; track++) {
+        RelayInputStats stats;
+        relay_input_stats(s->input, track, &stats);
+        lost += stats.lost;
+        dropped += stats.frames_dropped;
+    }
+    relay_stat_set(s->stream->packets_lost_in, lost);
+    relay_stat_set(s->stream->frames_dropped_in, dropped);
+}
+
+static gint64 tick(gpointer user, gint64 now_ns)
+{
+    RelayIngest *g = user;
+    gboolean any = FALSE;
+    for (guint i = 0; i < g->streams->len; i++) {
+        RelayIngestStream *s = g->streams->pdata[i];
+        if (!s->active)
+            continue;
+        any = TRUE;
+        relay_input_tick(s->input, now_ns, tk_clock_wall_ns());
+        hand_on_packets(s);
+        if (now_ns >= s->report_ns) {
+            s->report_ns = now_ns + REPORT_INTERVAL_NS;
+            report_to_sender(s, now_ns);
+            hand_on_clocks(s);
+            note_stats(s);
+        }
+    }
+    return any ? now_ns + TICK_NS : G_MAXINT64;
+}
+
+static void stream_free(gpointer data)
+{
+    RelayIngestStream *s = data;
+    s->stream->ingest = NULL;
+    relay_input_free(s->input);
+    for (guint i = 0; i < s->packets->len; i++)
+        relay_unit_unref(s->packets->pdata[i]);
+    g_ptr_array_unref(s->packets);
+    relay_stream_unref(s->stream);
+    g_free(s);
+}
+
+RelayIngest *relay_ingest_new(RelayWorker *worker, RelayUdp *udp, const RelayIngestSink *sink,
+                              gpointer user, GError **error)
+{
+    RelayIngest *g = g_new0(RelayIngest, 1);
+    g->worker = worker;
+    g->udp = udp;
+    g->sink = *sink;
+    g->user = user;
+    g->streams = g_ptr_array_new_with_free_func(stream_free);
+    g->viewers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    g->endpoints = relay_endpoints_new();
+    g->report = g_byte_array_new();
+    g->buffers = g_malloc(sizeof *g->buffers * DATAGRAMS_PER_CALL);
+    for (guint i = 0; i < DATAGRAMS_PER_CALL; i++) {
+        g->vectors[i] = (struct iovec){g->buffers[i], DATAGRAM_BYTES_MAX};
+        g->messages[i].msg_hdr = (struct msghdr){
+            .msg_iov = &g->vectors[i], .msg_iovlen = 1, .msg_name = &g->addresses[i].to};
+    }
+    g->sockets[0] = (Socket){{.fd = udp->rtp_fd, .ready = receive}, g, FALSE};
+    g->sockets[1] = (Socket){{.fd = udp->rtcp_fd, .ready = receive}, g, TRUE};
+    for (guint i = 0; i < 2; i++) {
+        if (!relay_worker_watch(worker, &g->sockets[i].watch, EPOLLIN, error)) {
+            relay_ingest_free(g);
+            return NULL;
+        }
+    }
+    relay_worker_add_tick(worker, tick, g);
+    return g;
+}
+
+void relay_ingest_free(RelayIngest *ingest)
+{
+    if (!ingest)
+        return;
+    g_ptr_array_unref(ingest->streams);
+    g_hash_table_unref(ingest->viewers);
+    relay_endpoints_free(ingest->endpoints);
+    g_byte_array_unref(ingest->report);
+    g_free(ingest->buffers);
+    g_free(ingest);
+}
+
+void relay_ingest_open(RelayIngest *ingest, RelayStream *stream, gint64 epoch_wall_ns)
+{
+    static const RelayInputSink sink = {on_packet, on_init, on_chunk};
+    RelayIngestStream *s = g_new0(RelayIngestStream, 1);
+    guint64 seed = (guint64)g_random_int() << 32 | g_random_int();
+    s->ingest = ingest;
+    s->stream = relay_stream_ref(stream);
+    s->packets = g_ptr_array_new();
+    s->input = relay_input_new(epoch_wall_ns, seed, &sink, s);
+    stream->ingest = s;
+    g_ptr_array_add(ingest->streams, s);
+}
+
+void relay_ingest_close(RelayIngest *ingest, RelayStream *stream)
+{
+    relay_ingest_end(ingest, stream, NULL);
+    if (stream->ingest)
+        g_ptr_array_remove_fast(ingest->streams, stream->ingest);
+}
+
+gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const RelaySenderSpec *spec)
+{
+    RelayIngestStream *s = stream->ingest;
+    gint64 now_ns = relay_worker_now_ns(ingest->worker);
+    if (!s)
+        return FALSE;
+    relay_ingest_end(ingest, stream, NULL);
+    if (!relay_input_begin(s->input, spec->formats, spec->tracks_count, spec->interleaved, now_ns,
+                           tk_clock_wall_ns()))
+        return FALSE;
+    s->active = TRUE;
+    s->sender = *spec;
+    s->report_ns = now_ns;
+    for (guint track = 0; track < spec->tracks_count && !spec->interleaved; track++) {
+        relay_endpoints_add(ingest->endpoints, FALSE, &spec->rtp[track], s, track);
+        relay_endpoints_add(ingest->endpoints, TRUE, &spec->rtcp[track], s, track);
+    }
+    return TRUE;
+}
+
+void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer user)
+{
+    RelayIngestStream *s = stream->ingest;
+    if (!s || !s->active || (user && user != s->sender.user))
+        return;
+    s->active = FALSE;
+    relay_endpoints_remove(ingest->endpoints, s);
+    relay_input_end(s->input, relay_worker_now_ns(ingest->worker));
+    hand_on_packets(s);
+    note_stats(s);
+}
+
+void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, gboolean rtcp,
+                        const guint8 *data, gsize size)
+{
+    RelayIngestStream *s = stream->ingest;
+    if (s && s->active && track < s->sender.tracks_count)
+        input_media(s, track, rtcp, data, size, tk_clock_wall_ns());
+}
+
+void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer)
+{
+    g_hash_table_replace(ingest->viewers, viewer->user, g_memdup2(viewer, sizeof *viewer));
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
+        if (viewer->rtp[track].bytes == 0)
+            continue;
+        relay_endpoints_add(ingest->endpoints, FALSE, &viewer->rtp[track], viewer->user, track);
+        relay_endpoints_add(ingest->endpoints, TRUE, &viewer->rtcp[track], viewer->user, track);
+    }
+}
+
+void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user)
+{
+    relay_endpoints_remove(ingest->endpoints, user);
+    g_hash_table_remove(ingest->viewers, user);
+}
+
+void relay_ingest_stats(const RelayIngest *ingest, RelayIngestStats *ret)
+{
+    *ret = (RelayIngestStats){.datagrams = relay_stat_get(ingest->stats.datagrams),
+                              .strangers = relay_stat_get(ingest->stats.strangers)};
+}

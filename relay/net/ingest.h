@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/core/input.h"
+#include "relay/net/fanout.h"
+
+// Where media comes in: the UDP pair's receiving side, and every stream's RelayInput. Lives on one
+// packet worker; what comes out is handed on to all workers by a RelayHandoff.
+
+typedef struct _RelayIngest RelayIngest;
+typedef struct _RelayIngestStream RelayIngestStream;
+
+// Where units go. On the ingest worker's thread.
+typedef struct {
+    // References in `units` go over.
+    void (*on_packets)(gpointer user, RelayStream *stream, RelayUnit **units, guint count);
+    void (*on_clock)(gpointer user, RelayStream *stream, guint track, const RelayTrackClock *clock);
+    // One reference goes over. `configs`: the decoder configuration of each track, borrowed.
+    void (*on_init)(gpointer user, RelayStream *stream, RelayUnit *init,
+                    const RelayStreamFormat *format, GBytes *const configs[RELAY_INPUT_TRACKS_MAX]);
+    void (*on_chunk)(gpointer user, RelayStream *stream, RelayUnit *chunk);
+} RelayIngestSink;
+
+// `sink` is copied, `user` borrowed. Watches `udp` on `worker`.
+RelayIngest *relay_ingest_new(RelayWorker *worker, RelayUdp *udp, const RelayIngestSink *sink,
+                              gpointer user, GError **error);
+// After the worker has stopped.
+void relay_ingest_free(RelayIngest *ingest);
+
+// All of the following on the ingest worker's thread.
+
+// `epoch_wall_ns`: media time zero of the lesson.
+void relay_ingest_open(RelayIngest *ingest, RelayStream *stream, gint64 epoch_wall_ns);
+void relay_ingest_close(RelayIngest *ingest, RelayStream *stream);
+
+// Who sends a stream, and how.
+typedef struct {
+    guint tracks_count;
+    RelayTrackFormat formats[RELAY_INPUT_TRACKS_MAX];
+    gboolean interleaved;
+    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX], rtcp[RELAY_INPUT_TRACKS_MAX]; // UDP
+    // Interleaved: takes the receiver reports until relay_ingest_end.
+    void (*send_rtcp)(gpointer user, guint track, const GByteArray *packet);
+    gpointer user; // also who it is
+} RelaySenderSpec;
+
+// FALSE: the tracks are not those the stream had before.
+gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const RelaySenderSpec *spec)
+    G_GNUC_WARN_UNUSED_RESULT;
+// Does nothing when somebody else than `user` (NULL: anybody) sends by now.
+void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer user);
+
+// An interleaved frame of the present sender.
+void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, gboolean rtcp,
+                        const guint8 *data, gsize size);
+
+// A viewer over UDP, so that its packets are known for its own. The calls come on the ingest
+// worker's thread.
+typedef struct {
+    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX], rtcp[RELAY_INPUT_TRACKS_MAX]; // bytes 0: no such track
+    void (*heard)(gpointer user);
+    // Its packets come from another port of the same host (NAT).
+    void (*moved)(gpointer user, guint track, gboolean rtcp, const RelayAddress *address);
+    gpointer user; // the viewer's key
+} RelayUdpViewer;
+
+void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer);
+void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user);
+
+typedef struct {
+    guint64 datagrams, strangers; // strangers: datagrams of nobody known, dropped
+} RelayIngestStats;
+// Any thread.
+void relay_ingest_stats(const RelayIngest *ingest, RelayIngestStats *ret);

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/link.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define READ_BYTES 65536
+#define VECTORS_PER_CALL 64
+
+// One piece of the queue: a header of its own (text: empty) and shared bytes.
+typedef struct {
+    guint8 header[4];
+    guint8 header_bytes;
+    RelayUnit *unit;
+} Piece;
+
+struct _RelayLink {
+    RelayWatch watch;
+    RelayWorker *worker;
+    RelayAddress peer;
+    const RelayLinkHandler *handler;
+    gpointer user;
+    GByteArray *input;
+    GQueue queue; // of Piece
+    gsize queued_bytes, sent_of_first;
+    gboolean paused, closed, broken, wants_out, was_full;
+};
+
+static void watch_again(RelayLink *l)
+{
+    relay_worker_rewatch(l->worker, &l->watch,
+                         (l->paused ? 0 : EPOLLIN | EPOLLRDHUP) | (l->wants_out ? EPOLLOUT : 0));
+}
+
+static void close_with(RelayLink *l, const char *why)
+{
+    if (l->closed)
+        return;
+    l->closed = TRUE;
+    relay_worker_unwatch(l->worker, &l->watch);
+    l->handler->on_closed(l->user, why);
+}
+
+static void read_input(RelayLink *l)
+{
+    guint before = l->input->len;
+    g_byte_array_set_size(l->input, before + READ_BYTES);
+    gssize count = read(l->watch.fd, l->input->data + before, READ_BYTES);
+    int failure = errno;
+    g_byte_array_set_size(l->input, before + (guint)MAX(count, 0));
+    if (count > 0)
+        l->handler->on_input(l->user, l->input);
+    else if (count == 0 || (failure != EAGAIN && failure != EINTR))
+        close_with(l, count == 0 ? "closed by the peer" : g_strerror(failure));
+}
+
+static void ready(RelayWatch *watch, guint32 epoll_events)
+{
+    RelayLink *l = (RelayLink *)watch;
+    if (epoll_events & EPOLLOUT)
+        relay_link_flush(l);
+    if ((epoll_events & EPOLLIN) && !l->paused)
+        read_input(l);
+    else if (epoll_events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
+        close_with(l, "closed by the peer");
+}
+
+RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayAddress *peer,
+                          const RelayLinkHandler *handler, gpointer user)
+{
+    RelayLink *l = g_new0(RelayLink, 1);
+    l->watch = (RelayWatch){.fd = fd, .ready = ready};
+    l->worker = worker;
+    l->peer = *peer;
+    l->handler = handler;
+    l->user = user;
+    l->input = g_byte_array_new();
+    g_queue_init(&l->queue);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (relay_worker_watch(worker, &l->watch, EPOLLIN | EPOLLRDHUP, NULL))
+        return l;
+    l->closed = TRUE;
+    relay_link_free(l);
+    return NULL;
+}
+
+static void drop_first(RelayLink *l)
+{
+    Piece *piece = g_queue_pop_head(&l->queue);
+    relay_unit_unref(piece->unit);
+    g_free(piece);
+    l->sent_of_first = 0;
+}
+
+void relay_link_free(RelayLink *link)
+{
+    if (!link)
+        return;
+    if (!link->closed)
+        relay_worker_unwatch(link->worker, &link->watch);
+    while (!g_queue_is_empty(&link->queue))
+        drop_first(link);
+    close(link->watch.fd);
+    g_byte_array_unref(link->input);
+    g_free(link);
+}
+
+const RelayAddress *relay_link_peer(const RelayLink *link)
+{
+    return &link->peer;
+}
+
+gsize relay_link_input_bytes(const RelayLink *link)
+{
+    return link->input->len;
+}
+
+void relay_link_pause(RelayLink *link, gboolean paused)
+{
+    if (link->closed || link->paused == paused)
+        return;
+    link->paused = paused;
+    watch_again(link);
+    if (!paused && link->input->len > 0)
+        link->handler->on_input(link->user, link->input);
+}
+
+static void put(RelayLink *l, const guint8 header[4], guint8 header_bytes, RelayUnit *unit)
+{
+    Piece *piece = g_new(Piece, 1);
+    *piece = (Piece){.header_bytes = header_bytes, .unit = unit};
+    if (header_bytes)
+        memcpy(piece->header, header, header_bytes);
+    g_queue_push_tail(&l->queue, piece);
+    l->queued_bytes += header_bytes + unit->bytes;
+}
+
+void relay_link_put_text(RelayLink *link, const char *text)
+{
+    gsize size = strlen(text);
+    RelayUnit *unit = relay_unit_new(size);
+    memcpy(unit->data, text, size);
+    put(link, NULL, 0, unit);
+}
+
+gboolean relay_link_put_unit(RelayLink *link, guint8 channel, RelayUnit *unit)
+{
+    if (link->queued_bytes > RELAY_LINK_QUEUE_BYTES || unit->bytes > G_MAXUINT16) {
+        link->was_full = TRUE;
+        return FALSE;
+    }
+    guint8 header[4] = {'$', channel, (guint8)(unit->bytes >> 8), (guint8)unit->bytes};
+    put(link, header, sizeof header, relay_unit_ref(unit));
+    return TRUE;
+}
+
+gboolean relay_link_put_bytes(RelayLink *link, guint8 channel, const guint8 *data, gsize size)
+{
+    g_autoptr(RelayUnit) unit = relay_unit_new(size);
+    memcpy(unit->data, data, size);
+    return relay_link_put_unit(link, channel, unit);
+}
+
+// Fills `vectors` from the queue's start; returns how many.
+static guint gather(const RelayLink *l, struct iovec vectors[VECTORS_PER_CALL])
+{
+    guint count = 0;
+    gsize skip = l->sent_of_first;
+    for (GList *at = l->queue.head; at && count + 2 <= VECTORS_PER_CALL; at = at->next) {
+        Piece *piece = at->data;
+        if (skip < piece->header_bytes)
+            vectors[count++] = (struct iovec){piece->header + skip, piece->header_bytes - skip};
+        gsize body_skip = skip > piece->header_bytes ? skip - piece->header_bytes : 0;
+        if (body_skip < piece->unit->bytes)
+            vectors[count++] =
+                (struct iovec){piece->unit->data + body_skip, piece->unit->bytes - body_skip};
+        skip = 0;
+    }
+    return count;
+}
+
+static void take_off(RelayLink *l, gsize sent)
+{
+    l->queued_bytes -= sent;
+    sent += l->sent_of_first;
+    while (!g_queue_is_empty(&l->queue)) {
+        const Piece *first = g_queue_peek_head(&l->queue);
+        gsize size = first->header_bytes + first->unit->bytes;
+        if (sent < size)
+            break;
+        sent -= size;
+        drop_first(l);
+    }
+    l->sent_of_first = sent;
+}
+
+// The caller may be in the middle of anything: the end is reported from the loop, by EPOLLHUP.
+static void break_off(RelayLink *l)
+{
+    l->broken = TRUE;
+    shutdown(l->watch.fd, SHUT_RDWR);
+}
+
+void relay_link_flush(RelayLink *link)
+{
+    RelayLink *l = link;
+    gboolean blocked = FALSE;
+    while (!l->broken && !blocked && !g_queue_is_empty(&l->queue)) {
+        struct iovec vectors[VECTORS_PER_CALL];
+        struct msghdr message = {.msg_iov = vectors, .msg_iovlen = gather(l, vectors)};
+        gssize sent = sendmsg(l->watch.fd, &message, MSG_NOSIGNAL);
+        if (sent >= 0)
+            take_off(l, (gsize)sent);
+        else if (errno == EAGAIN)
+            blocked = TRUE;
+        else if (errno != EINTR)
+            break_off(l);
+    }
+    if (l->broken || l->closed)
+        return;
+    if (l->wants_out != blocked) {
+        l->wants_out = blocked;
+        watch_again(l);
+    }
+    if (l->was_full && l->queued_bytes < RELAY_LINK_QUEUE_BYTES / 2) {
+        l->was_full = FALSE;
+        l->handler->on_room(l->user);
+    }
+}
+
+void relay_link_finish(RelayLink *link, const char *why)
+{
+    relay_link_flush(link);
+    close_with(link, why);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/core/unit.h"
+#include "relay/net/address.h"
+#include "relay/net/worker.h"
+
+// A TCP connection on a packet worker: bytes in, texts and interleaved frames (RFC 2326 section
+// 10.12) out, nothing copied per viewer. One thread: its worker's.
+
+typedef struct _RelayLink RelayLink;
+
+typedef struct {
+    // New bytes stand in `input`; the handler removes what it has used. Not called while paused.
+    void (*on_input)(gpointer user, GByteArray *input);
+    // The queue has drained below half of RELAY_LINK_QUEUE_BYTES after having been above it.
+    void (*on_room)(gpointer user);
+    // The peer is gone, or too much came at once. Once, and nothing after it; the handler frees the
+    // link now or later.
+    void (*on_closed)(gpointer user, const char *why);
+} RelayLinkHandler;
+
+// What a viewer may have waiting here before it counts as behind: half a second at 4 Mbit/s.
+#define RELAY_LINK_QUEUE_BYTES (256 << 10)
+
+// Takes `fd` (non-blocking). `handler` and `user` are borrowed for the link's life. NULL: fd closed.
+RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayAddress *peer,
+                          const RelayLinkHandler *handler, gpointer user);
+// Closes at once.
+void relay_link_free(RelayLink *link);
+
+const RelayAddress *relay_link_peer(const RelayLink *link);
+// Bytes that have come in and not been used.
+gsize relay_link_input_bytes(const RelayLink *link);
+
+// Stops and resumes reading: a request that is being answered holds the next one back.
+void relay_link_pause(RelayLink *link, gboolean paused);
+
+// Queue, then flush. Texts are always taken (one answer at a time is outstanding).
+void relay_link_put_text(RelayLink *link, const char *text);
+// FALSE: the queue is full, nothing was taken. Otherwise a reference is held until sent.
+gboolean relay_link_put_unit(RelayLink *link, guint8 channel, RelayUnit *unit);
+gboolean relay_link_put_bytes(RelayLink *link, guint8 channel, const guint8 *data, gsize size);
+void relay_link_flush(RelayLink *link);
+
+// Sends what is queued as far as the kernel takes it, then reports on_closed.
+void relay_link_finish(RelayLink *link, const char *why);

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/metrics.h"
+
+static void put(GString *out, const char *name, const char *type, const char *help, guint64 value)
+{
+    g_string_append_printf(out,
+                           "# HELP tongke_%s %s\n# TYPE tongke_%s %s\ntongke_%s %" G_GUINT64_FORMAT
+                           "\n",
+                           name, help, name, type, name, value);
+}
+
+static void put_fanouts(GString *out, const RelayHandoff *handoff)
+{
+    RelayFanoutStats sum = {0};
+    for (guint i = 0; i < handoff->packet_count; i++) {
+        RelayFanoutStats one;
+        relay_fanout_stats(handoff->fanouts[i], &one);
+        sum.viewers += one.viewers;
+        sum.units_dropped += one.units_dropped;
+        sum.viewers_gone += one.viewers_gone;
+        sum.udp.datagrams += one.udp.datagrams;
+        sum.udp.bytes += one.udp.bytes;
+        sum.udp.calls += one.udp.calls;
+        sum.udp.refused += one.udp.refused;
+    }
+    put(out, "rtp_viewers", "gauge", "Viewers over RTP.", sum.viewers);
+    put(out, "rtp_packets_sent_total", "counter", "RTP datagrams sent to viewers.",
+        sum.udp.datagrams);
+    put(out, "rtp_bytes_sent_total", "counter", "Bytes of them.", sum.udp.bytes);
+    put(out, "rtp_send_calls_total", "counter", "System calls that sent them.", sum.udp.calls);
+    put(out, "rtp_packets_refused_total", "counter", "Datagrams that the kernel would not take.",
+        sum.udp.refused);
+    put(out, "rtp_packets_dropped_total", "counter", "Packets that slow viewers lost.",
+        sum.units_dropped);
+    put(out, "rtp_viewers_gone_total", "counter", "Viewers that the relay gave up.",
+        sum.viewers_gone);
+}
+
+static void put_webs(GString *out, const RelayHandoff *handoff)
+{
+    RelayWebStats sum = {0};
+    for (guint i = 0; i < handoff->web_count; i++) {
+        RelayWebStats one;
+        relay_web_stats(handoff->webs[i], &one);
+        sum.viewers += one.viewers;
+        sum.connections += one.connections;
+        sum.messages += one.messages;
+        sum.bytes += one.bytes;
+        sum.units_dropped += one.units_dropped;
+        sum.viewers_gone += one.viewers_gone;
+        sum.refused += one.refused;
+    }
+    put(out, "ws_viewers", "gauge", "Viewers over WebSocket.", sum.viewers);
+    put(out, "http_connections", "gauge", "Connections to the web port.", sum.connections);
+    put(out, "ws_messages_sent_total", "counter", "WebSocket messages sent.", sum.messages);
+    put(out, "ws_bytes_sent_total", "counter", "Bytes of them.", sum.bytes);
+    put(out, "ws_chunks_dropped_total", "counter", "Chunks that slow viewers lost.",
+        sum.units_dropped);
+    put(out, "ws_viewers_gone_total", "counter", "Viewers closed as too slow.", sum.viewers_gone);
+    put(out, "ws_refused_total", "counter", "Sockets refused for lack of room.", sum.refused);
+}
+
+static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStream *stream)
+{
+    const struct {
+        const char *name;
+        guint64 value;
+    } rows[] = {
+        {"packets_received_total", relay_stat_get(stream->packets_in)},
+        {"bytes_received_total", relay_stat_get(stream->bytes_in)},
+        {"packets_lost_total", relay_stat_get(stream->packets_lost_in)},
+        {"frames_dropped_total", relay_stat_get(stream->frames_dropped_in)},
+        {"chunks_total", relay_stat_get(stream->chunk_newest)},
+    };
+    // Names are checked at the door: none holds a quote or a backslash.
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+        g_string_append_printf(user,
+                               "tongke_stream_%s{lesson=\"%s\",stream=\"%s\"} %" G_GUINT64_FORMAT "\n",
+                               rows[i].name, lesson->name, stream->name, rows[i].value);
+}
+
+char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
+                         const RelayIngest *ingest, const RelayUdp *udp)
+{
+    GString *out = g_string_new(NULL);
+    RelayIngestStats in;
+    relay_ingest_stats(ingest, &in);
+    put(out, "lessons", "gauge", "Lessons running.", relay_lessons_running(lessons, NULL));
+    put(out, "datagrams_received_total", "counter", "UDP datagrams received.", in.datagrams);
+    put(out, "datagrams_strange_total", "counter", "UDP datagrams of nobody known.", in.strangers);
+    put(out, "handoffs_dropped_total", "counter", "Units refused by a worker that fell behind.",
+        relay_stat_get(handoff->dropped));
+    put(out, "udp_segmentation", "gauge", "Whether packets leave as UDP_SEGMENT trains.",
+        (guint64)g_atomic_int_get(&udp->segments));
+    put_fanouts(out, handoff);
+    put_webs(out, handoff);
+    relay_lessons_foreach(lessons, put_stream, out);
+    return g_string_free(out, FALSE);
+}

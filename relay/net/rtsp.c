@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/rtsp.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "common/base/name.h"
+#include "relay/net/rtsp_url.h"
+#include "relay/net/transport.h"
+
+// What RFC 2326 section 12.37 calls the session's timeout, seconds.
+#define SESSION_TIMEOUT_S 60
+
+typedef struct {
+    RelayConn *conn; // borrowed; the main thread's reference
+    char *peer;
+    char *id; // of the RTSP session
+    char *lesson, *stream; // the lesson it has been let in to, by the word in the URL
+    TkRole role;
+    char *school;
+    RelayOffer offer; // announced
+    gboolean announced;
+    RelayTransport transports[RELAY_INPUT_TRACKS_MAX];
+    gboolean set_up[RELAY_INPUT_TRACKS_MAX];
+    RelayStream *viewing, *sending; // references
+} Session;
+
+struct _RelayRtsp {
+    RelayLessons *lessons;
+    const RelayDoor *door;
+    guint16 rtp_port;
+    guint connections_max;
+    GHashTable *sessions; // RelayConn -> Session, owned
+};
+
+static void session_free(gpointer data)
+{
+    Session *s = data;
+    relay_offer_clear(&s->offer);
+    relay_stream_unref(s->viewing);
+    relay_stream_unref(s->sending);
+    g_free(s->peer);
+    g_free(s->id);
+    g_free(s->lesson);
+    g_free(s->stream);
+    g_free(s->school);
+    g_free(s);
+}
+
+static const char *phrase(guint status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 409: return "Conflict";
+    case 415: return "Unsupported Media Type";
+    case 429: return "Too Many Requests";
+    case 454: return "Session Not Found";
+    case 455: return "Method Not Valid in This State";
+    case 459: return "Aggregate Operation Not Allowed";
+    case 461: return "Unsupported Transport";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    default: return "Error";
+    }
+}
+
+// Status line, CSeq and session; the caller adds headers and the empty line.
+static GString *begin_answer(const Session *s, const TkRtspRequest *request, guint status)
+{
+    const char *cseq = tk_rtsp_header(request, "CSeq");
+    GString *text = g_string_new(NULL);
+    g_string_append_printf(text, "RTSP/1.0 %u %s\r\nCSeq: %s\r\nServer: Tongke\r\n", status,
+                           phrase(status), cseq ? cseq : "0");
+    if (s->set_up[0] || s->set_up[1])
+        g_string_append_printf(text, "Session: %s;timeout=%u\r\n", s->id, SESSION_TIMEOUT_S);
+    if (status == 401)
+        g_string_append(text, "WWW-Authenticate: Basic realm=\"Tongke\", charset=\"UTF-8\"\r\n");
+    return text;
+}
+
+static void answer(Session *s, const TkRtspRequest *request, guint status, const char *headers)
+{
+    GString *text = begin_answer(s, request, status);
+    g_string_append_printf(text, "%s\r\n", headers ? headers : "");
+    relay_conn_answer(s->conn, g_string_free(text, FALSE), FALSE);
+}
+
+static void refuse(Session *s, const TkRtspRequest *request, const GError *error)
+{
+    TkLogFields fields = {.lesson = s->lesson, .peer = s->peer};
+    tk_log(TK_LOG_INFO, &fields, "%s refused: %s", request->method, error->message);
+    g_autofree char *reason = g_strdup_printf("X-Tongke-Reason: %s\r\n", error->message);
+    answer(s, request, tk_error_http_status(error), reason);
+}
+
+// Lets the connection in to the lesson of `url`, as `role`; a connection that is in stays in.
+static gboolean admit(RelayRtsp *r, Session *s, const TkRtspRequest *request, const RelayRtspUrl *url,
+                      TkRole role, GError **error)
+{
+    if (s->lesson && s->role == role && g_str_equal(s->lesson, url->lesson) &&
+        g_str_equal(s->stream, url->stream))
+        return TRUE;
+    if (s->lesson) {
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "one connection serves one stream");
+        return FALSE;
+    }
+    const RelayLesson *lesson = relay_lessons_find(r->lessons, url->lesson);
+    g_autofree char *token = relay_door_token(tk_rtsp_header(request, "Authorization"), url->query);
+    if (!relay_door_admit(r->door, token, role, lesson ? lesson->name : url->lesson,
+                          lesson ? lesson->id : NULL, &s->school, error))
+        return FALSE;
+    s->lesson = g_strdup(url->lesson);
+    s->stream = g_strdup(url->stream);
+    s->role = role;
+    return TRUE;
+}
+
+static void do_options(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    answer(s, request, 200,
+           "Public: OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, RECORD, TEARDOWN, GET_PARAMETER, "
+           "SET_PARAMETER\r\n");
+}
+
+static void do_announce(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(RelayRtspUrl) url = {0};
+    if (s->viewing || s->sending) {
+        answer(s, request, 455, NULL);
+        return;
+    }
+    if (!relay_rtsp_url_parse(request->uri, &url, &error) ||
+        !admit(r, s, request, &url, TK_ROLE_SENDER, &error)) {
+        refuse(s, request, error);
+        return;
+    }
+    relay_offer_clear(&s->offer);
+    s->offer = (RelayOffer){0};
+    s->announced = relay_sdp_parse(request->body, request->body_bytes, &s->offer, &error);
+    if (s->announced)
+        answer(s, request, 200, NULL);
+    else
+        refuse(s, request, error);
+}
+
+static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(RelayRtspUrl) url = {0};
+    if (!relay_rtsp_url_parse(request->uri, &url, &error) ||
+        !admit(r, s, request, &url, TK_ROLE_VIEWER, &error)) {
+        refuse(s, request, error);
+        return;
+    }
+    RelayStream *stream;
+    RelayDescription description;
+    if (!relay_lessons_describe(r->lessons, url.lesson, url.stream, &stream, &description)) {
+        answer(s, request, 404, "X-Tongke-Reason: the lesson has not begun\r\n");
+        return;
+    }
+    description.host = url.host;
+    description.ipv6 = strchr(url.host, ':') != NULL;
+    g_autofree char *sdp = relay_sdp_write(&description);
+    GString *text = begin_answer(s, request, 200);
+    g_string_append_printf(text,
+                           "Content-Base: %s/\r\nContent-Type: application/sdp\r\n"
+                           "Content-Length: %zu\r\n\r\n%s",
+                           url.base, strlen(sdp), sdp);
+    relay_conn_answer(s->conn, g_string_free(text, FALSE), FALSE);
+}
+
+// The track that a SETUP of an announced session means: by its control URL, else the next in order.
+static gint announced_track(const Session *s, const char *uri)
+{
+    for (guint i = 0; i < s->offer.tracks_count; i++)
+        if (s->offer.controls[i] && relay_rtsp_url_has_control(uri, s->offer.controls[i]))
+            return (gint)i;
+    for (guint i = 0; i < s->offer.tracks_count; i++)
+        if (!s->set_up[i])
+            return (gint)i;
+    return -1;
+}
+
+static void do_setup(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(RelayRtspUrl) url = {0};
+    gint track;
+    if (s->announced) {
+        track = announced_track(s, request->uri);
+    } else {
+        if (!relay_rtsp_url_parse(request->uri, &url, &error) ||
+            !admit(r, s, request, &url, TK_ROLE_VIEWER, &error)) {
+            refuse(s, request, error);
+            return;
+        }
+        track = url.track;
+    }
+    if (track < 0 || track >= RELAY_INPUT_TRACKS_MAX) {
+        answer(s, request, track < 0 && !s->announced ? 459 : 404, NULL);
+        return;
+    }
+    if (s->viewing || s->sending) {
+        answer(s, request, 455, NULL);
+        return;
+    }
+    RelayTransport transport;
+    if (!relay_transport_choose(tk_rtsp_header(request, "Transport"), relay_conn_peer(s->conn),
+                                (guint)track, &transport)) {
+        answer(s, request, 461, NULL);
+        return;
+    }
+    s->transports[track] = transport;
+    s->set_up[track] = TRUE;
+    g_autofree char *header = relay_transport_header(&transport, r->rtp_port, s->announced);
+    answer(s, request, 200, header);
+}
+
+static gboolean any_set_up(const Session *s, gboolean *ret_interleaved)
+{
+    gboolean any = FALSE, mixed = FALSE;
+    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
+        if (!s->set_up[i])
+            continue;
+        mixed |= any && *ret_interleaved != s->transports[i].interleaved;
+        *ret_interleaved = s->transports[i].interleaved;
+        any = TRUE;
+    }
+    return any && !mixed;
+}
+
+static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    gboolean interleaved = FALSE;
+    RelayDescription description;
+    RelayStream *stream;
+    if (s->viewing) { // again, as some players do to keep alive
+        answer(s, request, 200, NULL);
+        return;
+    }
+    if (s->announced || !any_set_up(s, &interleaved)) {
+        answer(s, request, 455, NULL);
+        return;
+    }
+    if (!relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description)) {
+        answer(s, request, 404, NULL);
+        return;
+    }
+    g_auto(RelayRtspUrl) url = {0};
+    if (!relay_rtsp_url_parse(request->uri, &url, NULL)) {
+        answer(s, request, 400, NULL);
+        return;
+    }
+    RelayViewerSpec spec = {.interleaved = interleaved};
+    char *urls[RELAY_INPUT_TRACKS_MAX] = {0};
+    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
+        if (!s->set_up[i] || !description.configs[i])
+            continue;
+        const RelayTransport *t = &s->transports[i];
+        spec.tracks[i] = (RelayViewerTrack){TRUE, t->rtp, t->rtcp, t->rtp_channel, t->rtcp_channel};
+        urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
+    }
+    s->viewing = relay_stream_ref(stream);
+    relay_lessons_count_viewer(r->lessons, stream, RELAY_VIEWER_RTP, 1, s->school);
+    TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
+    tk_log(TK_LOG_INFO, &fields, "a viewer begins over %s", interleaved ? "TCP" : "UDP");
+    GString *head = begin_answer(s, request, 200);
+    g_string_append(head, "Range: npt=now-\r\n");
+    relay_conn_play(s->conn, stream, &spec, g_string_free(head, FALSE), urls);
+}
+
+static void do_record(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean interleaved = FALSE;
+    if (!s->announced || s->sending || !any_set_up(s, &interleaved)) {
+        answer(s, request, 455, NULL);
+        return;
+    }
+    for (guint i = 0; i < s->offer.tracks_count; i++) {
+        if (!s->set_up[i]) {
+            answer(s, request, 455, "X-Tongke-Reason: a track was announced but not set up\r\n");
+            return;
+        }
+    }
+    RelayStream *stream =
+        relay_lessons_publish(r->lessons, s->lesson, s->stream, &s->offer, s->conn, &error);
+    if (!stream) {
+        refuse(s, request, error);
+        return;
+    }
+    RelaySenderSpec spec = {.tracks_count = s->offer.tracks_count, .interleaved = interleaved};
+    guint8 channels[RELAY_INPUT_TRACKS_MAX] = {0};
+    for (guint i = 0; i < s->offer.tracks_count; i++) {
+        spec.formats[i] = s->offer.formats[i];
+        spec.rtp[i] = s->transports[i].rtp;
+        spec.rtcp[i] = s->transports[i].rtcp;
+        channels[i] = s->transports[i].rtp_channel;
+    }
+    s->sending = relay_stream_ref(stream);
+    TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
+    tk_log(TK_LOG_INFO, &fields, "a sender begins over %s", interleaved ? "TCP" : "UDP");
+    relay_conn_record(s->conn, stream, &spec, channels);
+    answer(s, request, 200, NULL);
+}
+
+static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
+{
+    if (s->viewing || s->sending) {
+        TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer, .reason = why};
+        tk_log(TK_LOG_INFO, &fields, s->sending ? "a sender leaves" : "a viewer leaves");
+    }
+    if (s->viewing)
+        relay_lessons_count_viewer(r->lessons, s->viewing, RELAY_VIEWER_RTP, -1, s->school);
+    if (s->sending)
+        relay_lessons_unpublish(r->lessons, s->sending, s->conn, orderly);
+    g_clear_pointer(&s->viewing, relay_stream_unref);
+    g_clear_pointer(&s->sending, relay_stream_unref);
+}
+
+static void do_teardown(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    leave(r, s, TRUE, "teardown");
+    relay_conn_stop(s->conn);
+    GString *text = begin_answer(s, request, 200);
+    g_string_append(text, "Connection: close\r\n\r\n");
+    relay_conn_answer(s->conn, g_string_free(text, FALSE), TRUE);
+}
+
+static void do_parameter(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+{
+    answer(s, request, 200, NULL); // keeps alive
+}
+
+static const struct {
+    const char *method;
+    void (*act)(RelayRtsp *, Session *, const TkRtspRequest *);
+} methods[] = {
+    {"OPTIONS", do_options},   {"ANNOUNCE", do_announce}, {"DESCRIBE", do_describe},
+    {"SETUP", do_setup},       {"PLAY", do_play},         {"RECORD", do_record},
+    {"TEARDOWN", do_teardown}, {"GET_PARAMETER", do_parameter}, {"SET_PARAMETER", do_parameter},
+};
+
+static void on_request(gpointer user, RelayConn *conn, TkRtspRequest *given)
+{
+    RelayRtsp *r = user;
+    g_autoptr(TkRtspRequest) request = given;
+    Session *s = g_hash_table_lookup(r->sessions, conn);
+    if (!s)
+        return;
+    const char *session = tk_rtsp_header(request, "Session");
+    if (!tk_rtsp_header(request, "CSeq"))
+        answer(s, request, 400, NULL);
+    else if (session && !g_str_has_prefix(session, s->id))
+        answer(s, request, 454, NULL);
+    else {
+        for (guint i = 0; i < G_N_ELEMENTS(methods); i++) {
+            if (g_str_equal(request->method, methods[i].method)) {
+                methods[i].act(r, s, request);
+                return;
+            }
+        }
+        answer(s, request, 501, NULL);
+    }
+}
+
+static void on_closed(gpointer user, RelayConn *conn, const char *why)
+{
+    RelayRtsp *r = user;
+    Session *s = g_hash_table_lookup(r->sessions, conn);
+    if (!s)
+        return;
+    leave(r, s, FALSE, why);
+    g_hash_table_remove(r->sessions, conn);
+}
+
+RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
+                          guint connections_max)
+{
+    RelayRtsp *r = g_new0(RelayRtsp, 1);
+    r->lessons = lessons;
+    r->door = door;
+    r->rtp_port = rtp_port;
+    r->connections_max = connections_max;
+    r->sessions = g_hash_table_new_full(NULL, NULL, NULL, session_free);
+    return r;
+}
+
+void relay_rtsp_free(RelayRtsp *rtsp)
+{
+    if (!rtsp)
+        return;
+    g_hash_table_unref(rtsp->sessions);
+    g_free(rtsp);
+}
+
+RelayConnDesk relay_rtsp_desk(RelayRtsp *rtsp)
+{
+    return (RelayConnDesk){on_request, on_closed, rtsp};
+}
+
+void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAddress *peer)
+{
+    if (g_hash_table_size(rtsp->sessions) >= rtsp->connections_max) {
+        tk_warning("refusing an RTSP connection: %u are open, as many as limits.connections allows",
+                   rtsp->connections_max);
+        close(fd);
+        return;
+    }
+    Session *s = g_new0(Session, 1);
+    s->conn = relay_conn_open(conns, fd, peer);
+    s->peer = relay_address_text(peer);
+    s->id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
+    g_hash_table_insert(rtsp->sessions, s->conn, s);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/net/door.h"
+#include "relay/net/lessons.h"
+
+// RTSP signalling (RFC 2326) on the main thread: what a connection may do, and what it becomes.
+
+typedef struct _RelayRtsp RelayRtsp;
+
+// All borrowed. `rtp_port`: of the UDP pair.
+RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
+                          guint connections_max);
+// After the workers have stopped.
+void relay_rtsp_free(RelayRtsp *rtsp);
+
+// The call-backs that connections are made with; their user is the RelayRtsp.
+RelayConnDesk relay_rtsp_desk(RelayRtsp *rtsp);
+
+// A connection was accepted; it will live on `conns`. Takes `fd`.
+void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAddress *peer);

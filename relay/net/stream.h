@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <glib.h>
+
+// The handle of one stream of one lesson, known to every thread. Its words never change; each slot
+// belongs to one thread, which alone reads and writes it; the counters are atomic.
+#define RELAY_WORKERS_MAX 64
+
+typedef struct {
+    gint refs;
+    char *lesson_id, *lesson_name, *name;
+
+    struct _RelayIngestStream *ingest;                  // ingest worker's
+    struct _RelayFeed *feeds[RELAY_WORKERS_MAX];        // packet worker i's
+    struct _RelayWebFeed *web_feeds[RELAY_WORKERS_MAX]; // web worker i's
+
+    // Relaxed atomics, written by one thread each, read by metrics and the lesson list.
+    guint64 packets_in, bytes_in, packets_lost_in, frames_dropped_in;
+    guint64 chunk_newest, chunk_oldest;
+    gint64 last_packet_ns; // monotonic; 0 = none yet
+} RelayStream;
+
+RelayStream *relay_stream_new(const char *lesson_id, const char *lesson_name, const char *name);
+RelayStream *relay_stream_ref(RelayStream *stream);
+void relay_stream_unref(RelayStream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayStream, relay_stream_unref)
+
+#define relay_stat_set(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#define relay_stat_add(field, value) __atomic_fetch_add(&(field), (value), __ATOMIC_RELAXED)
+#define relay_stat_get(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/web_feed.h"
+
+#include <string.h>
+
+#include "common/base/json.h"
+
+// Chunks come ten a second: an hour of history in count, whatever its bounds in time and bytes.
+#define CHUNKS_MAX 32768
+// Parameter sets change a handful of times a lesson; older ones go when no chunk needs them.
+#define INITS_MAX 16
+
+typedef struct {
+    RelayUnit *segment, *text;
+    guint64 first_chunk;
+} Init;
+
+struct _RelayWebFeed {
+    RelayStream *stream;
+    RelayHistory *history;
+    GArray *inits; // oldest first
+    RelayUnit *state;
+    guint state_serial; // 0: none yet
+    gboolean ended;
+};
+
+RelayUnit *relay_web_message(const void *data, gsize size)
+{
+    RelayUnit *message = relay_unit_new(RELAY_WEB_HEADROOM + size);
+    memcpy(message->data + RELAY_WEB_HEADROOM, data, size);
+    return message;
+}
+
+static RelayUnit *json_message(json_t *object)
+{
+    g_autofree char *text = tk_json_dump(object);
+    json_decref(object);
+    return relay_web_message(text, strlen(text));
+}
+
+RelayWebFeed *relay_web_feed_new(RelayStream *stream, gint64 history_span_ns,
+                                 gsize history_bytes_max)
+{
+    RelayWebFeed *feed = g_new0(RelayWebFeed, 1);
+    feed->stream = relay_stream_ref(stream);
+    feed->history = relay_history_new(history_span_ns, history_bytes_max, CHUNKS_MAX);
+    feed->inits = g_array_new(FALSE, FALSE, sizeof(Init));
+    return feed;
+}
+
+static void drop_oldest_init(RelayWebFeed *feed)
+{
+    Init *init = &g_array_index(feed->inits, Init, 0);
+    relay_unit_unref(init->segment);
+    relay_unit_unref(init->text);
+    g_array_remove_index(feed->inits, 0);
+}
+
+void relay_web_feed_free(RelayWebFeed *feed)
+{
+    if (!feed)
+        return;
+    while (feed->inits->len)
+        drop_oldest_init(feed);
+    g_array_unref(feed->inits);
+    relay_unit_unref(feed->state);
+    relay_history_free(feed->history);
+    relay_stream_unref(feed->stream);
+    g_free(feed);
+}
+
+RelayStream *relay_web_feed_stream(const RelayWebFeed *feed)
+{
+    return feed->stream;
+}
+
+static RelayUnit *init_text(const RelayStreamFormat *format)
+{
+    json_t *object = json_object(), *timescale = json_object();
+    tk_json_set_string(object, "type", "init");
+    tk_json_set_string(object, "mime", format->mime);
+    if (format->has_video) {
+        tk_json_set_int(object, "width", format->width);
+        tk_json_set_int(object, "height", format->height);
+    }
+    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
+        char id[] = {(char)('1' + i), '\0'};
+        if (format->timescale[i])
+            tk_json_set_int(timescale, id, format->timescale[i]);
+    }
+    json_object_set_new(object, "timescale", timescale);
+    return json_message(object);
+}
+
+static guint64 oldest_number(const RelayWebFeed *feed)
+{
+    const RelayUnit *oldest =
+        relay_history_at(feed->history, relay_history_tail(feed->history));
+    return oldest ? oldest->number : 0;
+}
+
+void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
+                         const RelayStreamFormat *format)
+{
+    RelayUnit *message = relay_web_message(piece->data, piece->bytes);
+    message->flags = piece->flags;
+    message->number = piece->number;
+    message->arrived_ns = piece->arrived_ns;
+    message->media_ns = piece->media_ns;
+    if (format) {
+        Init init = {message, init_text(format), piece->number};
+        g_array_append_val(feed->inits, init);
+    } else {
+        relay_history_push(feed->history, message);
+    }
+    guint64 oldest = oldest_number(feed);
+    while (feed->inits->len > 1 &&
+           (g_array_index(feed->inits, Init, 1).first_chunk <= oldest || feed->inits->len > INITS_MAX))
+        drop_oldest_init(feed);
+    relay_stat_set(feed->stream->chunk_oldest, oldest);
+}
+
+void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json)
+{
+    g_autofree char *text =
+        g_strdup_printf("{\"type\":\"state\",\"stream\":\"%s\",\"state\":\"%s\",\"lesson\":%s}",
+                        feed->stream->name, state, lesson_json);
+    relay_unit_unref(feed->state);
+    feed->state = relay_web_message(text, strlen(text));
+    feed->state_serial++;
+    feed->ended = g_str_equal(state, "ended");
+}
+
+gboolean relay_web_feed_ended(const RelayWebFeed *feed)
+{
+    return feed->ended;
+}
+
+void relay_web_viewer_init(RelayWebViewer *viewer, const RelayWebFeed *feed, guint64 from)
+{
+    *viewer = (RelayWebViewer){0};
+    if (!from) {
+        relay_viewer_init(&viewer->place, feed->history);
+        return;
+    }
+    guint64 missing = relay_viewer_init_from(&viewer->place, feed->history, from);
+    if (missing) {
+        viewer->gap_from = from;
+        viewer->gap_to = from + missing - 1;
+    }
+}
+
+static const Init *init_for(const RelayWebFeed *feed, guint64 number)
+{
+    const Init *found = NULL;
+    for (guint i = 0; i < feed->inits->len; i++) {
+        const Init *init = &g_array_index(feed->inits, Init, i);
+        if (!found || init->first_chunk <= number)
+            found = init;
+    }
+    return found;
+}
+
+static RelayUnit *gap_text(RelayWebViewer *v)
+{
+    json_t *object = json_object();
+    tk_json_set_string(object, "type", "gap");
+    tk_json_set_int(object, "from", (gint64)v->gap_from);
+    tk_json_set_int(object, "to", (gint64)v->gap_to);
+    v->gap_from = v->gap_to = 0;
+    return json_message(object);
+}
+
+// The number of the next chunk that this viewer has not had, whether it came already or not.
+static guint64 number_at(const RelayWebFeed *feed, guint64 position)
+{
+    const RelayUnit *unit = relay_history_at(feed->history, position);
+    if (unit)
+        return unit->number;
+    guint64 head = relay_history_head(feed->history);
+    const RelayUnit *newest = head ? relay_history_at(feed->history, head - 1) : NULL;
+    return newest ? newest->number + 1 : 0;
+}
+
+static void note_loss(RelayWebViewer *v, const RelayWebFeed *feed, guint64 lost)
+{
+    guint64 next = number_at(feed, v->place.position);
+    v->gap_from = next - lost;
+    v->gap_to = next - 1;
+}
+
+static RelayWebNext next_chunk(RelayWebViewer *v, RelayWebFeed *feed, RelayUnit **ret_message)
+{
+    RelayUnit *chunk = relay_viewer_next(&v->place, feed->history);
+    const Init *init = chunk ? init_for(feed, chunk->number) : NULL;
+    if (!init)
+        return feed->ended ? RELAY_WEB_OVER : RELAY_WEB_NOTHING;
+    if (v->init != init->segment && !v->init_named) {
+        v->init_named = TRUE;
+        *ret_message = relay_unit_ref(init->text);
+        return RELAY_WEB_TEXT;
+    }
+    if (v->init != init->segment) {
+        v->init = init->segment;
+        v->init_named = FALSE;
+        *ret_message = relay_unit_ref(init->segment);
+        return RELAY_WEB_BINARY;
+    }
+    relay_viewer_advance(&v->place);
+    *ret_message = relay_unit_ref(chunk);
+    return RELAY_WEB_BINARY;
+}
+
+RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
+                                   const RelayViewerLimits *limits, gint64 now_ns,
+                                   RelayUnit **ret_message, guint64 *ret_lost)
+{
+    RelayWebViewer *v = viewer;
+    *ret_lost = relay_viewer_judge(&v->place, feed->history, limits, now_ns);
+    if (*ret_lost)
+        note_loss(v, feed, *ret_lost);
+    if (v->place.state == RELAY_VIEWER_GONE)
+        return RELAY_WEB_TOO_SLOW;
+    // The end is told last, when all media is out.
+    if (v->state_seen != feed->state_serial && !feed->ended) {
+        v->state_seen = feed->state_serial;
+        *ret_message = relay_unit_ref(feed->state);
+        return RELAY_WEB_TEXT;
+    }
+    if (v->gap_to) {
+        *ret_message = gap_text(v);
+        return RELAY_WEB_TEXT;
+    }
+    RelayWebNext next = next_chunk(v, feed, ret_message);
+    if (next == RELAY_WEB_OVER && v->state_seen != feed->state_serial) {
+        v->state_seen = feed->state_serial;
+        *ret_message = relay_unit_ref(feed->state);
+        return RELAY_WEB_TEXT;
+    }
+    return next;
+}

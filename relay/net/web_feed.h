@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/core/input.h"
+#include "relay/core/viewer.h"
+#include "relay/net/stream.h"
+
+// What the WebSocket viewers of one stream on one web worker get, in which order (docs/protocol.md
+// section 4). Knows no socket. One thread.
+//
+// Messages are units whose payload begins RELAY_WEB_HEADROOM bytes in: the WebSocket header is
+// written there, once for all viewers.
+#define RELAY_WEB_HEADROOM 16
+
+// A message unit holding a copy of `data`.
+RelayUnit *relay_web_message(const void *data, gsize size);
+
+typedef struct _RelayWebFeed RelayWebFeed;
+
+RelayWebFeed *relay_web_feed_new(RelayStream *stream, gint64 history_span_ns,
+                                 gsize history_bytes_max);
+void relay_web_feed_free(RelayWebFeed *feed);
+RelayStream *relay_web_feed_stream(const RelayWebFeed *feed); // borrowed
+
+// Copies the piece behind headroom. `format` with an initialisation segment, NULL with a chunk.
+void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
+                         const RelayStreamFormat *format);
+// `state`: "live", "away", "ended".
+void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json);
+gboolean relay_web_feed_ended(const RelayWebFeed *feed);
+
+typedef struct {
+    RelayViewer place;
+    guint state_seen;       // serial of the state last sent
+    const RelayUnit *init;  // last sent; a key, never followed
+    gboolean init_named;    // its text has been sent
+    guint64 gap_from, gap_to; // to be told; 0 = none
+} RelayWebViewer;
+
+// `from` 0: at the newest keyframe.
+void relay_web_viewer_init(RelayWebViewer *viewer, const RelayWebFeed *feed, guint64 from);
+
+typedef enum {
+    RELAY_WEB_NOTHING, // for now
+    RELAY_WEB_TEXT,
+    RELAY_WEB_BINARY,
+    RELAY_WEB_OVER,    // the lesson is over and the viewer has all of it
+    RELAY_WEB_TOO_SLOW,
+} RelayWebNext;
+
+// What to send next; it counts as sent. *ret_message is a new reference for TEXT and BINARY.
+// ret_lost: units that this viewer loses at this step.
+RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
+                                   const RelayViewerLimits *limits, gint64 now_ns,
+                                   RelayUnit **ret_message, guint64 *ret_lost);

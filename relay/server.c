@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "relay/server.h"
+
+#include <glib-unix.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "relay/net/api.h"
+#include "relay/net/listener.h"
+#include "relay/net/metrics.h"
+#include "relay/net/rtsp.h"
+
+struct _RelayServer {
+    const TkConfig *config;
+    RelayDoor *door;
+    RelayMailbox *desk;
+    int desk_fd; // an eventfd: the desk has letters
+    guint desk_watch;
+    RelayUdp udp;
+    RelayHandoff handoff;
+    RelayIngest *ingest;
+    RelayLessons *lessons;
+    RelayRtsp *rtsp;
+    RelayConns *conns[RELAY_WORKERS_MAX];
+    guint next_conns;
+    RelayListener *listener;
+    RelayApi api;
+};
+
+static const char *text(const RelayServer *s, const char *group, const char *key)
+{
+    return tk_config_string(s->config, group, key);
+}
+
+static gint64 number(const RelayServer *s, const char *group, const char *key)
+{
+    return tk_config_int(s->config, group, key);
+}
+
+static gboolean beyond_loopback(const char *host)
+{
+    RelayAddress address;
+    return !relay_address_parse(host, 0, &address, NULL) || !relay_address_is_loopback(&address);
+}
+
+static gboolean open_door(RelayServer *s, GError **error)
+{
+    s->door = relay_door_new(text(s, "auth", "key_file"), error);
+    if (!s->door)
+        return FALSE;
+    static const char *const groups[] = {"rtsp", "web"};
+    for (guint i = 0; i < G_N_ELEMENTS(groups); i++) {
+        const char *host = text(s, groups[i], "listen");
+        if (!relay_door_is_open(s->door) || !beyond_loopback(host))
+            continue;
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFIG,
+                    "%s.listen = %s reaches beyond this machine, and there is no auth.key_file: "
+                    "make one with `tongkectl key new FILE` and name it, or listen on 127.0.0.1",
+                    groups[i], host);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void wake_desk(gpointer data)
+{
+    RelayServer *s = data;
+    guint64 one = 1;
+    (void)!write(s->desk_fd, &one, sizeof one);
+}
+
+static gboolean desk_ready(gint fd, GIOCondition condition, gpointer data)
+{
+    RelayServer *s = data;
+    guint64 count;
+    (void)!read(fd, &count, sizeof count);
+    relay_mailbox_run(s->desk, s->lessons);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean make_packet_workers(RelayServer *s, GError **error)
+{
+    RelayHandoff *h = &s->handoff;
+    gint64 span_ns = number(s, "history", "packet_s") * TK_NS_PER_S;
+    gsize bytes = (gsize)number(s, "history", "packet_mib") << 20;
+    if (!relay_udp_open(&s->udp, text(s, "rtsp", "listen"), (guint16)number(s, "rtsp", "rtp_port"),
+                        error))
+        return FALSE;
+    guint count = (guint)number(s, "workers", "packet");
+    for (guint i = 0; i < count; i++) {
+        g_autofree char *name = g_strdup_printf("packets-%u", i);
+        h->workers[i] = relay_worker_new(name, error);
+        if (!h->workers[i])
+            return FALSE;
+        h->packet_count++;
+        // The ingest's tick comes before its own fan-out's: what came in leaves in the same round.
+        if (i == 0 && !(s->ingest = relay_ingest_new(h->workers[0], &s->udp, &relay_handoff_sink, h,
+                                                     error)))
+            return FALSE;
+        h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp, span_ns, bytes);
+    }
+    return TRUE;
+}
+
+static char *metrics(gpointer user)
+{
+    RelayServer *s = user;
+    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, &s->udp);
+}
+
+static RelayWebResponse on_request(gpointer user, const RelayWebRequest *request)
+{
+    return relay_api_answer(&((RelayServer *)user)->api, request);
+}
+
+static char *on_snapshot(gpointer user)
+{
+    return relay_api_snapshot(&((RelayServer *)user)->api);
+}
+
+static void on_viewer(gpointer user, RelayStream *stream, gint change, const char *school)
+{
+    RelayServer *s = user;
+    relay_lessons_count_viewer(s->lessons, stream, RELAY_VIEWER_WS, change, school);
+}
+
+static gboolean make_web_workers(RelayServer *s, GError **error)
+{
+    const char *page = text(s, "web", "page");
+    guint count = (guint)number(s, "workers", "web");
+    RelayWebSpec spec = {
+        .listen = text(s, "web", "listen"),
+        .port = (guint16)number(s, "web", "port"),
+        .share_port = count > 1,
+        .page = *page ? page : TONGKE_PAGE_DIR,
+        .connections_max = (guint)number(s, "limits", "connections"),
+        .history_span_ns = number(s, "history", "chunk_s") * TK_NS_PER_S,
+        .history_bytes_max = (gsize)number(s, "history", "chunk_mib") << 20,
+        .door = s->door,
+        .desk_mailbox = s->desk,
+        .desk = {on_request, on_viewer, on_snapshot, s},
+    };
+    for (guint i = 0; i < count; i++) {
+        s->handoff.webs[i] = relay_web_new(i, &spec, error);
+        if (!s->handoff.webs[i])
+            return FALSE;
+        s->handoff.web_count++;
+        spec.port = relay_web_port(s->handoff.webs[0]);
+    }
+    return TRUE;
+}
+
+static void on_accept(gpointer user, int fd, const RelayAddress *peer)
+{
+    RelayServer *s = user;
+    relay_rtsp_accept(s->rtsp, s->conns[s->next_conns], fd, peer);
+    s->next_conns = (s->next_conns + 1) % s->handoff.packet_count;
+}
+
+static gboolean make_signalling(RelayServer *s, GError **error)
+{
+    RelayLessonsLimits limits = {.away_ns = number(s, "lesson", "away_s") * TK_NS_PER_S,
+                                 .teardown_ns = number(s, "lesson", "teardown_s") * TK_NS_PER_S,
+                                 .stall_ns = number(s, "lesson", "stall_s") * TK_NS_PER_S,
+                                 .lessons_max = (guint)number(s, "limits", "lessons")};
+    s->lessons = relay_lessons_new(&s->handoff, s->ingest, &limits);
+    s->rtsp = relay_rtsp_new(s->lessons, s->door, s->udp.port,
+                             (guint)number(s, "limits", "connections"));
+    RelayConnDesk desk = relay_rtsp_desk(s->rtsp);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        s->conns[i] = relay_conns_new(s->handoff.workers[i], s->handoff.fanouts[i],
+                                      s->handoff.workers[0], s->ingest, s->desk, &desk);
+    s->listener = relay_listener_new(text(s, "rtsp", "listen"), (guint16)number(s, "rtsp", "port"),
+                                     on_accept, s, error);
+    return s->listener != NULL;
+}
+
+static void start(RelayServer *s)
+{
+    s->api = (RelayApi){.lessons = s->lessons,
+                        .door = s->door,
+                        .name = text(s, "relay", "name"),
+                        .library = text(s, "web", "library"),
+                        .rtsp_port = relay_listener_port(s->listener),
+                        .started_wall_ns = tk_clock_wall_ns(),
+                        .metrics = metrics,
+                        .user = s};
+    s->desk_watch = g_unix_fd_add(s->desk_fd, G_IO_IN, desk_ready, s);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_worker_start(s->handoff.workers[i]);
+    for (guint i = 0; i < s->handoff.web_count; i++)
+        relay_web_start(s->handoff.webs[i]);
+}
+
+RelayServer *relay_server_new(const TkConfig *config, GError **error)
+{
+    RelayServer *s = g_new0(RelayServer, 1);
+    s->config = config;
+    s->udp = (RelayUdp){.rtp_fd = -1, .rtcp_fd = -1};
+    s->desk_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->desk = s->handoff.desk = relay_mailbox_new(G_MAXUINT, wake_desk, s);
+    if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error) &&
+        make_signalling(s, error)) {
+        start(s);
+        return s;
+    }
+    relay_server_free(s);
+    return NULL;
+}
+
+// Threads first, then what lived on them, then what they spoke to.
+void relay_server_free(RelayServer *server)
+{
+    RelayServer *s = server;
+    if (!s)
+        return;
+    relay_listener_free(s->listener);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_worker_stop(s->handoff.workers[i]);
+    for (guint i = 0; i < s->handoff.web_count; i++)
+        relay_web_stop(s->handoff.webs[i]);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_conns_free(s->conns[i]);
+    for (guint i = 0; i < s->handoff.web_count; i++)
+        relay_web_free(s->handoff.webs[i]);
+    relay_mailbox_run(s->desk, s->lessons);
+    relay_ingest_free(s->ingest);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_fanout_free(s->handoff.fanouts[i]);
+    relay_rtsp_free(s->rtsp);
+    relay_lessons_free(s->lessons);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_worker_free(s->handoff.workers[i]);
+    relay_udp_close(&s->udp);
+    if (s->desk_watch)
+        g_source_remove(s->desk_watch);
+    close(s->desk_fd);
+    relay_mailbox_free(s->desk);
+    relay_door_free(s->door);
+    g_free(s);
+}
+
+char *relay_server_addresses(const RelayServer *server)
+{
+    const char *rtsp = text(server, "rtsp", "listen"), *web = text(server, "web", "listen");
+    return g_strdup_printf("listening rtsp %s:%u\nlistening rtp %s:%u\nlistening http %s:%u\n", rtsp,
+                           relay_listener_port(server->listener), rtsp, server->udp.port, web,
+                           relay_web_port(server->handoff.webs[0]));
+}
