@@ -2,6 +2,7 @@
 #include "tests/unit/media/gst_capture.h"
 
 #include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,26 +24,52 @@ static GPtrArray *drain(GstElement *pipeline, const char *name)
     return samples;
 }
 
-void gst_capture_run(GstCapture *capture, const char *description)
+static void feed(GstElement *pipeline, GstCaps *caps, const GPtrArray *packets)
+{
+    GstElement *element = gst_bin_get_by_name(GST_BIN(pipeline), "source");
+    GstAppSrc *source = GST_APP_SRC(element);
+    gst_app_src_set_caps(source, caps);
+    gst_app_src_set_max_bytes(source, 0);
+    for (guint i = 0; i < packets->len; i++)
+        gst_app_src_push_buffer(source, gst_buffer_new_wrapped_bytes(packets->pdata[i]));
+    gst_app_src_end_of_stream(source);
+    gst_object_unref(element);
+}
+
+static void wait_for_end(GstElement *pipeline, const char *description)
+{
+    GstBus *bus = gst_element_get_bus(pipeline);
+    GstMessage *message =
+        gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+        GError *error = NULL;
+        gst_message_parse_error(message, &error, NULL);
+        fail_msg("%s: %s", description, error->message);
+    }
+    gst_message_unref(message);
+    gst_object_unref(bus);
+}
+
+void gst_capture_feed(GstCapture *capture, const char *description, GstCaps *caps,
+                      const GPtrArray *packets)
 {
     GError *error = NULL;
     GstElement *pipeline = gst_parse_launch(description, &error);
     if (error)
         fail_msg("%s: %s", description, error->message);
     gst_element_set_state(pipeline, GST_STATE_PLAYING);
-    GstBus *bus = gst_element_get_bus(pipeline);
-    GstMessage *message =
-        gst_bus_timed_pop_filtered(bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
-        gst_message_parse_error(message, &error, NULL);
-        fail_msg("%s: %s", description, error->message);
-    }
-    gst_message_unref(message);
-    gst_object_unref(bus);
+    if (packets)
+        feed(pipeline, caps, packets);
+    wait_for_end(pipeline, description);
     capture->packets = drain(pipeline, "packets");
     capture->frames = drain(pipeline, "frames");
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_object_unref(pipeline);
+}
+
+void gst_capture_run(GstCapture *capture, const char *description)
+{
+    gst_capture_feed(capture, description, NULL, NULL);
 }
 
 void gst_capture_clear(GstCapture *capture)
@@ -51,10 +78,14 @@ void gst_capture_clear(GstCapture *capture)
     g_clear_pointer(&capture->frames, g_ptr_array_unref);
 }
 
+GstCaps *gst_capture_caps(const GstCapture *capture)
+{
+    return gst_sample_get_caps(g_ptr_array_index(capture->packets, 0));
+}
+
 const char *gst_capture_fmtp(const GstCapture *capture, const char *field)
 {
-    GstCaps *caps = gst_sample_get_caps(g_ptr_array_index(capture->packets, 0));
-    return gst_structure_get_string(gst_caps_get_structure(caps, 0), field);
+    return gst_structure_get_string(gst_caps_get_structure(gst_capture_caps(capture), 0), field);
 }
 
 GBytes *gst_capture_bytes(GstSample *sample)

@@ -14,9 +14,18 @@ typedef struct {
 #define CAPTURE_SINK(name) "appsink name=" name " sync=false async=false wait-on-eos=false "
 
 void gst_capture_run(GstCapture *capture, const char *pipeline);
+
+// The same for a pipeline that begins with "appsrc name=source format=time": it gets `packets` (GBytes) of the
+// format that `caps` says.
+void gst_capture_feed(GstCapture *capture, const char *pipeline, GstCaps *caps,
+                      const GPtrArray *packets);
+
 void gst_capture_clear(GstCapture *capture);
 
-// A string field of the first packet's caps, as in the SDP's fmtp line. Borrowed; NULL if absent.
+// The caps of the first packet; borrowed.
+GstCaps *gst_capture_caps(const GstCapture *capture);
+
+// A string field of them, as in the SDP's fmtp line. Borrowed; NULL if absent.
 const char *gst_capture_fmtp(const GstCapture *capture, const char *field);
 
 // The bytes of a sample. Newly allocated.

@@ -125,29 +125,91 @@ static void compare_config(const TkH264Depay *depay, GstSample *sample)
     }
 }
 
-static void check_video(const char *source, const char *payloader)
+static void run_video(GstCapture *capture, const char *source, const char *payloader)
 {
     g_autofree char *pipeline =
         g_strconcat(source, " ! ", payloader, " ! tee name=t t. ! " CAPTURE_SINK("packets"),
                     "t. ! rtph264depay ! video/x-h264,stream-format=avc,alignment=au ! h264parse "
                     "! video/x-h264,stream-format=avc,alignment=au ! " CAPTURE_SINK("frames"),
                     NULL);
-    GstCapture capture;
-    gst_capture_run(&capture, pipeline);
-    g_autoptr(GArray) frames = new_frames();
-    g_autoptr(TkH264Depay) depay = tk_h264_depay_new(keep_frame, frames);
-    tk_h264_depay_set_sprop(depay, gst_capture_fmtp(&capture, "sprop-parameter-sets"));
-    for (guint i = 0; i < capture.packets->len; i++) {
-        GBytes *packet = gst_capture_bytes(g_ptr_array_index(capture.packets, i));
+    gst_capture_run(capture, pipeline);
+}
+
+// All packets into ours, but for those that `loss` (if not NULL) takes away, `percent` of them.
+static TkH264Depay *depay_video(const GstCapture *capture, GArray *frames, GRand *loss,
+                                gint32 percent)
+{
+    TkH264Depay *depay = tk_h264_depay_new(keep_frame, frames);
+    gboolean lost = FALSE;
+    tk_h264_depay_set_sprop(depay, gst_capture_fmtp(capture, "sprop-parameter-sets"));
+    for (guint i = 0; i < capture->packets->len; i++) {
+        if (loss && g_rand_int_range(loss, 0, 100) < percent) {
+            lost = TRUE;
+            continue;
+        }
+        g_autoptr(GBytes) packet = gst_capture_bytes(g_ptr_array_index(capture->packets, i));
         TkRtp rtp = parse_packet(packet);
-        tk_h264_depay_push(depay, &rtp, FALSE);
-        g_bytes_unref(packet);
+        tk_h264_depay_push(depay, &rtp, lost);
+        lost = FALSE;
     }
+    return depay;
+}
+
+static void check_video(const char *source, const char *payloader)
+{
+    GstCapture capture;
+    run_video(&capture, source, payloader);
+    g_autoptr(GArray) frames = new_frames();
+    g_autoptr(TkH264Depay) depay = depay_video(&capture, frames, NULL, 0);
     compare(frames, capture.frames, 90000, TRUE);
     compare_config(depay, g_ptr_array_index(capture.frames, 0));
     assert_int_equal(tk_h264_depay_dropped(depay), 0);
     for (guint i = 0; i < frames->len; i++)
         assert_int_equal(g_array_index(frames, Frame, i).config_changed, i == 0);
+    gst_capture_clear(&capture);
+}
+
+static gboolean ends_with(GBytes *whole, GBytes *end)
+{
+    gsize whole_size, end_size;
+    const guint8 *a = g_bytes_get_data(whole, &whole_size);
+    const guint8 *b = g_bytes_get_data(end, &end_size);
+    return whole_size >= end_size && memcmp(a + whole_size - end_size, b, end_size) == 0;
+}
+
+// What comes out under loss came out without it too, and goes on at a key frame after every hole.
+// A unit may lack SEI in front when that was a packet of its own.
+static void assert_honest(const GArray *kept, const GArray *all)
+{
+    guint next = 0;
+    for (guint i = 0; i < kept->len; i++) {
+        const Frame *frame = &g_array_index(kept, Frame, i);
+        guint at = next;
+        while (at < all->len && g_array_index(all, Frame, at).rtp_timestamp != frame->rtp_timestamp)
+            at++;
+        assert_true(at < all->len);
+        assert_true(at == next || frame->key);
+        assert_true(ends_with(g_array_index(all, Frame, at).bytes, frame->bytes));
+        next = at + 1;
+    }
+}
+
+static void check_loss(const char *source, const char *payloader)
+{
+    GstCapture capture;
+    run_video(&capture, source, payloader);
+    g_autoptr(GArray) all = new_frames();
+    tk_h264_depay_free(depay_video(&capture, all, NULL, 0));
+    guint sum = 0;
+    for (guint seed = 0; seed < 50; seed++) {
+        GRand *loss = g_rand_new_with_seed(seed);
+        g_autoptr(GArray) kept = new_frames();
+        tk_h264_depay_free(depay_video(&capture, kept, loss, 1 + (gint32)seed % 5));
+        assert_honest(kept, all);
+        sum += kept->len;
+        g_rand_free(loss);
+    }
+    assert_in_range(sum, 50, 50 * all->len - 1);
     gst_capture_clear(&capture);
 }
 
@@ -176,6 +238,13 @@ static void test_video_matrix(void **state)
     for (guint e = 0; e < G_N_ELEMENTS(encoders); e++)
         for (guint p = 0; p < G_N_ELEMENTS(payloaders); p++)
             check_video(encoders[e], payloaders[p]);
+}
+
+static void test_video_loss(void **state)
+{
+    for (guint e = 0; e < G_N_ELEMENTS(encoders); e++)
+        for (guint p = 0; p < G_N_ELEMENTS(payloaders); p++)
+            check_loss(encoders[e], payloaders[p]);
 }
 
 static void test_video_1080p(void **state)
@@ -226,13 +295,32 @@ static GBytes *config_of(const GstCapture *capture)
     return g_byte_array_free_to_bytes(out);
 }
 
-static void check_audio(const char *source, const char *payloader, guint rate, guint channels)
+static void run_audio(GstCapture *capture, const char *source, const char *payloader)
 {
     g_autofree char *pipeline =
         g_strconcat(source, " ! ", payloader, " ! tee name=t t. ! " CAPTURE_SINK("packets"),
                     "t. ! rtpmp4gdepay ! " CAPTURE_SINK("frames"), NULL);
+    gst_capture_run(capture, pipeline);
+}
+
+static void compare_audio(const GstCapture *capture, guint frame_samples, guint rate)
+{
+    g_autoptr(GArray) frames = new_frames();
+    g_autoptr(TkAacDepay) depay =
+        tk_aac_depay_new(mode_of(capture), frame_samples, keep_frame, frames);
+    for (guint i = 0; i < capture->packets->len; i++) {
+        g_autoptr(GBytes) packet = gst_capture_bytes(g_ptr_array_index(capture->packets, i));
+        TkRtp rtp = parse_packet(packet);
+        tk_aac_depay_push(depay, &rtp, FALSE);
+    }
+    compare(frames, capture->frames, rate, FALSE);
+    assert_int_equal(tk_aac_depay_dropped(depay), 0);
+}
+
+static void check_audio(const char *source, const char *payloader, guint rate, guint channels)
+{
     GstCapture capture;
-    gst_capture_run(&capture, pipeline);
+    run_audio(&capture, source, payloader);
     TkAacConfig config;
     g_autoptr(GBytes) specific = config_of(&capture);
     assert_true(
@@ -241,19 +329,63 @@ static void check_audio(const char *source, const char *payloader, guint rate, g
     assert_int_equal(config.rate, rate);
     assert_int_equal(config.channels, channels);
     assert_int_equal(clock_rate_of(&capture), rate);
-
-    g_autoptr(GArray) frames = new_frames();
-    g_autoptr(TkAacDepay) depay =
-        tk_aac_depay_new(mode_of(&capture), config.frame_samples, keep_frame, frames);
-    for (guint i = 0; i < capture.packets->len; i++) {
-        GBytes *packet = gst_capture_bytes(g_ptr_array_index(capture.packets, i));
-        TkRtp rtp = parse_packet(packet);
-        tk_aac_depay_push(depay, &rtp, FALSE);
-        g_bytes_unref(packet);
-    }
-    compare(frames, capture.frames, rate, FALSE);
-    assert_int_equal(tk_aac_depay_dropped(depay), 0);
+    compare_audio(&capture, config.frame_samples, rate);
     gst_capture_clear(&capture);
+}
+
+// An RTP packet of `count` units as RFC 3640 section 3.2.1 aggregates them. GStreamer's payloader
+// never does; ffmpeg's and cameras' do.
+static GBytes *aggregate(GPtrArray *frames, guint first, guint count, guint16 sequence)
+{
+    const guint rate = 48000;
+    GByteArray *out = g_byte_array_new();
+    GstClockTime origin = GST_BUFFER_PTS(gst_sample_get_buffer(frames->pdata[0]));
+    GstClockTime time = GST_BUFFER_PTS(gst_sample_get_buffer(frames->pdata[first])) - origin;
+    tk_put(out, 0x80e1, 2);
+    tk_put(out, sequence, 2);
+    tk_put(out, gst_util_uint64_scale_round(time, rate, GST_SECOND), 4);
+    tk_put(out, 0x3640, 4);
+    tk_put(out, 16 * count, 2);
+    for (guint i = first; i < first + count; i++)
+        tk_put(out, gst_buffer_get_size(gst_sample_get_buffer(frames->pdata[i])) << 3, 2);
+    for (guint i = first; i < first + count; i++) {
+        g_autoptr(GBytes) unit = gst_capture_bytes(frames->pdata[i]);
+        g_byte_array_append(out, g_bytes_get_data(unit, NULL), (guint)g_bytes_get_size(unit));
+    }
+    return g_byte_array_free_to_bytes(out);
+}
+
+static void test_audio_aggregated(void **state)
+{
+    GstCapture single, many;
+    run_audio(&single,
+              "audiotestsrc wave=pink-noise num-buffers=80 ! audio/x-raw,rate=48000,channels=2 "
+              "! avenc_aac bitrate=128000",
+              "rtpmp4gpay");
+    g_autoptr(GPtrArray) packets = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    for (guint first = 0, count = 1; first < single.frames->len; first += count) {
+        count = MIN(1 + first % 5, single.frames->len - first);
+        g_ptr_array_add(packets, aggregate(single.frames, first, count, (guint16)packets->len));
+    }
+    gst_capture_feed(&many,
+                     "appsrc name=source format=time ! tee name=t t. ! " CAPTURE_SINK(
+                         "packets") "t. ! rtpmp4gdepay ! " CAPTURE_SINK("frames"),
+                     gst_capture_caps(&single), packets);
+    assert_int_equal(many.frames->len, single.frames->len);
+    assert_true(packets->len < single.frames->len);
+    g_autoptr(GArray) frames = new_frames();
+    g_autoptr(TkAacDepay) depay = tk_aac_depay_new(TK_AAC_MODE_HBR, 1024, keep_frame, frames);
+    for (guint i = 0; i < packets->len; i++) {
+        TkRtp rtp = parse_packet(packets->pdata[i]);
+        tk_aac_depay_push(depay, &rtp, FALSE);
+    }
+    compare(frames, single.frames, 48000, FALSE); // the times of GStreamer's aggregates are rough
+    for (guint i = 0; i < frames->len; i++) {
+        g_autoptr(GBytes) theirs = gst_capture_bytes(many.frames->pdata[i]);
+        assert_true(g_bytes_equal(g_array_index(frames, Frame, i).bytes, theirs));
+    }
+    gst_capture_clear(&single);
+    gst_capture_clear(&many);
 }
 
 static void test_audio(void **state)
@@ -283,8 +415,9 @@ int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_video_matrix), cmocka_unit_test(test_video_1080p),
-        cmocka_unit_test(test_video_lesson), cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_video_matrix), cmocka_unit_test(test_video_loss),
+        cmocka_unit_test(test_video_1080p),  cmocka_unit_test(test_video_lesson),
+        cmocka_unit_test(test_audio),        cmocka_unit_test(test_audio_aggregated),
         cmocka_unit_test(test_audio_lesson),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
