@@ -30,8 +30,9 @@ LAYERS = [
     ("recorder/library/", ["common/base/", "common/media/", "recorder/"],
      [GSTREAMER, r"libwebsockets"]),
     ("recorder/", ["common/", "recorder/"], [r"libwebsockets"]),
-    ("client/capture/", ["common/", "client/capture/"], [r"libwebsockets"]),
-    ("client/player/", ["common/", "client/player/"], [r"libwebsockets"]),
+    ("client/peer/", ["common/", "client/peer/"], [r"libwebsockets"]),
+    ("client/capture/", ["common/", "client/peer/", "client/capture/"], [r"libwebsockets"]),
+    ("client/player/", ["common/", "client/peer/", "client/player/"], [r"libwebsockets"]),
     ("client/ctl/", ["common/base/", "client/ctl/"], [GSTREAMER, r"libwebsockets"]),
 ]
 
@@ -91,13 +92,13 @@ def headers_once(tree):
             yield f"{path}:1: no #pragma once"
 
 
-LICENSED = (".c", ".h", ".py", ".js", ".jsx", ".mjs", ".css", ".html", ".sh", ".supp", ".service",
-            "meson.build", "meson_options.txt", ".1", ".5", ".8")
+LICENSED = (".c", ".h", ".py", ".js", ".jsx", ".mjs", ".css", ".html", ".sh", ".supp", ".service.in",
+            ".sysusers", "Dockerfile", "meson.build", "meson_options.txt", ".1", ".5", ".8")
 
 
 def licence_lines(tree):
     for path in tree.texts:
-        script = "." not in path.rsplit("/", 1)[-1]
+        script = tree.is_script(path)
         if not script and not path.endswith(LICENSED):
             continue
         head = tree.read(path).splitlines()[:4]

@@ -8,7 +8,7 @@ import re
 
 SKIPPED_FOLDERS = re.compile(r"^(build.*|node_modules|__pycache__|\.git|\.cache|dist|corpus)$")
 TEXT_SUFFIXES = {".c", ".h", ".py", ".js", ".jsx", ".mjs", ".ts", ".css", ".html", ".md", ".sh",
-                 ".build", ".txt", ".conf", ".service", ".json", ".yaml", ".yml", ".svg", ".supp",
+                 ".build", ".txt", ".conf", ".in", ".sysusers", ".json", ".yaml", ".yml", ".svg", ".supp",
                  ".1", ".5", ".8"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
@@ -38,9 +38,13 @@ class Tree:
             suffix = pathlib.PurePosixPath(path).suffix
             if suffix in TEXT_SUFFIXES:
                 found.append(path)
-            elif not suffix and (self.root / path).open("rb").read(2) == b"#!":
+            elif path == "Dockerfile" or self.is_script(path):
                 found.append(path)
         return found
+
+    def is_script(self, path):
+        named = "." in path.rsplit("/", 1)[-1]
+        return not named and (self.root / path).open("rb").read(2) == b"#!"
 
     @functools.lru_cache(maxsize=None)
     def read(self, path):
