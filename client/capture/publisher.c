@@ -14,12 +14,13 @@
 
 #define BACKOFF_MAX_S 15
 #define CONNECT_TIMEOUT_MS 10000
-#define LEAVE_TIMEOUT_MS 1500
 #define PACKET_BYTES 1200 // leaves room for tunnels and PPPoE on the way
 // Sender reports: often at first, for a relay must know the clock of a sender at once.
 #define REPORTS_FIRST_MS 50u
 #define REPORTS_SETTLE_MS 1000u
 #define REPORTS_MS 1000u
+#define WATCH_MS 1000u
+#define SILENT_AFTER_S 20
 #define TRACKS_MAX 2
 
 struct _CapPublisher {
@@ -35,6 +36,7 @@ struct _CapPublisher {
     TkPipeline *pipeline;
     guint timer; // one at a time: the connection's deadline, the next try, leaving's deadline
     guint failures;
+    gint heard_s; // monotonic: the relay's last RTCP; 0 = none. Atomic, set by streaming threads
 };
 
 static void connect_now(CapPublisher *publisher);
@@ -124,9 +126,10 @@ static void on_error(void *user, const GError *error, const char *debug)
     CapPublisher *publisher = user;
 
     tk_debug("publisher: %s (%s)", error->message, debug ? debug : "");
-    // rtspclientsink has the status only in its words: "Error (453): …" or a code of its own.
-    const char *at = debug ? strstr(debug, "(4") : NULL;
-    guint status = at ? (guint)g_ascii_strtoull(at + 1, NULL, 10) : 0;
+    // rtspclientsink has the status only in its words to developers, some as a code of its own.
+    static const char words[] = "error response: ";
+    const char *at = debug ? strstr(debug, words) : NULL;
+    guint status = at ? (guint)g_ascii_strtoull(at + strlen(words), NULL, 10) : 0;
     if (g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_AUTHORIZED))
         status = 401;
     else if (g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND))
@@ -157,6 +160,19 @@ static void tune_session(GstElement *manager, guint number, guint interval_ms)
         g_object_set(session, "rtcp-min-interval", interval_ms * GST_MSECOND, NULL);
 }
 
+// A relay whose machine or line is gone closes nothing: its receiver reports stay away.
+static gboolean on_watch(gpointer data)
+{
+    CapPublisher *publisher = data;
+    gint heard_s = g_atomic_int_get(&publisher->heard_s);
+
+    if (!heard_s || tk_clock_monotonic_ns() / TK_NS_PER_S - heard_s < SILENT_AFTER_S)
+        return G_SOURCE_CONTINUE;
+    publisher->timer = 0;
+    failed(publisher, 0, "服务器没有回应 · the relay has fallen silent");
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean on_settled(gpointer data)
 {
     CapPublisher *publisher = data;
@@ -171,6 +187,7 @@ static gboolean on_settled(gpointer data)
         g_value_unset(&item);
     }
     gst_iterator_free(managers);
+    set_timer(publisher, WATCH_MS, on_watch);
     return G_SOURCE_REMOVE;
 }
 
@@ -190,11 +207,17 @@ static void on_message(void *user, GstMessage *message)
 {
     CapPublisher *publisher = user;
 
-    if (publisher->state != CAP_PUBLISHER_CONNECTING || !tells_recording(message))
-        return;
-    publisher->failures = 0;
-    set_timer(publisher, REPORTS_SETTLE_MS, on_settled);
-    set_state(publisher, CAP_PUBLISHER_LIVE, NULL);
+    if (publisher->state == CAP_PUBLISHER_CONNECTING && tells_recording(message)) {
+        publisher->failures = 0;
+        set_timer(publisher, REPORTS_SETTLE_MS, on_settled);
+        set_state(publisher, CAP_PUBLISHER_LIVE, NULL);
+    } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
+        g_autoptr(GError) warning = NULL;
+        gst_message_parse_warning(message, &warning, NULL);
+        // With media on UDP that is all the element does about a connection that was closed.
+        if (g_error_matches(warning, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ))
+            failed(publisher, 0, client_error_sentence(warning));
+    }
 }
 
 static void on_update_sdp(GstElement *sink, GstSDPMessage *sdp, gpointer data)
@@ -208,18 +231,30 @@ static void on_update_sdp(GstElement *sink, GstSDPMessage *sdp, gpointer data)
 
 // Sender reports tell the relay the capture time of every picture, so the first must come at once
 // and each must map the picture's own time, not the moment of sending.
+static void on_rtcp(GObject *session, GstBuffer *buffer, gpointer data)
+{
+    CapPublisher *publisher = data;
+
+    g_atomic_int_set(&publisher->heard_s, (gint)(tk_clock_monotonic_ns() / TK_NS_PER_S));
+}
+
 static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
 {
+    g_autoptr(GObject) session = NULL;
     guint number;
 
-    if (sscanf(GST_PAD_NAME(pad), "send_rtp_sink_%u", &number) == 1)
-        tune_session(manager, number, REPORTS_FIRST_MS);
+    if (sscanf(GST_PAD_NAME(pad), "send_rtp_sink_%u", &number) != 1)
+        return;
+    tune_session(manager, number, REPORTS_FIRST_MS);
+    g_signal_emit_by_name(manager, "get-internal-session", number, &session);
+    if (session)
+        g_signal_connect(session, "on-receiving-rtcp", G_CALLBACK(on_rtcp), data);
 }
 
 static void on_new_manager(GstElement *sink, GstElement *manager, gpointer data)
 {
     g_object_set(manager, "rtcp-sync-send-time", FALSE, NULL);
-    g_signal_connect(manager, "pad-added", G_CALLBACK(on_manager_pad), NULL);
+    g_signal_connect(manager, "pad-added", G_CALLBACK(on_manager_pad), data);
 }
 
 static void add_track(CapPublisher *publisher, GstElement *sink, const char *name, const char *payloader,
@@ -274,6 +309,7 @@ static void connect_now(CapPublisher *publisher)
 
     set_state(publisher, CAP_PUBLISHER_CONNECTING, NULL);
     set_timer(publisher, CONNECT_TIMEOUT_MS, on_connect_timeout);
+    g_atomic_int_set(&publisher->heard_s, 0);
     if (!build(publisher, &error) || !tk_pipeline_set_state(publisher->pipeline, GST_STATE_PLAYING, &error)) {
         failed(publisher, 0, error->message);
         return;
