@@ -100,7 +100,8 @@ void tk_cmaf_chunk_write(guint8 *buffer, guint32 sequence, guint64 ntp, const Tk
     }
     at = write_box(at, mdat_bytes(runs, count), TK_FOURCC('m', 'd', 'a', 't'));
     for (guint i = 0; i < count; i++) {
-        memcpy(at, runs[i].data, runs[i].data_bytes);
+        if (runs[i].data_bytes > 0)
+            memcpy(at, runs[i].data, runs[i].data_bytes);
         at += runs[i].data_bytes;
     }
 }

@@ -15,8 +15,8 @@ typedef struct {
 
 void gst_capture_run(GstCapture *capture, const char *pipeline);
 
-// The same for a pipeline that begins with "appsrc name=source format=time": it gets `packets` (GBytes) of the
-// format that `caps` says.
+// The same for a pipeline that begins with "appsrc name=source format=time": it gets `packets`
+// (GBytes) of the format that `caps` says.
 void gst_capture_feed(GstCapture *capture, const char *pipeline, GstCaps *caps,
                       const GPtrArray *packets);
 

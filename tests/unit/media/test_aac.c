@@ -180,7 +180,9 @@ static void test_fragment_lost(void **state)
     push(f, 8, MARKER, BYTES("\0\x10\0\x30" "ef"));
     push(f, 9, 0, BYTES("\0\x10\0\x30" "ab")); // the end
     push(f, 10, MARKER | LOST, BYTES("\0\x10\0\x08" "x"));
-    assert_int_equal(tk_aac_depay_dropped(f->depay), 3);
+    push(f, 11, 0, BYTES("\0\x10\0\x30" "ab"));
+    push(f, 11, MARKER | LOST, BYTES("\0\x10\0\x30" "cdef")); // the sum is right by chance
+    assert_int_equal(tk_aac_depay_dropped(f->depay), 4);
     assert_int_equal(f->frames, 1);
     assert_int_equal(f->timestamps[0], 10);
 }
@@ -229,7 +231,8 @@ static void test_narrow_mode(void **state)
     Fixture *f = *state;
     g_autoptr(TkAacDepay) depay = tk_aac_depay_new((TkAacMode){6, 2, 2}, 960, on_frame, f);
     const guint8 payload[] = {0, 16, 1 << 2, 2 << 2, 'a', 'b', 'c'};
-    TkRtp rtp = {.marker = TRUE, .timestamp = 40, .payload = payload, .payload_bytes = sizeof payload};
+    TkRtp rtp = {.marker = TRUE, .timestamp = 40, .payload = payload};
+    rtp.payload_bytes = sizeof payload;
     tk_aac_depay_push(depay, &rtp, FALSE);
     assert_int_equal(f->frames, 2);
     assert_int_equal(f->timestamps[1], 1000);

@@ -309,6 +309,15 @@ static void test_foreign(void **state)
     assert_foreign_with(108, 0x66726565, 4);                 // free instead of mdat
 }
 
+static void test_run_without_samples(void **state)
+{
+    const TkCmafRun run = {.track_id = 1};
+    gsize size = tk_cmaf_chunk_bytes(&run, 1, FALSE), bytes;
+    g_autofree guint8 *chunk = g_malloc(size);
+    tk_cmaf_chunk_write(chunk, 1, 0, &run, 1);
+    assert_int_equal(tk_cmaf_piece(chunk, size, NULL, &bytes), TK_CMAF_FOREIGN);
+}
+
 static void test_one_behind_the_other(void **state)
 {
     GRand *rand = g_rand_new_with_seed(SEED + 4);
@@ -348,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_every_bit_flipped),
         cmocka_unit_test(test_prft),
         cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_run_without_samples),
         cmocka_unit_test(test_one_behind_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

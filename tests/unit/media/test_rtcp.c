@@ -94,6 +94,23 @@ static void test_sdes_chunks(void **state)
     assert_string_equal(rtcp.cname, "abc");
 }
 
+static void assert_no_cname(const guint8 *packet, gsize size)
+{
+    TkRtcp rtcp;
+    gsize offset = 0;
+    assert_true(tk_rtcp_next(packet, size, &offset, &rtcp));
+    assert_string_equal(rtcp.cname, "");
+}
+
+static void test_sdes_without_cname(void **state)
+{
+    static const guint8 in_second[] = {0x82, 202, 0, 5, 0, 0, 0,   1,   2, 1, 'a', 0,
+                                       0,    0,   0, 2, 1, 3, 'x', 'y', 'z', 0, 0, 0};
+    static const guint8 with_nul[] = {0x81, 202, 0, 3, 0, 0, 0, 1, 1, 3, 'a', 0, 'b', 0, 0, 0};
+    assert_no_cname(in_second, sizeof in_second);
+    assert_no_cname(with_nul, sizeof with_nul);
+}
+
 static void test_bye_and_pli(void **state)
 {
     g_autoptr(GByteArray) packet = g_byte_array_new();
@@ -279,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_lost_is_clamped),
         cmocka_unit_test(test_sdes),
         cmocka_unit_test(test_sdes_chunks),
+        cmocka_unit_test(test_sdes_without_cname),
         cmocka_unit_test(test_bye_and_pli),
         cmocka_unit_test(test_nack),
         cmocka_unit_test(test_nack_at_random),
