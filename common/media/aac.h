@@ -27,6 +27,7 @@ typedef struct {
 #define TK_AAC_MODE_HBR ((TkAacMode){13, 3, 3})
 
 // RFC 3640 packets (AAC-hbr; one or more whole units, or one unit in fragments) to access units.
+// Interleaved units are dropped.
 typedef struct _TkAacDepay TkAacDepay;
 
 // FALSE from mode checks gives NULL: lengths above 32 bits in total, or size_bits 0.

@@ -39,16 +39,16 @@ typedef struct {
 
 typedef struct {
     guint32 track_id;
-    guint64 decode_time; // tfdt, ticks, of the first sample
+    guint64 decode_time; // tfdt, ticks, of the first sample; the reader's limit is 2^48
     const TkCmafSample *samples;
-    guint samples_count;
+    guint samples_count; // 1..TK_CMAF_SAMPLES_MAX
     const guint8 *data; // the samples' bytes one behind the other
     gsize data_bytes;
 } TkCmafRun;
 
 // One chunk. `ntp` (0: no prft) is the wall-clock time at which the first sample of runs[0] was
 // captured (prft flags 24: "time of capture"); its media time is that run's decode_time + offset.
-// Written into `buffer` of tk_cmaf_chunk_bytes() bytes.
+// Written into `buffer` of tk_cmaf_chunk_bytes() bytes; at most 2 GiB, as offsets have 31 bits.
 gsize tk_cmaf_chunk_bytes(const TkCmafRun *runs, guint count, gboolean with_prft);
 void tk_cmaf_chunk_write(guint8 *buffer, guint32 sequence, guint64 ntp, const TkCmafRun *runs,
                          guint count);

@@ -9,8 +9,9 @@ typedef struct {
     const guint8 *data;
     gsize size;
     guint32 rtp_timestamp; // of its presentation, in the track's clock rate
-    gboolean key;          // H.264: an IDR picture; AAC: always
-    gboolean config_changed; // the decoder configuration differs from that of the frame before
+    gboolean key;            // H.264: decoding may begin here (see h264.h); AAC: always
+    gboolean config_changed; // H.264: the decoder configuration differs from that of the frame
+                             // before, or this is the first; AAC: never (the SDP tells it)
 } TkFrame;
 
 typedef void (*TkFrameFunc)(const TkFrame *frame, void *user_data);

@@ -22,6 +22,10 @@ gboolean tk_h264_sps_parse(const guint8 *nal, gsize size, TkH264Sps *ret) G_GNUC
 typedef struct _TkH264Depay TkH264Depay;
 
 // `on_frame` is called from inside push, once per access unit, in order of arrival.
+//
+// A key frame is an IDR picture, or one of intra slices only with a recovery point SEI that says
+// "from here, at once" (open GOPs; H.264 annex D). Streams that refresh bit by bit over many pictures
+// have neither, and give nothing out.
 TkH264Depay *tk_h264_depay_new(TkFrameFunc on_frame, void *user_data);
 void tk_h264_depay_free(TkH264Depay *depay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkH264Depay, tk_h264_depay_free)
