@@ -28,6 +28,13 @@ static RelayWebResponse fail(TkErrorCode code, const char *message)
     return problem(error);
 }
 
+static RelayWebResponse wrong_method(const char *message)
+{
+    RelayWebResponse response = fail(TK_ERROR_UNSUPPORTED, message);
+    response.status = 405;
+    return response;
+}
+
 static RelayWebResponse text(guint status, char *body)
 {
     return (RelayWebResponse){status, "text/plain; charset=utf-8", body};
@@ -70,7 +77,7 @@ static RelayWebResponse one_lesson(const RelayApi *api, const RelayWebRequest *r
     gboolean read = !end && g_str_equal(request->method, "GET");
     gboolean change = !end && g_str_equal(request->method, "PATCH");
     if (!read && !change && !(end && g_str_equal(request->method, "POST")))
-        return fail(TK_ERROR_UNSUPPORTED, end ? "use POST" : "use GET or PATCH");
+        return wrong_method(end ? "use POST" : "use GET or PATCH");
 
     g_autoptr(GError) error = NULL;
     RelayLesson *lesson = relay_lessons_find(api->lessons, parts[0]);
@@ -112,7 +119,7 @@ RelayWebResponse relay_api_answer(const RelayApi *api, const RelayWebRequest *re
     if (g_str_has_prefix(path, lesson_prefix) && path[strlen(lesson_prefix)])
         return one_lesson(api, request, path + strlen(lesson_prefix));
     if (!g_str_equal(request->method, "GET"))
-        return fail(TK_ERROR_UNSUPPORTED, "use GET");
+        return wrong_method("use GET");
     if (g_str_equal(path, "/api/v1/lessons"))
         return list_lessons(api, request);
     if (g_str_equal(path, "/api/v1/relay"))

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/handoff.h"
 
-#include <string.h>
-
+#include "relay/net/audience_mail.h"
 #include "relay/net/lessons.h"
-#include "relay/net/web.h"
 
 typedef struct {
     RelayHandoff *handoff;
@@ -76,7 +74,7 @@ static void offer_piece(RelayHandoff *h, RelayStream *stream, RelayUnit *piece,
                         const RelayStreamFormat *format)
 {
     for (guint worker = 0; worker < h->web_count; worker++)
-        if (!relay_web_push(h->webs[worker], stream, piece, format))
+        if (!relay_audience_mail_piece(relay_web_mailbox(h->webs[worker]), stream, piece, format))
             relay_stat_add(h->dropped, 1);
 }
 

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "relay/net/ingest.h"
-
-struct _RelayWeb;
+#include "relay/net/web.h"
 
 // From the ingest to everybody: each packet round once to every packet worker, each piece once to
 // every web worker, and what the stream is to the main thread. Never once per viewer.
@@ -11,7 +10,7 @@ typedef struct {
     guint packet_count, web_count;
     RelayWorker *workers[RELAY_WORKERS_MAX];
     RelayFanout *fanouts[RELAY_WORKERS_MAX];
-    struct _RelayWeb *webs[RELAY_WORKERS_MAX];
+    RelayWeb *webs[RELAY_WORKERS_MAX];
     RelayMailbox *desk; // the main thread's; tasks there get its owner, the RelayLessons
     guint64 dropped;    // offers refused by a worker that had fallen behind; relaxed atomic
 } RelayHandoff;

@@ -4,7 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
-#include "relay/net/web.h"
+#include "relay/net/audience_mail.h"
 
 // Frames are captured before the connection that brings them is made; with media time zero a little
 // before it none of them gets a negative time.
@@ -118,15 +118,15 @@ static void announce(RelayLessons *l, Lesson *entry, const char *type)
     g_autofree char *event = g_strdup_printf("{\"type\":\"%s\",\"lesson\":%s}", type, lesson_json);
     json_decref(object);
     for (guint worker = 0; worker < l->handoff->web_count; worker++) {
-        RelayWeb *web = l->handoff->webs[worker];
-        relay_web_send_event(web, event);
+        RelayMailbox *web = relay_web_mailbox(l->handoff->webs[worker]);
+        relay_audience_mail_event(web, event);
         for (guint i = 0; i < entry->streams->len; i++) {
             const Stream *stream = entry->streams->pdata[i];
             const RelayLessonStream *face = entry->lesson->streams->pdata[i];
             const char *state = face->has_sender ? "live" : "away";
-            relay_web_set_state(web, stream->handle,
-                                entry->lesson->state == RELAY_LESSON_ENDED ? "ended" : state,
-                                lesson_json);
+            relay_audience_mail_state(web, stream->handle,
+                                      entry->lesson->state == RELAY_LESSON_ENDED ? "ended" : state,
+                                      lesson_json);
         }
     }
 }

@@ -42,22 +42,24 @@ static void put_webs(GString *out, const RelayHandoff *handoff)
     for (guint i = 0; i < handoff->web_count; i++) {
         RelayWebStats one;
         relay_web_stats(handoff->webs[i], &one);
-        sum.viewers += one.viewers;
-        sum.connections += one.connections;
         sum.messages += one.messages;
         sum.bytes += one.bytes;
-        sum.units_dropped += one.units_dropped;
-        sum.viewers_gone += one.viewers_gone;
-        sum.refused += one.refused;
+        sum.audience.viewers += one.audience.viewers;
+        sum.audience.sockets += one.audience.sockets;
+        sum.audience.units_dropped += one.audience.units_dropped;
+        sum.audience.viewers_gone += one.audience.viewers_gone;
+        sum.audience.refused += one.audience.refused;
     }
-    put(out, "ws_viewers", "gauge", "Viewers over WebSocket.", sum.viewers);
-    put(out, "http_connections", "gauge", "Connections to the web port.", sum.connections);
+    const RelayAudienceStats *audience = &sum.audience;
+    put(out, "ws_viewers", "gauge", "Viewers over WebSocket.", audience->viewers);
+    put(out, "ws_sockets", "gauge", "WebSockets open.", audience->sockets);
     put(out, "ws_messages_sent_total", "counter", "WebSocket messages sent.", sum.messages);
     put(out, "ws_bytes_sent_total", "counter", "Bytes of them.", sum.bytes);
     put(out, "ws_chunks_dropped_total", "counter", "Chunks that slow viewers lost.",
-        sum.units_dropped);
-    put(out, "ws_viewers_gone_total", "counter", "Viewers closed as too slow.", sum.viewers_gone);
-    put(out, "ws_refused_total", "counter", "Sockets refused for lack of room.", sum.refused);
+        audience->units_dropped);
+    put(out, "ws_viewers_gone_total", "counter", "Viewers closed as too slow.",
+        audience->viewers_gone);
+    put(out, "ws_refused_total", "counter", "WebSockets refused.", audience->refused);
 }
 
 static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStream *stream)

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "relay/core/input.h"
-#include "relay/net/door.h"
-#include "relay/net/mailbox.h"
-#include "relay/net/stream.h"
+#include "relay/net/audience.h"
 
 // A web worker: one libwebsockets context on its own poll loop and thread, with the page, the API's
 // sockets, and its WebSocket viewers. The only module that knows libwebsockets.
@@ -53,21 +50,12 @@ void relay_web_start(RelayWeb *web);
 void relay_web_stop(RelayWeb *web);
 void relay_web_free(RelayWeb *web); // after stop
 
-// From any thread:
-
-// `format` goes with an initialisation segment, NULL with a chunk. FALSE: the worker has fallen
-// behind, the piece is not taken.
-gboolean relay_web_push(RelayWeb *web, RelayStream *stream, RelayUnit *piece,
-                        const RelayStreamFormat *format) G_GNUC_WARN_UNUSED_RESULT;
-// The stream begins or changes state; `lesson_json` is the lesson (protocol section 5). "ended"
-// closes its viewers once they have what is there.
-void relay_web_set_state(RelayWeb *web, RelayStream *stream, const char *state,
-                         const char *lesson_json);
-// To every socket at /api/v1/events.
-void relay_web_send_event(RelayWeb *web, const char *json);
+// For letters to its audience (audience_mail.h), from any thread.
+RelayMailbox *relay_web_mailbox(RelayWeb *web);
 
 typedef struct {
-    guint viewers, connections;
-    guint64 messages, bytes, units_dropped, viewers_gone, refused;
+    guint64 messages, bytes; // sent over WebSocket
+    RelayAudienceStats audience;
 } RelayWebStats;
+// Any thread.
 void relay_web_stats(const RelayWeb *web, RelayWebStats *ret);

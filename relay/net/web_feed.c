@@ -22,6 +22,7 @@ struct _RelayWebFeed {
     RelayUnit *state;
     guint state_serial; // 0: none yet
     gboolean ended;
+    GPtrArray *members; // borrowed
 };
 
 RelayUnit *relay_web_message(const void *data, gsize size)
@@ -45,6 +46,7 @@ RelayWebFeed *relay_web_feed_new(RelayStream *stream, gint64 history_span_ns,
     feed->stream = relay_stream_ref(stream);
     feed->history = relay_history_new(history_span_ns, history_bytes_max, CHUNKS_MAX);
     feed->inits = g_array_new(FALSE, FALSE, sizeof(Init));
+    feed->members = g_ptr_array_new();
     return feed;
 }
 
@@ -63,6 +65,7 @@ void relay_web_feed_free(RelayWebFeed *feed)
     while (feed->inits->len)
         drop_oldest_init(feed);
     g_array_unref(feed->inits);
+    g_ptr_array_unref(feed->members);
     relay_unit_unref(feed->state);
     relay_history_free(feed->history);
     relay_stream_unref(feed->stream);
@@ -134,6 +137,21 @@ void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char 
 gboolean relay_web_feed_ended(const RelayWebFeed *feed)
 {
     return feed->ended;
+}
+
+void relay_web_feed_join(RelayWebFeed *feed, gpointer member)
+{
+    g_ptr_array_add(feed->members, member);
+}
+
+void relay_web_feed_leave(RelayWebFeed *feed, gpointer member)
+{
+    g_ptr_array_remove_fast(feed->members, member);
+}
+
+const GPtrArray *relay_web_feed_members(const RelayWebFeed *feed)
+{
+    return feed->members;
 }
 
 void relay_web_viewer_init(RelayWebViewer *viewer, const RelayWebFeed *feed, guint64 from)

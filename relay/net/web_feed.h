@@ -29,6 +29,11 @@ void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
 void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json);
 gboolean relay_web_feed_ended(const RelayWebFeed *feed);
 
+// Who watches: a list of the owner's pointers, kept here so that a chunk finds them at once.
+void relay_web_feed_join(RelayWebFeed *feed, gpointer member);
+void relay_web_feed_leave(RelayWebFeed *feed, gpointer member);
+const GPtrArray *relay_web_feed_members(const RelayWebFeed *feed);
+
 typedef struct {
     RelayViewer place;
     guint state_seen;       // serial of the state last sent

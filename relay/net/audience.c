@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/audience.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/name.h"
+#include "common/base/ulid.h"
+
+#define MESSAGES_PER_SECOND 10
+// A follower that reads nothing loses its connection and gets a snapshot with the next one.
+#define EVENTS_QUEUED_MAX 256
+#define EVENTS_PATH "/api/v1/events"
+#define LIVE_PREFIX "/live/"
+
+typedef enum { SOCKET_CLOSING, SOCKET_LIVE, SOCKET_EVENTS } Kind;
+
+struct _RelaySocket {
+    RelayAudience *audience;
+    gpointer link;
+    guint64 serial;
+    Kind kind;
+    char *school;
+    guint close_code; // closes as soon as `queue` is out; 0 = stays
+    GQueue queue;     // RelayUnit: texts to send first
+    // SOCKET_LIVE
+    char *word, *stream; // what was asked for
+    guint64 from;
+    RelayWebFeed *feed; // NULL: waiting for the lesson
+    RelayWebViewer viewer;
+    // SOCKET_EVENTS
+    gboolean has_snapshot;
+    // Its own messages.
+    gsize message_bytes;
+    gint64 second_ns;
+    guint messages;
+};
+
+struct _RelayAudience {
+    RelayAudienceSpec spec;
+    RelayViewerLimits limits;
+    GPtrArray *feeds;    // RelayWebFeed, owned
+    GHashTable *sockets; // RelaySocket, owned
+    guint64 serials;
+    RelayAudienceStats stats; // relaxed atomics
+};
+
+static void socket_free(gpointer data)
+{
+    RelaySocket *s = data;
+    g_queue_clear_full(&s->queue, (GDestroyNotify)relay_unit_unref);
+    g_free(s->school);
+    g_free(s->word);
+    g_free(s->stream);
+    g_free(s);
+}
+
+RelayAudience *relay_audience_new(const RelayAudienceSpec *spec)
+{
+    RelayAudience *a = g_new0(RelayAudience, 1);
+    a->spec = *spec;
+    a->limits = RELAY_VIEWER_LIMITS_DEFAULT;
+    a->feeds = g_ptr_array_new_with_free_func((GDestroyNotify)relay_web_feed_free);
+    a->sockets = g_hash_table_new_full(NULL, NULL, NULL, socket_free);
+    return a;
+}
+
+void relay_audience_free(RelayAudience *audience)
+{
+    if (!audience)
+        return;
+    g_hash_table_unref(audience->sockets);
+    g_ptr_array_unref(audience->feeds);
+    g_free(audience);
+}
+
+static void queue_text(RelaySocket *s, const char *text)
+{
+    g_queue_push_tail(&s->queue, relay_web_message(text, strlen(text)));
+    s->audience->spec.wake(s->link);
+}
+
+static gboolean wants(const RelaySocket *s, const RelayStream *stream)
+{
+    return g_str_equal(s->stream, stream->name) &&
+           (g_str_equal(s->word, stream->lesson_id) || g_str_equal(s->word, stream->lesson_name));
+}
+
+static void attach(RelaySocket *s, RelayWebFeed *feed)
+{
+    RelayAudience *a = s->audience;
+    RelayStream *stream = relay_web_feed_stream(feed);
+    s->feed = feed;
+    relay_web_viewer_init(&s->viewer, feed, s->from);
+    relay_web_feed_join(feed, s);
+    relay_stat_add(a->stats.viewers, 1);
+    a->spec.on_viewer(a->spec.user, stream, 1, s->school);
+    TkLogFields fields = {.lesson = stream->lesson_name, .stream = stream->name};
+    tk_log(TK_LOG_INFO, &fields, "a viewer begins over WebSocket");
+    a->spec.wake(s->link);
+}
+
+static void detach(RelaySocket *s)
+{
+    RelayAudience *a = s->audience;
+    if (!s->feed)
+        return;
+    relay_web_feed_leave(s->feed, s);
+    relay_stat_add(a->stats.viewers, -1u);
+    a->spec.on_viewer(a->spec.user, relay_web_feed_stream(s->feed), -1, s->school);
+    s->feed = NULL;
+}
+
+// The newest running one that the socket asked for.
+static RelayWebFeed *find_feed(const RelaySocket *s)
+{
+    for (guint i = s->audience->feeds->len; i-- > 0;) {
+        RelayWebFeed *feed = s->audience->feeds->pdata[i];
+        if (!relay_web_feed_ended(feed) && wants(s, relay_web_feed_stream(feed)))
+            return feed;
+    }
+    return NULL;
+}
+
+static void say_state(RelaySocket *s, const char *state)
+{
+    g_autofree char *text = g_strdup_printf(
+        "{\"type\":\"state\",\"stream\":\"%s\",\"state\":\"%s\",\"lesson\":{\"name\":\"%s\"}}",
+        s->stream, state, s->word);
+    queue_text(s, text);
+}
+
+static void open_live(RelaySocket *s, const char *path, const char *from, const char *token)
+{
+    if (!tk_name_split_path(path + strlen(LIVE_PREFIX) - 1, &s->word, &s->stream, NULL))
+        return;
+    if (from && !g_ascii_string_to_unsigned(from, 10, 1, G_MAXUINT32, &s->from, NULL))
+        s->from = 0;
+    RelayWebFeed *feed = find_feed(s);
+    const RelayStream *stream = feed ? relay_web_feed_stream(feed) : NULL;
+    if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER,
+                          stream ? stream->lesson_name : s->word,
+                          stream ? stream->lesson_id : NULL, &s->school, NULL))
+        return;
+    s->kind = SOCKET_LIVE;
+    s->close_code = 0;
+    if (feed) {
+        attach(s, feed);
+    } else if (tk_ulid_valid(s->word)) {
+        say_state(s, "ended"); // only lessons that run have ids: this one is over
+        s->close_code = RELAY_CLOSE_OVER;
+    } else {
+        say_state(s, "waiting");
+    }
+}
+
+static void open_events(RelaySocket *s, const char *token)
+{
+    if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER, NULL, NULL, &s->school,
+                          NULL))
+        return;
+    s->kind = SOCKET_EVENTS;
+    s->close_code = 0;
+    s->audience->spec.on_snapshot(s->audience->spec.user, s->serial);
+}
+
+RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, const char *from,
+                                 const char *token, gpointer link)
+{
+    RelaySocket *s = g_new0(RelaySocket, 1);
+    s->audience = audience;
+    s->link = link;
+    s->serial = ++audience->serials;
+    s->kind = SOCKET_CLOSING;
+    s->close_code = RELAY_CLOSE_REFUSED;
+    g_queue_init(&s->queue);
+    if (g_hash_table_size(audience->sockets) >= audience->spec.sockets_max)
+        s->close_code = RELAY_CLOSE_TRY_LATER;
+    else if (g_str_has_prefix(path, LIVE_PREFIX))
+        open_live(s, path, from, token);
+    else if (g_str_equal(path, EVENTS_PATH))
+        open_events(s, token);
+    g_hash_table_add(audience->sockets, s);
+    relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
+    if (s->kind == SOCKET_CLOSING)
+        relay_stat_add(audience->stats.refused, 1);
+    audience->spec.wake(link);
+    return s;
+}
+
+// An ended feed stays until its last viewer has left.
+static void sweep_feeds(RelayAudience *a)
+{
+    for (guint i = a->feeds->len; i-- > 0;) {
+        RelayWebFeed *feed = a->feeds->pdata[i];
+        if (!relay_web_feed_ended(feed) || relay_web_feed_members(feed)->len)
+            continue;
+        relay_web_feed_stream(feed)->web_feeds[a->spec.index] = NULL;
+        g_ptr_array_remove_index(a->feeds, i);
+    }
+}
+
+void relay_audience_leave(RelayAudience *audience, RelaySocket *socket)
+{
+    detach(socket);
+    g_hash_table_remove(audience->sockets, socket);
+    relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
+    sweep_feeds(audience);
+}
+
+static const char *reason_of(guint close_code)
+{
+    switch (close_code) {
+    case RELAY_CLOSE_OVER:
+        return "the lesson is over";
+    case RELAY_CLOSE_TRY_LATER:
+        return "too many viewers";
+    case RELAY_CLOSE_TOO_SLOW:
+        return "too slow for too long";
+    case RELAY_CLOSE_TOO_BIG:
+        return "a message may have 4 KiB";
+    default:
+        return "not allowed";
+    }
+}
+
+RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **ret_message,
+                               guint *ret_close_code, const char **ret_reason)
+{
+    RelaySocket *s = socket;
+    if ((*ret_message = g_queue_pop_head(&s->queue)))
+        return RELAY_WEB_TEXT;
+    if (s->feed && !s->close_code) {
+        guint64 lost = 0;
+        RelayWebNext next = relay_web_viewer_next(&s->viewer, s->feed, &s->audience->limits, now_ns,
+                                                  ret_message, &lost);
+        if (lost)
+            relay_stat_add(s->audience->stats.units_dropped, lost);
+        if (next == RELAY_WEB_TOO_SLOW)
+            relay_stat_add(s->audience->stats.viewers_gone, 1);
+        if (next != RELAY_WEB_OVER && next != RELAY_WEB_TOO_SLOW)
+            return next;
+        s->close_code = next == RELAY_WEB_OVER ? RELAY_CLOSE_OVER : RELAY_CLOSE_TOO_SLOW;
+    }
+    if (!s->close_code)
+        return RELAY_WEB_NOTHING;
+    *ret_close_code = s->close_code;
+    *ret_reason = reason_of(s->close_code);
+    return RELAY_WEB_OVER;
+}
+
+guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
+                            gint64 now_ns)
+{
+    RelaySocket *s = socket;
+    if (now_ns - s->second_ns > TK_NS_PER_S) {
+        s->second_ns = now_ns;
+        s->messages = 0;
+    }
+    if (first) {
+        s->message_bytes = 0;
+        s->messages++;
+    }
+    s->message_bytes += bytes;
+    if (s->message_bytes > RELAY_SOCKET_MESSAGE_MAX ||
+        left > RELAY_SOCKET_MESSAGE_MAX - s->message_bytes)
+        return RELAY_CLOSE_TOO_BIG;
+    return s->messages > MESSAGES_PER_SECOND ? RELAY_CLOSE_REFUSED : 0;
+}
+
+static void wake_members(RelayAudience *a, const RelayWebFeed *feed)
+{
+    const GPtrArray *members = relay_web_feed_members(feed);
+    for (guint i = 0; i < members->len; i++)
+        a->spec.wake(((RelaySocket *)members->pdata[i])->link);
+}
+
+void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
+                         const RelayStreamFormat *format)
+{
+    RelayWebFeed *feed = stream->web_feeds[audience->spec.index];
+    if (!feed)
+        return;
+    relay_web_feed_push(feed, piece, format);
+    wake_members(audience, feed);
+}
+
+static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream)
+{
+    RelayWebFeed *feed =
+        relay_web_feed_new(stream, a->spec.history_span_ns, a->spec.history_bytes_max);
+    stream->web_feeds[a->spec.index] = feed;
+    g_ptr_array_add(a->feeds, feed);
+    GHashTableIter iter;
+    RelaySocket *s;
+    g_hash_table_iter_init(&iter, a->sockets);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL))
+        if (s->kind == SOCKET_LIVE && !s->feed && !s->close_code && wants(s, stream))
+            attach(s, feed);
+    return feed;
+}
+
+void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, const char *state,
+                              const char *lesson_json)
+{
+    RelayWebFeed *feed = stream->web_feeds[audience->spec.index];
+    if (!feed)
+        feed = begin_feed(audience, stream);
+    relay_web_feed_set_state(feed, state, lesson_json);
+    wake_members(audience, feed);
+    sweep_feeds(audience);
+}
+
+void relay_audience_send_event(RelayAudience *audience, const char *json)
+{
+    GHashTableIter iter;
+    RelaySocket *s;
+    g_hash_table_iter_init(&iter, audience->sockets);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL)) {
+        if (s->kind != SOCKET_EVENTS || !s->has_snapshot || s->close_code)
+            continue;
+        if (g_queue_get_length(&s->queue) < EVENTS_QUEUED_MAX) {
+            queue_text(s, json);
+        } else {
+            g_queue_clear_full(&s->queue, (GDestroyNotify)relay_unit_unref);
+            s->close_code = RELAY_CLOSE_TOO_SLOW;
+        }
+    }
+}
+
+void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const char *json)
+{
+    GHashTableIter iter;
+    RelaySocket *s;
+    g_hash_table_iter_init(&iter, audience->sockets);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL)) {
+        if (s->serial != serial)
+            continue;
+        s->has_snapshot = TRUE;
+        queue_text(s, json);
+    }
+}
+
+void relay_audience_stats(const RelayAudience *audience, RelayAudienceStats *ret)
+{
+    *ret = (RelayAudienceStats){.viewers = relay_stat_get(audience->stats.viewers),
+                                .sockets = relay_stat_get(audience->stats.sockets),
+                                .units_dropped = relay_stat_get(audience->stats.units_dropped),
+                                .viewers_gone = relay_stat_get(audience->stats.viewers_gone),
+                                .refused = relay_stat_get(audience->stats.refused)};
+}

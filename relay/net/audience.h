@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/net/door.h"
+#include "relay/net/mailbox.h"
+#include "relay/net/web_feed.h"
+
+// The WebSockets of one web worker: live viewers and followers of events, what each is to get and
+// when it is closed. Knows no library and no socket; one thread. (A packet worker's fan-out is the
+// same for RTP.)
+
+typedef struct _RelayAudience RelayAudience;
+typedef struct _RelaySocket RelaySocket;
+
+// Close codes of docs/protocol.md section 4 (RFC 6455 section 7.4).
+#define RELAY_CLOSE_OVER 1000
+#define RELAY_CLOSE_REFUSED 1008
+#define RELAY_CLOSE_TOO_BIG 1009
+#define RELAY_CLOSE_TRY_LATER 1013
+#define RELAY_CLOSE_TOO_SLOW 4008
+
+// A viewer's message is a report.
+#define RELAY_SOCKET_MESSAGE_MAX 4096
+
+typedef struct {
+    guint index; // slot in RelayStream.web_feeds
+    gint64 history_span_ns;
+    gsize history_bytes_max; // per stream
+    guint sockets_max;
+    const RelayDoor *door;
+    // The socket has something to send, or is to close; `link` as given to open.
+    void (*wake)(gpointer link);
+    // A viewer came (+1) or left (-1).
+    void (*on_viewer)(gpointer user, RelayStream *stream, gint change, const char *school);
+    // An event follower wants the snapshot: relay_socket_give_snapshot(serial) answers.
+    void (*on_snapshot)(gpointer user, guint64 serial);
+    gpointer user;
+} RelayAudienceSpec;
+
+RelayAudience *relay_audience_new(const RelayAudienceSpec *spec);
+// All sockets must have left.
+void relay_audience_free(RelayAudience *audience);
+
+// A socket was opened at `path`. Never NULL: one that may not stay is closed by its first next().
+// `from` as in the query, or NULL.
+RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, const char *from,
+                                 const char *token, gpointer link);
+void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
+
+// RELAY_WEB_NOTHING, TEXT or BINARY as in web_feed.h; OVER: close with *ret_close_code and
+// *ret_reason (static).
+RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **ret_message,
+                               guint *ret_close_code, const char **ret_reason);
+
+// A fragment of a message came: 0, or the code to close with. `left`: bytes of it that are announced
+// and still to come.
+guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
+                            gint64 now_ns);
+
+void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
+                         const RelayStreamFormat *format);
+void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, const char *state,
+                              const char *lesson_json);
+void relay_audience_send_event(RelayAudience *audience, const char *json);
+void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const char *json);
+
+typedef struct {
+    guint viewers, sockets;
+    guint64 units_dropped, viewers_gone, refused;
+} RelayAudienceStats;
+// Any thread.
+void relay_audience_stats(const RelayAudience *audience, RelayAudienceStats *ret);

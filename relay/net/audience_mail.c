@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/audience_mail.h"
+
+typedef struct {
+    RelayStream *stream;
+    RelayUnit *piece;
+    gboolean has_format;
+    RelayStreamFormat format;
+} Piece;
+
+static void piece_free(Piece *letter)
+{
+    relay_stream_unref(letter->stream);
+    relay_unit_unref(letter->piece);
+    g_free(letter);
+}
+
+static void take_piece(gpointer owner, gpointer data)
+{
+    Piece *letter = data;
+    relay_audience_push(owner, letter->stream, letter->piece,
+                        letter->has_format ? &letter->format : NULL);
+    piece_free(letter);
+}
+
+gboolean relay_audience_mail_piece(RelayMailbox *to, RelayStream *stream, RelayUnit *piece,
+                                   const RelayStreamFormat *format)
+{
+    Piece *letter = g_new0(Piece, 1);
+    letter->stream = relay_stream_ref(stream);
+    letter->piece = relay_unit_ref(piece);
+    letter->has_format = format != NULL;
+    if (format)
+        letter->format = *format;
+    if (relay_mailbox_offer(to, take_piece, letter))
+        return TRUE;
+    piece_free(letter);
+    return FALSE;
+}
+
+typedef struct {
+    RelayStream *stream;
+    char *state, *lesson_json;
+} State;
+
+static void take_state(gpointer owner, gpointer data)
+{
+    State *letter = data;
+    relay_audience_set_state(owner, letter->stream, letter->state, letter->lesson_json);
+    relay_stream_unref(letter->stream);
+    g_free(letter->state);
+    g_free(letter->lesson_json);
+    g_free(letter);
+}
+
+void relay_audience_mail_state(RelayMailbox *to, RelayStream *stream, const char *state,
+                               const char *lesson_json)
+{
+    State *letter = g_new(State, 1);
+    *letter = (State){relay_stream_ref(stream), g_strdup(state), g_strdup(lesson_json)};
+    relay_mailbox_post(to, take_state, letter);
+}
+
+static void take_event(gpointer owner, gpointer data)
+{
+    relay_audience_send_event(owner, data);
+    g_free(data);
+}
+
+void relay_audience_mail_event(RelayMailbox *to, const char *json)
+{
+    relay_mailbox_post(to, take_event, g_strdup(json));
+}

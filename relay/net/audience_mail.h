@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "relay/net/audience.h"
+
+// Letters to a web worker's audience, from any thread. The mailbox runs with the RelayAudience for
+// its owner.
+
+// `format` goes with an initialisation segment, NULL with a chunk. FALSE: the worker has fallen
+// behind, the piece is not taken.
+gboolean relay_audience_mail_piece(RelayMailbox *to, RelayStream *stream, RelayUnit *piece,
+                                   const RelayStreamFormat *format) G_GNUC_WARN_UNUSED_RESULT;
+
+// The stream begins or changes state; `lesson_json` is the lesson (protocol section 5). "ended"
+// closes its viewers once they have what is there.
+void relay_audience_mail_state(RelayMailbox *to, RelayStream *stream, const char *state,
+                               const char *lesson_json);
+
+// To every follower of events.
+void relay_audience_mail_event(RelayMailbox *to, const char *json);
