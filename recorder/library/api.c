@@ -162,6 +162,8 @@ static void download_work(ShelfReply *reply)
         return;
     }
     media_label(reply, lesson, download->stream, "d");
+    // Its front part changes when the sender comes back and the recording goes on.
+    reply->immutable = FALSE;
     reply->filename =
         g_strdup_printf("%s%s%s.mp4", lesson->info->title ? lesson->info->title : lesson->name,
                         strcmp(download->stream, TK_STREAM_MAIN) == 0 ? "" : "-",

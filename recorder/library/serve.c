@@ -22,9 +22,8 @@ struct _ShelfServer {
 
 // One request, from its first byte to the last of its answer. Freed with the message.
 typedef struct {
-    ShelfServer *server; // NULL once that is gone
+    ShelfServer *server;
     SoupServerMessage *message; // borrowed: the exchange hangs on it
-    guint deadline;
     GByteArray *body;
     ShelfReply *reply;
     guint64 at, end; // of the answer's bytes that are still to be sent
@@ -33,7 +32,6 @@ typedef struct {
 static void exchange_free(void *data)
 {
     Exchange *exchange = data;
-    g_clear_handle_id(&exchange->deadline, g_source_remove);
     g_byte_array_unref(exchange->body);
     shelf_reply_free(exchange->reply);
     g_free(exchange);
@@ -44,18 +42,36 @@ static Exchange *exchange_of(SoupServerMessage *message)
     return g_object_get_data(G_OBJECT(message), "exchange");
 }
 
+// A connection carries one request: libsoup 3.2 forgets connections that it accepts or keeps open
+// itself. Hangs on the peer's address, which is the one thing of it that messages show.
+typedef struct {
+    GSocket *socket;
+    guint deadline;
+} Door;
+
+static void door_free(void *data)
+{
+    Door *door = data;
+    g_clear_handle_id(&door->deadline, g_source_remove);
+    g_object_unref(door->socket);
+    g_free(door);
+}
+
+static Door *door_of(SoupServerMessage *message)
+{
+    return g_object_get_data(G_OBJECT(soup_server_message_get_remote_address(message)), "door");
+}
+
 static void message_cut(SoupServerMessage *message)
 {
-    GSocket *socket = soup_server_message_get_socket(message);
-    if (socket)
-        g_socket_shutdown(socket, TRUE, TRUE, NULL);
+    g_socket_shutdown(door_of(message)->socket, TRUE, TRUE, NULL);
 }
 
 static gboolean deadline_due(void *data)
 {
-    Exchange *exchange = data;
-    exchange->deadline = 0;
-    message_cut(exchange->message);
+    Door *door = data;
+    door->deadline = 0;
+    g_socket_shutdown(door->socket, TRUE, TRUE, NULL);
     return G_SOURCE_REMOVE;
 }
 
@@ -75,7 +91,6 @@ static void request_started(SoupServer *soup, SoupServerMessage *message, ShelfS
     exchange->server = server;
     exchange->message = message;
     exchange->body = g_byte_array_new();
-    exchange->deadline = g_timeout_add_seconds(SHELF_REQUEST_S, deadline_due, exchange);
     g_object_set_data_full(G_OBJECT(message), "exchange", exchange, exchange_free);
     soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
     g_signal_connect(message, "got-chunk", G_CALLBACK(body_chunk), exchange);
@@ -83,9 +98,7 @@ static void request_started(SoupServer *soup, SoupServerMessage *message, ShelfS
 
 static void request_read(SoupServer *soup, SoupServerMessage *message, ShelfServer *server)
 {
-    Exchange *exchange = exchange_of(message);
-    if (exchange)
-        g_clear_handle_id(&exchange->deadline, g_source_remove);
+    g_clear_handle_id(&door_of(message)->deadline, g_source_remove);
 }
 
 // Whether a page of `origin` may read our answers.
@@ -230,6 +243,7 @@ static void reply_send(Exchange *exchange)
     ShelfReply *reply = exchange->reply;
     guint status = range_choose(exchange, request, headers);
 
+    soup_message_headers_replace(headers, "Connection", "close");
     headers_cors(exchange->server, message);
     headers_caching(exchange->server, reply, headers);
     soup_message_headers_replace(headers, "X-Content-Type-Options", "nosniff");
@@ -263,13 +277,11 @@ static void work_run(GTask *task, void *source, void *data, GCancellable *cancel
 static void work_done(GObject *source, GAsyncResult *result, void *data)
 {
     Exchange *exchange = exchange_of(SOUP_SERVER_MESSAGE(source));
-    if (!exchange->server)
-        return;
     reply_send(exchange);
     soup_server_message_unpause(exchange->message);
 }
 
-// The token of a request, checked: NULL and *ret_given says whether there was one at all.
+// The token of a request, checked. NULL: there is none, or it is not valid.
 static TkClaims *claims_read(const ShelfServer *server, SoupServerMessage *message,
                              const char *query_token)
 {
@@ -389,6 +401,12 @@ static gboolean connection_come(GSocketService *service, GSocketConnection *conn
                "a connection was refused: %u are open already", server->connections);
         return TRUE;
     }
+    if (!local || !remote)
+        return TRUE;
+    Door *door = g_new0(Door, 1);
+    door->socket = g_object_ref(socket);
+    door->deadline = g_timeout_add_seconds(SHELF_REQUEST_S, deadline_due, door);
+    g_object_set_data_full(G_OBJECT(remote), "door", door, door_free);
     g_socket_set_timeout(socket, SHELF_SEND_S);
     server->connections++;
     g_object_weak_ref(G_OBJECT(connection), stream_gone, server);

@@ -4,9 +4,10 @@
 #include "recorder/library/api.h"
 
 // The HTTP server of the library: the only file with libsoup's server. It runs on the main loop;
-// files are sent in pieces, long work goes to a thread. libsoup never closes idle or half-sent
-// connections, so that is done here: a request has SHELF_REQUEST_S seconds to arrive whole, a
-// reader as many to take the next piece.
+// files are sent in pieces, long work goes to a thread. libsoup 3.2 never closes idle or half-sent
+// connections, and never lets go of a kept one that its client has closed; so connections are
+// accepted here and carry one request each, which has SHELF_REQUEST_S seconds to arrive whole; a
+// reader that takes nothing for SHELF_SEND_S seconds is left.
 typedef struct _ShelfServer ShelfServer;
 
 #define SHELF_REQUEST_S 10
