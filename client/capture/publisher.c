@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/capture/leave.h"
 #include "client/peer/peer.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
@@ -14,6 +15,7 @@
 
 #define BACKOFF_MAX_S 15
 #define CONNECT_TIMEOUT_MS 10000
+#define LEAVE_TIMEOUT_NS (3 * TK_NS_PER_S / 2)
 #define PACKET_BYTES 1200 // leaves room for tunnels and PPPoE on the way
 // Sender reports: often at first, for a relay must know the clock of a sender at once.
 #define REPORTS_FIRST_MS 50u
@@ -349,16 +351,13 @@ void cap_publisher_start(CapPublisher *publisher)
     connect_now(publisher);
 }
 
-static void left(CapPublisher *publisher)
-{
-    set_timer(publisher, 0, NULL);
-    drop_pipeline(publisher);
-    set_state(publisher, CAP_PUBLISHER_STOPPED, NULL);
-}
-
 void cap_publisher_stop(CapPublisher *publisher)
 {
-    left(publisher);
+    set_timer(publisher, 0, NULL);
+    if (publisher->state == CAP_PUBLISHER_LIVE && !cap_leave(publisher->pipeline, LEAVE_TIMEOUT_NS))
+        tk_warning("the relay did not answer TEARDOWN; it waits for this sender to come back");
+    drop_pipeline(publisher);
+    set_state(publisher, CAP_PUBLISHER_STOPPED, NULL);
 }
 
 void cap_publisher_free(CapPublisher *publisher)

@@ -31,10 +31,10 @@ typedef void (*CapPublisherChanged)(void *user, CapPublisherState state, const c
 CapPublisher *cap_publisher_new(const CapPublisherConfig *config, TkJoint *picture, TkJoint *sound,
                                 GstClock *clock, GstClockTime base_time, CapPublisherChanged on_changed,
                                 void *user);
-// Takes leave (TEARDOWN) if that has not been done.
+// Without leave: the relay waits for the sender to come back.
 void cap_publisher_free(CapPublisher *publisher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CapPublisher, cap_publisher_free)
 
 void cap_publisher_start(CapPublisher *publisher);
-// Begins to take leave; CAP_PUBLISHER_STOPPED tells when that is done, within 2 s.
+// Takes leave of the relay (TEARDOWN), which takes up to 1.5 s.
 void cap_publisher_stop(CapPublisher *publisher);

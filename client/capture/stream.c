@@ -162,7 +162,7 @@ static void feed_lost(Feed *feed, const char *reason)
 
 static void on_source_lost(void *user, const GError *error)
 {
-    feed_lost(user, error->message);
+    feed_lost(user, client_error_sentence(error));
 }
 
 static void feed_start(Feed *feed, GstClockTime at)

@@ -76,7 +76,7 @@ const char *client_error_sentence(const GError *error)
     case GST_RESOURCE_ERROR_OPEN_READ:
     case GST_RESOURCE_ERROR_OPEN_WRITE:
     case GST_RESOURCE_ERROR_OPEN_READ_WRITE:
-        return "无法连接服务器 · the relay cannot be reached";
+        return "无法连接 · it cannot be reached";
     case GST_RESOURCE_ERROR_READ:
     case GST_RESOURCE_ERROR_WRITE:
     case GST_RESOURCE_ERROR_CLOSE:
