@@ -6,9 +6,10 @@
 // Frames of a sender's beginning, kept in order until its clock is known. Bounded by the caller
 // through `bytes`.
 
-// No sender report needs longer: RFC 3550 section 6.2 halves the first interval of 5 s.
-#define RELAY_HOLD_WAIT_NS (2 * G_GINT64_CONSTANT(1000000000))
-// 2 s of 20 Mbit/s, and a key frame of any size that is accepted at all.
+// A first sender report comes after at most 2.5 s × 1.5 / 1.218 = 3.08 s (RFC 3550 sections 6.2 and
+// 6.3.1); GStreamer's senders use that to the full.
+#define RELAY_HOLD_WAIT_NS (3300 * G_GINT64_CONSTANT(1000000))
+// 3.3 s of 20 Mbit/s, and two key frames of any size that is accepted at all.
 #define RELAY_HOLD_BYTES_MAX (8u << 20)
 #define RELAY_HOLD_FRAMES_MAX 2048
 

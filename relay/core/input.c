@@ -2,6 +2,7 @@
 #include "relay/core/input.h"
 
 #include "common/media/h264.h"
+#include "common/media/latm.h"
 #include "common/media/rtcp.h"
 #include "relay/core/hold.h"
 #include "relay/core/keyframe.h"
@@ -15,6 +16,7 @@
 #define PACKET_BYTES_MAX 65535 // of a datagram, and of an interleaved frame
 #define VIDEO_PAYLOAD_TYPE 96
 #define AUDIO_PAYLOAD_TYPE 97
+#define HBR_FRAME_BYTES_MAX 0x1fff // 13 bits (RFC 3640 section 3.3.6)
 #define AUDIO_RATE_MIN 7350 // ISO/IEC 14496-3 table 1.18
 #define AUDIO_RATE_MAX 96000
 #define CNAME "tongke-relay"
@@ -258,18 +260,40 @@ static gboolean is_key_start(Track *t, const TkRtp *rtp, guint32 timestamp)
     return TRUE;
 }
 
-static RelayUnit *make_packet(Track *t, const TkRtp *rtp, const guint8 *data, gsize size,
-                              gint64 sequence)
+// A frame of LATM in the form of RFC 3640, mode AAC-hbr, so that viewers need to know one form only.
+static RelayUnit *copy_latm(const TkRtp *rtp)
+{
+    gsize bytes;
+    const guint8 *frame = tk_latm_frame(rtp->payload, rtp->payload_bytes, &bytes);
+    if (!frame || bytes > HBR_FRAME_BYTES_MAX)
+        return NULL;
+    const guint8 head[TK_RTP_HEADER_BYTES + 4] = {
+        0x80, rtp->marker ? 0x80 : 0, [13] = 16, (guint8)(bytes >> 5), (guint8)(bytes << 3)};
+    RelayUnit *packet = relay_unit_new(sizeof head + bytes);
+    packet->bytes = (guint32)(sizeof head + bytes);
+    memcpy(packet->data, head, sizeof head);
+    memcpy(packet->data + sizeof head, frame, bytes);
+    return packet;
+}
+
+static RelayUnit *copy_packet(const Track *t, const TkRtp *rtp, const guint8 *data, gsize size)
+{
+    if (t->format.latm)
+        return copy_latm(rtp);
+    RelayUnit *packet = relay_unit_new(size);
+    packet->bytes = (guint32)size;
+    memcpy(packet->data, data, size);
+    return packet;
+}
+
+static void place_packet(Track *t, const TkRtp *rtp, gint64 sequence, RelayUnit *packet)
 {
     guint32 timestamp;
     gint64 now_ns = t->input->now_ns;
     guint64 number =
         relay_renumber_packet(&t->renumber, sequence, rtp->timestamp, now_ns, &timestamp);
-    RelayUnit *packet = relay_unit_new(size);
-    memcpy(packet->data, data, size);
     tk_rtp_rewrite(packet->data, t->renumber.payload_type, (guint16)number, timestamp,
                    t->renumber.ssrc);
-    packet->bytes = (guint32)size;
     packet->number = number;
     packet->rtp_timestamp = timestamp;
     packet->arrived_ns = now_ns;
@@ -277,7 +301,6 @@ static RelayUnit *make_packet(Track *t, const TkRtp *rtp, const guint8 *data, gs
         packet->flags |= RELAY_UNIT_KEY;
     if (rtp->marker)
         packet->flags |= RELAY_UNIT_FRAME_END;
-    return packet;
 }
 
 // A source ends and another begins: what waits for its missing packets waits no longer.
@@ -324,8 +347,11 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
         t->stats.malformed++;
         return;
     }
+    g_autoptr(RelayUnit) packet = copy_packet(t, &rtp, data, size);
     gint64 sequence;
-    if (!accept(t, &rtp, &sequence))
+    if (!packet)
+        t->stats.malformed++;
+    if (!packet || !accept(t, &rtp, &sequence))
         return;
     t->stats.packets++;
     t->stats.bytes += size;
@@ -333,7 +359,7 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
         input->first_packet_ns = now_ns;
     input->has_packet = TRUE;
 
-    g_autoptr(RelayUnit) packet = make_packet(t, &rtp, data, size, sequence);
+    place_packet(t, &rtp, sequence, packet);
     gboolean first = !input->timeline.tracks[track].has_packet;
     relay_timeline_packet(&input->timeline, track, packet->rtp_timestamp, input->wall_ns);
     if (first)
@@ -436,7 +462,8 @@ static gboolean start_track(Track *t, const RelayTrackFormat *format, gboolean o
         tk_h264_depay_set_sprop(h264, format->sprop);
     } else {
         guint64 ticks = (guint64)format->aac.frame_samples * format->clock_rate / format->aac.rate;
-        aac = tk_aac_depay_new(format->aac_mode, (guint)ticks, on_frame, t);
+        TkAacMode mode = format->latm ? TK_AAC_MODE_HBR : format->aac_mode;
+        aac = tk_aac_depay_new(mode, (guint)ticks, on_frame, t);
     }
     t->format = *format;
     t->h264 = h264;

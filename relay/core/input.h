@@ -19,7 +19,8 @@ typedef struct {
     guint8 payload_type;
     guint32 clock_rate; // RTP clock, Hz: 90000, or the audio's sample rate
     char sprop[1024];   // video: sprop-parameter-sets, or ""
-    TkAacMode aac_mode; // audio
+    gboolean latm;      // audio: comes as MP4A-LATM; goes on as AAC-hbr
+    TkAacMode aac_mode; // audio, unless latm
     TkAacConfig aac;    // audio
 } RelayTrackFormat;
 

@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/ulid.h"
 #include "common/media/bytes.h"
+#include "common/media/latm.h"
 
 #define LESSON_ATTRIBUTE "x-tongke-lesson"
 #define LESSON_JSON_MAX 16384
@@ -76,7 +77,7 @@ static gboolean parse_video(const char *fmtp, RelayTrackFormat *ret, GError **er
     return TRUE;
 }
 
-static gboolean parse_hex_config(const char *hex, TkAacConfig *ret)
+static gboolean parse_hex_config(const char *hex, gboolean latm, TkAacConfig *ret)
 {
     guint8 bytes[TK_AAC_CONFIG_MAX];
     gsize count = hex ? strlen(hex) / 2 : 0;
@@ -88,7 +89,7 @@ static gboolean parse_hex_config(const char *hex, TkAacConfig *ret)
             return FALSE;
         bytes[i] = (guint8)(high << 4 | low);
     }
-    return tk_aac_config_parse(bytes, count, ret);
+    return latm ? tk_latm_config_parse(bytes, count, ret) : tk_aac_config_parse(bytes, count, ret);
 }
 
 static gboolean parse_audio(const char *rtpmap, const char *fmtp, RelayTrackFormat *ret,
@@ -98,7 +99,10 @@ static gboolean parse_audio(const char *rtpmap, const char *fmtp, RelayTrackForm
     const char *slash = strchr(rtpmap, '/');
     if (mode && g_ascii_strcasecmp(mode, "AAC-hbr") != 0 && g_ascii_strcasecmp(mode, "AAC-lbr") != 0)
         return refuse(error, "this MPEG-4 mode is not supported");
-    if (!parse_hex_config(config, &ret->aac) || !slash)
+    ret->latm = g_ascii_strncasecmp(rtpmap, "MP4A-LATM/", 10) == 0;
+    if (ret->latm && fmtp_uint(fmtp, "cpresent", 1) != 0)
+        return refuse(error, "the LATM track has its configuration inside (cpresent=0 is needed)");
+    if (!parse_hex_config(config, ret->latm, &ret->aac) || !slash)
         return refuse(error, "the AAC track has no valid config");
     ret->kind = TK_TRACK_AUDIO;
     ret->clock_rate = (guint32)strtoul(slash + 1, NULL, 10);
@@ -121,7 +125,8 @@ static gboolean parse_media(const GstSDPMedia *media, RelayTrackFormat *ret, GEr
     const char *encoding = rtpmap ? strchr(rtpmap, ' ') + 1 : "";
     if (g_ascii_strncasecmp(encoding, "H264/90000", 10) == 0)
         return parse_video(fmtp, ret, error);
-    if (g_ascii_strncasecmp(encoding, "mpeg4-generic/", 14) == 0)
+    if (g_ascii_strncasecmp(encoding, "mpeg4-generic/", 14) == 0 ||
+        g_ascii_strncasecmp(encoding, "MP4A-LATM/", 10) == 0)
         return parse_audio(encoding, fmtp, ret, error);
     return refuse(error, "a track is neither H.264 nor AAC");
 }

@@ -5,6 +5,7 @@
 #include <gst/gst.h>
 
 #include "common/base/clock.h"
+#include "common/media/latm.h"
 #include "common/media/rtp.h"
 
 static guint read_length(const GstStructure *s, const char *name)
@@ -30,7 +31,9 @@ static void read_format(const GstCaps *caps, RelayTrackFormat *f)
         for (gsize i = 0; i < n; i++)
             bytes[i] = (guint8)(g_ascii_xdigit_value(config[2 * i]) << 4 |
                                 g_ascii_xdigit_value(config[2 * i + 1]));
-        g_assert_true(tk_aac_config_parse(bytes, n, &f->aac));
+        f->latm = g_strcmp0(gst_structure_get_string(s, "encoding-name"), "MP4A-LATM") == 0;
+        g_assert_true(f->latm ? tk_latm_config_parse(bytes, n, &f->aac)
+                              : tk_aac_config_parse(bytes, n, &f->aac));
         f->aac_mode = (TkAacMode){read_length(s, "sizelength"), read_length(s, "indexlength"),
                                   read_length(s, "indexdeltalength")};
     }

@@ -89,7 +89,7 @@ static void check_file(Collect *c, double duration_s, double audio_lag_s)
 {
     g_autofree char *path = collect_write(c);
     g_autofree char *decode = g_strdup_printf("ffmpeg -v error -i %s -f null -", path);
-    g_autofree char *output = run(decode);
+    g_free(run(decode));
     double video_s = probe(path, "v", "stream=start_time");
     assert_float_equal(shown_s(path), duration_s, 0.001);
     if (c->format.has_audio)
@@ -157,6 +157,9 @@ static void play(const char *launch, double duration_s, double audio_lag_s)
 
 #define VIDEO "videotestsrc num-buffers=100 ! video/x-raw,width=320,height=180,framerate=25/1 ! "
 #define SINK " ! appsink sync=false name="
+#define LATM                                                                                       \
+    " audiotestsrc samplesperbuffer=1024 num-buffers=187 ! audio/x-raw,rate=48000,channels=2"      \
+    " ! audioconvert ! avenc_aac ! aacparse ! rtpmp4apay" SINK "audio"
 #define SOUND                                                                                      \
     " audiotestsrc samplesperbuffer=1024 num-buffers=187 ! audio/x-raw,rate=48000,channels=1"      \
     " ! audioconvert ! avenc_aac ! aacparse ! rtpmp4gpay" SINK "audio"
@@ -172,6 +175,11 @@ static void plays_reordered_pictures(void **state)
 {
     play(VIDEO "x264enc bframes=3 b-pyramid=true key-int-max=50 ! rtph264pay" SINK "video" SOUND,
          4.0, 0);
+}
+
+static void plays_latm(void **state)
+{
+    play(VIDEO "x264enc tune=zerolatency ! rtph264pay" SINK "video" LATM, 4.0, 0);
 }
 
 static void plays_aggregated_packets(void **state)
@@ -205,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plays_camera),
         cmocka_unit_test(plays_reordered_pictures),
+        cmocka_unit_test(plays_latm),
         cmocka_unit_test(plays_aggregated_packets),
 #ifdef SHARED_MEDIA
         cmocka_unit_test(plays_teacher),
