@@ -33,6 +33,8 @@ struct _TkH264Depay {
     Unit unit;
     gboolean config_changed; // since the last frame given out
     gboolean waits_for_key;
+    gboolean in_open_gop;       // the newest key frame is not an IDR picture
+    guint32 open_gop_timestamp; // that key frame's
     guint64 dropped;
 };
 
@@ -92,6 +94,14 @@ static gboolean unit_is_key(const Unit *unit)
     return unit->has_idr || (unit->has_recovery_point && unit->all_intra);
 }
 
+// A picture that is shown before its open GOP's key frame may refer to the GOP before; who begins
+// with this one cannot decode it (Chromium gives up), and nothing shown later refers to it.
+static gboolean leads_open_gop(const TkH264Depay *depay)
+{
+    gint32 after_key = (gint32)(depay->unit.timestamp - depay->open_gop_timestamp);
+    return depay->in_open_gop && after_key < 0;
+}
+
 static void end_unit(TkH264Depay *depay)
 {
     Unit *unit = &depay->unit;
@@ -106,9 +116,14 @@ static void end_unit(TkH264Depay *depay)
     if (!unit->has_slices)
         return; // parameter sets or delimiters on their own
     gboolean key = unit_is_key(unit);
-    if ((depay->waits_for_key && !key) || depay->sets.record->len == 0) {
+    gboolean too_early = depay->waits_for_key || leads_open_gop(depay);
+    if ((too_early && !key) || depay->sets.record->len == 0) {
         depay->dropped++;
         return;
+    }
+    if (key) {
+        depay->in_open_gop = !unit->has_idr;
+        depay->open_gop_timestamp = unit->timestamp;
     }
     TkFrame frame = {
         .data = unit->bytes->data,

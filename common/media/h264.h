@@ -24,8 +24,9 @@ typedef struct _TkH264Depay TkH264Depay;
 // `on_frame` is called from inside push, once per access unit, in order of arrival.
 //
 // A key frame is an IDR picture, or one of intra slices only with a recovery point SEI that says
-// "from here, at once" (open GOPs; H.264 annex D). Streams that refresh bit by bit over many pictures
-// have neither, and give nothing out.
+// "from here, at once" (open GOPs; H.264 annex D). Streams that refresh bit by bit over many
+// pictures have neither after the first, and stay silent after a loss. Pictures that are shown
+// before an open GOP's key frame are dropped.
 TkH264Depay *tk_h264_depay_new(TkFrameFunc on_frame, void *user_data);
 void tk_h264_depay_free(TkH264Depay *depay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkH264Depay, tk_h264_depay_free)
@@ -39,7 +40,7 @@ void tk_h264_depay_set_sprop(TkH264Depay *depay, const char *sprop);
 // ends at the marker or when the timestamp changes.
 void tk_h264_depay_push(TkH264Depay *depay, const TkRtp *rtp, gboolean lost_before);
 
-// Access units dropped as incomplete, malformed, over-long or waiting for a key frame.
+// Access units dropped: incomplete, malformed, over-long, waiting for a key frame or leading one.
 guint64 tk_h264_depay_dropped(const TkH264Depay *depay);
 
 // AVCDecoderConfigurationRecord (ISO/IEC 14496-15 section 5.3.3.1) of the newest parameter sets.

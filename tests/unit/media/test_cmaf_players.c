@@ -292,6 +292,54 @@ static void test_generated(void **state)
     with_folder(check_generated);
 }
 
+// Takes away the chunks before the second key frame, as a late viewer gets it.
+static void begin_late(const char *path)
+{
+    g_autofree char *file = NULL;
+    gsize size, bytes;
+    guint keys = 0;
+    g_autoptr(GByteArray) late = g_byte_array_new();
+    assert_true(g_file_get_contents(path, &file, &size, NULL));
+    for (gsize at = 0; at < size; at += bytes) {
+        TkCmafChunk chunk;
+        const guint8 *data = (const guint8 *)file + at;
+        TkCmafPiece piece = tk_cmaf_piece(data, size - at, &chunk, &bytes);
+        assert_true(piece == TK_CMAF_INIT || piece == TK_CMAF_CHUNK);
+        keys += piece == TK_CMAF_CHUNK && chunk.runs[0].starts_key;
+        if (piece == TK_CMAF_INIT || keys >= 2)
+            g_byte_array_append(late, data, (guint)bytes);
+    }
+    assert_int_equal(keys, 5);
+    assert_true(g_file_set_contents(path, (char *)late->data, late->len, NULL));
+}
+
+static void check_open_gop(const char *folder)
+{
+    g_autofree char *path = write_file(
+        folder,
+        "videotestsrc pattern=ball num-buffers=100 ! "
+        "video/x-raw,width=320,height=240,framerate=25/1 "
+        "! x264enc option-string=open-gop=1:b-adapt=0 bframes=3 b-pyramid=true key-int-max=20 "
+        "! video/x-h264,profile=high",
+        "audiotestsrc num-buffers=188 samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=2 "
+        "! avenc_aac");
+    g_free(sum(path, "0:v", "rawvideo"));
+    begin_late(path);
+    g_free(sum(path, "0:v", "rawvideo"));
+    g_autofree char *first = probe(path, "v", "packet=pts,flags");
+    char **rows = g_strsplit(first, "\n", -1);
+    gint64 key_time = g_ascii_strtoll(rows[0], NULL, 10);
+    assert_non_null(strchr(rows[0], 'K'));
+    for (guint i = 1; rows[i]; i++)
+        assert_true(g_ascii_strtoll(rows[i], NULL, 10) > key_time);
+    g_strfreev(rows);
+}
+
+static void test_open_gop(void **state)
+{
+    with_folder(check_open_gop);
+}
+
 static void check_lesson(const char *folder)
 {
     g_autofree char *source =
@@ -318,6 +366,7 @@ int main(int argc, char **argv)
     gst_init(&argc, &argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_open_gop),
         cmocka_unit_test(test_lesson),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,6 +293,26 @@ static void test_open_gop(void **state)
     assert_true(f->about.key);
 }
 
+static void test_open_gop_leading_pictures(void **state)
+{
+    Fixture *f = *state;
+    push_key(f, 1000);
+    push(f, 900, MARKER, BYTES(INTER)); // an IDR picture hides nothing before it: sender's matter
+    assert_int_equal(f->frames, 2);
+    push(f, 4000, 0, BYTES(RECOVERY));
+    push(f, 4000, MARKER, BYTES(INTRA));
+    push(f, 2000, MARKER, BYTES(INTER));
+    push(f, 3000, MARKER, BYTES(INTER));
+    assert_int_equal(f->frames, 3);
+    push(f, 7000, MARKER, BYTES(INTER));
+    push(f, 5000, MARKER, BYTES(INTER));
+    assert_int_equal(f->frames, 5);
+    assert_int_equal(tk_h264_depay_dropped(f->depay), 2);
+    push(f, 3500, MARKER, BYTES(IDR)); // a key frame always counts
+    push(f, 3600, MARKER, BYTES(INTER));
+    assert_int_equal(f->frames, 7);
+}
+
 static void test_sprop(void **state)
 {
     Fixture *f = *state;
@@ -397,6 +417,7 @@ int main(void)
         WITH_FIXTURE(test_loss_inside_a_unit),
         WITH_FIXTURE(test_loss_between_units),
         WITH_FIXTURE(test_open_gop),
+        WITH_FIXTURE(test_open_gop_leading_pictures),
         WITH_FIXTURE(test_sprop),
         WITH_FIXTURE(test_config_changes),
         WITH_FIXTURE(test_high_profile_config),
