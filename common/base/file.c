@@ -47,7 +47,8 @@ static char *read_open(int fd, const char *path, gsize max_bytes, gsize *ret_len
         return NULL;
     }
     data[length] = '\0';
-    *ret_length = length;
+    if (ret_length)
+        *ret_length = length;
     *ret_stat = st;
     return g_steal_pointer(&data);
 }

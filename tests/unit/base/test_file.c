@@ -32,6 +32,8 @@ static void reads_whole_files(void **state)
     g_autofree char *data = tk_file_read(path, 3, &length, NULL);
     assert_int_equal(length, 3);
     assert_memory_equal(data, "a\0b", 4);
+    g_autofree char *again = tk_file_read(path, 3, NULL, NULL);
+    assert_memory_equal(again, "a\0b", 4);
 }
 
 static void reads_empty_files(void **state)
