@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-// GLib grows its table of quarks without freeing the old one, which others may be reading; GStreamer
-// has enough of them. The table was made by GLib's constructor, and only a whole stack shows that.
+// GLib grows its table of quarks without freeing the old one, which others may be reading;
+// GStreamer has enough of them. GLib's constructor made it, and only a whole stack shows that.
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
