@@ -186,5 +186,6 @@ int main(void)
         cmocka_unit_test(problems_follow_rfc9457),
     };
 
+    g_setenv("TZ", "Asia/Shanghai", TRUE);
     return cmocka_run_group_tests_name("base-json", tests, NULL, NULL);
 }

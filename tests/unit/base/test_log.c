@@ -178,5 +178,6 @@ int main(void)
         cmocka_unit_test(threads_do_not_mix),
     };
 
+    g_setenv("TZ", "Asia/Shanghai", TRUE);
     return cmocka_run_group_tests_name("base-log", tests, NULL, NULL);
 }
