@@ -2,21 +2,23 @@
 #include "relay/core/input.h"
 
 #include "common/media/h264.h"
-#include "common/media/latm.h"
 #include "common/media/rtcp.h"
+#include "relay/core/arrival.h"
+#include "relay/core/decode.h"
 #include "relay/core/hold.h"
 #include "relay/core/keyframe.h"
 #include "relay/core/packager.h"
+#include "relay/core/packet_copy.h"
 #include "relay/core/receiver.h"
 #include "relay/core/renumber.h"
 #include "relay/core/reorder.h"
 #include "relay/core/ticks.h"
 #include "relay/core/timeline.h"
+#include "relay/core/video_config.h"
 
 #define PACKET_BYTES_MAX 65535 // of a datagram, and of an interleaved frame
 #define VIDEO_PAYLOAD_TYPE 96
 #define AUDIO_PAYLOAD_TYPE 97
-#define HBR_FRAME_BYTES_MAX 0x1fff // 13 bits (RFC 3640 section 3.3.6)
 #define AUDIO_RATE_MIN 7350 // ISO/IEC 14496-3 table 1.18
 #define AUDIO_RATE_MAX 96000
 #define CNAME "tongke-relay"
@@ -133,6 +135,16 @@ static void package(RelayInput *input, guint track, const TkFrame *frame, GBytes
     relay_packager_push(input->packager, &sample, input->now_ns);
 }
 
+static gint64 decode_lead_ns(GBytes *config)
+{
+    RelayVideoConfig c;
+    if (!config || !relay_video_config_parse(config, &c))
+        return 0;
+    RelayDecode decode;
+    relay_decode_start(&decode, c.sps.reorder_frames);
+    return relay_decode_lead(&decode, c.frame_ns);
+}
+
 // Media time of the first decoding, as far as what is held tells: pictures decide where there are
 // any, since sound before them is dropped.
 static gint64 held_start_ns(const RelayInput *input)
@@ -144,7 +156,7 @@ static gint64 held_start_ns(const RelayInput *input)
             continue;
         gint64 ns = relay_timeline_preview(&input->timeline, i, first->frame.rtp_timestamp);
         if (input->tracks[i].format.kind == TK_TRACK_VIDEO)
-            return ns - (first->config ? relay_packager_lead_ns(first->config) : 0);
+            return ns - decode_lead_ns(first->config);
         start_ns = MIN(start_ns, ns);
     }
     return start_ns;
@@ -155,6 +167,10 @@ static gint64 held_start_ns(const RelayInput *input)
 static void release(RelayInput *input)
 {
     input->holding = FALSE;
+    for (guint i = 0; i < input->count; i++) {
+        if (input->tracks[i].format.kind == TK_TRACK_VIDEO && !input->timeline.tracks[i].has_report)
+            relay_arrival_anchor(&input->timeline, i, &input->hold);
+    }
     gint64 floor_ns = relay_packager_end_ns(input->packager), start_ns = held_start_ns(input);
     if (start_ns < floor_ns)
         relay_timeline_move(&input->timeline, floor_ns - start_ns);
@@ -260,32 +276,6 @@ static gboolean is_key_start(Track *t, const TkRtp *rtp, guint32 timestamp)
     return TRUE;
 }
 
-// A frame of LATM in the form of RFC 3640, mode AAC-hbr, so that viewers need to know one form only.
-static RelayUnit *copy_latm(const TkRtp *rtp)
-{
-    gsize bytes;
-    const guint8 *frame = tk_latm_frame(rtp->payload, rtp->payload_bytes, &bytes);
-    if (!frame || bytes > HBR_FRAME_BYTES_MAX)
-        return NULL;
-    const guint8 head[TK_RTP_HEADER_BYTES + 4] = {
-        0x80, rtp->marker ? 0x80 : 0, [13] = 16, (guint8)(bytes >> 5), (guint8)(bytes << 3)};
-    RelayUnit *packet = relay_unit_new(sizeof head + bytes);
-    packet->bytes = (guint32)(sizeof head + bytes);
-    memcpy(packet->data, head, sizeof head);
-    memcpy(packet->data + sizeof head, frame, bytes);
-    return packet;
-}
-
-static RelayUnit *copy_packet(const Track *t, const TkRtp *rtp, const guint8 *data, gsize size)
-{
-    if (t->format.latm)
-        return copy_latm(rtp);
-    RelayUnit *packet = relay_unit_new(size);
-    packet->bytes = (guint32)size;
-    memcpy(packet->data, data, size);
-    return packet;
-}
-
 static void place_packet(Track *t, const TkRtp *rtp, gint64 sequence, RelayUnit *packet)
 {
     guint32 timestamp;
@@ -347,7 +337,7 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
         t->stats.malformed++;
         return;
     }
-    g_autoptr(RelayUnit) packet = copy_packet(t, &rtp, data, size);
+    g_autoptr(RelayUnit) packet = relay_packet_copy(&rtp, data, size, t->format.latm);
     gint64 sequence;
     if (!packet)
         t->stats.malformed++;

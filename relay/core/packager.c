@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "relay/core/packager.h"
 
-#include "common/media/bytes.h"
-#include "common/media/h264.h"
 #include "relay/core/decode.h"
 #include "relay/core/ticks.h"
+#include "relay/core/video_config.h"
 
-#define FPS_MAX 240         // a shorter step between pictures is a fault, not a rate,
-#define FRAME_NS_MAX TK_NS_PER_S // and a longer one a pause
-#define FRAME_NS_UNKNOWN (40 * TK_NS_PER_MS)
+#define FRAME_NS_MAX TK_NS_PER_S // a longer step between samples is a pause
 #define NO_NEXT G_MININT64
 
 typedef struct {
@@ -100,36 +97,6 @@ void relay_packager_free(RelayPackager *p)
 
 // Decoder configurations
 
-// The first SPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 section 5.3.3.1).
-static gboolean config_sps(GBytes *config, TkH264Sps *ret)
-{
-    gsize size;
-    const guint8 *data = g_bytes_get_data(config, &size);
-    TkReader r = tk_reader(data, size);
-    tk_reader_take(&r, 6);
-    guint16 bytes = tk_reader_u16(&r);
-    const guint8 *sps = tk_reader_take(&r, bytes);
-    return sps && tk_h264_sps_parse(sps, bytes, ret);
-}
-
-static gint64 sps_frame_ns(const TkH264Sps *sps)
-{
-    if (!sps->fps_num || !sps->fps_den)
-        return FRAME_NS_UNKNOWN;
-    gint64 ns = relay_ticks_scale(TK_NS_PER_S, sps->fps_den, sps->fps_num);
-    return ns < TK_NS_PER_S / FPS_MAX || ns > FRAME_NS_MAX ? FRAME_NS_UNKNOWN : ns;
-}
-
-gint64 relay_packager_lead_ns(GBytes *config)
-{
-    TkH264Sps sps;
-    if (!config_sps(config, &sps))
-        return 0;
-    RelayDecode decode;
-    relay_decode_start(&decode, sps.reorder_frames);
-    return relay_decode_lead(&decode, sps_frame_ns(&sps));
-}
-
 static gboolean take_config(RelayPackager *p, Track *t, GBytes *config)
 {
     if (t->config && g_bytes_equal(t->config, config))
@@ -145,14 +112,14 @@ static gboolean take_config(RelayPackager *p, Track *t, GBytes *config)
 static void take_video_config(RelayPackager *p, GBytes *config)
 {
     Track *t = p->video;
-    TkH264Sps sps;
-    if (!take_config(p, t, config) || !config_sps(config, &sps))
+    RelayVideoConfig c;
+    if (!take_config(p, t, config) || !relay_video_config_parse(config, &c))
         return;
-    t->cmaf.width = sps.width;
-    t->cmaf.height = sps.height;
-    t->fps = sps.fps_num && sps.fps_den ? (double)sps.fps_num / sps.fps_den : 0;
-    t->usual = t->step = from_ns(t, sps_frame_ns(&sps));
-    relay_decode_start(&t->decode, sps.reorder_frames);
+    t->cmaf.width = c.sps.width;
+    t->cmaf.height = c.sps.height;
+    t->fps = c.fps;
+    t->usual = t->step = from_ns(t, c.frame_ns);
+    relay_decode_start(&t->decode, c.sps.reorder_frames);
 }
 
 static void take_audio_config(RelayPackager *p, const TkAacConfig *aac)
@@ -329,7 +296,7 @@ static void append(Track *t, const RelaySample *sample, gint64 decode, gint64 no
 // One long step is a pause; only two in a row change what is expected.
 static void learn_step(Track *t, gint64 step)
 {
-    if (step < t->cmaf.timescale / FPS_MAX || step > from_ns(t, FRAME_NS_MAX))
+    if (step < t->cmaf.timescale / RELAY_VIDEO_FPS_MAX || step > from_ns(t, FRAME_NS_MAX))
         return;
     t->usual = MIN(step, t->step);
     t->step = step;

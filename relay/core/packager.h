@@ -41,9 +41,6 @@ void relay_packager_start(RelayPackager *packager, const RelayTrackFormat *forma
 // Where media time may go on: the end of what was given out, nanoseconds.
 gint64 relay_packager_end_ns(const RelayPackager *packager);
 
-// How long before its presentation the first picture with that configuration is decoded.
-gint64 relay_packager_lead_ns(GBytes *config);
-
 void relay_packager_push(RelayPackager *packager, const RelaySample *sample, gint64 now_ns);
 void relay_packager_tick(RelayPackager *packager, gint64 now_ns);
 

@@ -40,6 +40,17 @@ void relay_timeline_packet(RelayTimeline *timeline, guint track, guint32 timesta
     t->has_packet = TRUE;
 }
 
+guint64 relay_timeline_extend(const RelayTimeline *timeline, guint track, guint32 timestamp)
+{
+    return extend(&timeline->tracks[track], timestamp);
+}
+
+void relay_timeline_anchor(RelayTimeline *timeline, guint track, guint64 at, gint64 wall_ns)
+{
+    timeline->tracks[track].arrival_timestamp = at;
+    timeline->tracks[track].arrival_wall_ns = wall_ns;
+}
+
 static void update_skew(RelayTimeline *timeline, gint64 sender_wall_ns, gint64 wall_ns)
 {
     gint64 skew_ns = wall_ns - sender_wall_ns;

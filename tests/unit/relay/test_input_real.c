@@ -22,8 +22,9 @@ static void feed_report(Collect *c, const PayloadPacket *p, gint64 now_ns, gint6
     relay_input_rtcp(c->input, p->track, out->data, out->len, now_ns, wall_ns);
 }
 
-// Plays the packets at the pace of their decode times, with a report before each track's first.
-static void feed(Collect *c, const Payload *payload)
+// Plays the packets at the pace of their decode times, with a report before each track's first or
+// without any.
+static void feed(Collect *c, const Payload *payload, gboolean reports)
 {
     assert_true(relay_input_begin(c->input, payload->formats, payload->tracks, FALSE, START_NS,
                                   EPOCH_NS));
@@ -33,7 +34,7 @@ static void feed(Collect *c, const Payload *payload)
         const PayloadPacket *p = &g_array_index(payload->packets, PayloadPacket, i);
         passed_ns = p->decode_ns - first_ns;
         gint64 now_ns = START_NS + passed_ns, wall_ns = EPOCH_NS + passed_ns;
-        if (!reported[p->track])
+        if (reports && !reported[p->track])
             feed_report(c, p, now_ns, wall_ns);
         reported[p->track] = TRUE;
         gsize size;
@@ -137,12 +138,12 @@ static void check_chunks(const Collect *c)
     }
 }
 
-static void play(const char *launch, double duration_s, double audio_lag_s)
+static void play_with(const char *launch, double duration_s, double audio_lag_s, gboolean reports)
 {
     g_autoptr(Payload) payload = payload_run(launch);
     assert_non_null(payload);
     g_autoptr(Collect) c = collect_new(EPOCH_NS, 1);
-    feed(c, payload);
+    feed(c, payload, reports);
     check_presentations(c, payload);
     check_chunks(c);
     check_file(c, duration_s, audio_lag_s);
@@ -153,6 +154,11 @@ static void play(const char *launch, double duration_s, double audio_lag_s)
         if (payload->formats[i].kind == TK_TRACK_VIDEO)
             assert_int_equal(stats.frames_dropped, 0);
     }
+}
+
+static void play(const char *launch, double duration_s, double audio_lag_s)
+{
+    play_with(launch, duration_s, audio_lag_s, TRUE);
 }
 
 #define VIDEO "videotestsrc num-buffers=100 ! video/x-raw,width=320,height=180,framerate=25/1 ! "
@@ -175,6 +181,12 @@ static void plays_reordered_pictures(void **state)
 {
     play(VIDEO "x264enc bframes=3 b-pyramid=true key-int-max=50 ! rtph264pay" SINK "video" SOUND,
          4.0, 0);
+}
+
+static void plays_reordered_pictures_without_reports(void **state)
+{
+    play_with(VIDEO "x264enc bframes=3 b-pyramid=true key-int-max=50 ! rtph264pay" SINK "video" SOUND,
+              4.0, 0, FALSE);
 }
 
 static void plays_latm(void **state)
@@ -213,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plays_camera),
         cmocka_unit_test(plays_reordered_pictures),
+        cmocka_unit_test(plays_reordered_pictures_without_reports),
         cmocka_unit_test(plays_latm),
         cmocka_unit_test(plays_aggregated_packets),
 #ifdef SHARED_MEDIA
