@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "common/media/aac.h"
+#include "common/media/latm.h"
 #include "tests/fuzz/packets.h"
 #include "tests/fuzz/target.h"
 
@@ -21,6 +22,17 @@ static void parse_config(const uint8_t *data, size_t size)
     g_assert(config.config_bytes == size && size <= TK_AAC_CONFIG_MAX);
 }
 
+static void parse_latm(const uint8_t *data, size_t size)
+{
+    TkAacConfig config;
+    gsize bytes;
+
+    if (tk_latm_config_parse(data, size, &config))
+        g_assert(config.object_type == 2 && config.config_bytes <= 5);
+    const guint8 *frame = tk_latm_frame(data, size, &bytes);
+    g_assert(!frame || (frame > data && bytes > 0 && frame + bytes <= data + size));
+}
+
 // The first three bytes are the mode; the rest are packets.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -30,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     guint8 sum = 0, *packet;
 
     parse_config(data, size);
+    parse_latm(data, size);
     TkAacMode mode;
     mode.size_bits = tk_reader_u8(&r);
     mode.index_bits = tk_reader_u8(&r);

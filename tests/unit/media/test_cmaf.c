@@ -97,6 +97,66 @@ static void test_init_every_bit_flipped(void **state)
     }
 }
 
+#define FTYP_BYTES 32
+#define TRAK_AT (FTYP_BYTES + 8 + 108) // behind moov's header and mvhd
+#define TRACK_ID_IN_TRAK 28
+#define TIMESCALE_IN_TRAK 128
+
+static guint32 u32_at(const guint8 *data)
+{
+    TkReader r = tk_reader(data, 4);
+    return tk_reader_u32(&r);
+}
+
+// An init segment whose only trak stands there once for each of `ids`.
+static gboolean parses_with_traks(const guint32 *ids, guint count, guint32 timescale)
+{
+    g_autoptr(GBytes) bytes = tk_cmaf_init_write(tracks, 1);
+    const guint8 *data = g_bytes_get_data(bytes, NULL);
+    gsize size = g_bytes_get_size(bytes);
+    guint32 trak_bytes = u32_at(data + TRAK_AT);
+    g_autofree guint8 *trak = g_memdup2(data + TRAK_AT, trak_bytes);
+    g_autoptr(GByteArray) file = g_byte_array_new();
+    TkCmafInit init;
+    assert_memory_equal(trak + 4, "trak", 4);
+    g_byte_array_append(file, data, TRAK_AT);
+    for (guint i = 0; i < count; i++) {
+        tk_poke(trak + TRACK_ID_IN_TRAK, ids[i], 4);
+        tk_poke(trak + TIMESCALE_IN_TRAK, timescale, 4);
+        g_byte_array_append(file, trak, trak_bytes);
+    }
+    g_byte_array_append(file, data + TRAK_AT + trak_bytes, (guint)(size - TRAK_AT - trak_bytes));
+    tk_patch_u32(file, FTYP_BYTES, file->len - FTYP_BYTES);
+    gboolean parses = tk_cmaf_init_parse(file->data, file->len, &init);
+    if (parses)
+        tk_cmaf_init_clear(&init);
+    return parses;
+}
+
+static void test_init_traks(void **state)
+{
+    assert_true(parses_with_traks((const guint32[]){1, 2}, 2, 90000));
+    assert_false(parses_with_traks((const guint32[]){1, 2}, 0, 90000));
+    assert_false(parses_with_traks((const guint32[]){1, 1}, 2, 90000));
+    assert_false(parses_with_traks((const guint32[]){1, 2, 3}, 3, 90000));
+    assert_false(parses_with_traks((const guint32[]){0}, 1, 90000));
+    assert_false(parses_with_traks((const guint32[]){1}, 1, 0));
+}
+
+static void test_init_config_bounds(void **state)
+{
+    TkCmafInit init;
+    TkCmafTrack track = tracks[0];
+    g_autofree guint8 *large = g_malloc0(20000);
+    memcpy(large, avc_config, sizeof avc_config);
+    track.config = large;
+    for (track.config_bytes = 5; track.config_bytes <= 20000; track.config_bytes += 19995) {
+        g_autoptr(GBytes) bytes = tk_cmaf_init_write(&track, 1);
+        assert_false(
+            tk_cmaf_init_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &init));
+    }
+}
+
 static void test_codecs(void **state)
 {
     g_autofree char *both = tk_cmaf_codecs(tracks, 2);
@@ -318,6 +378,73 @@ static void test_run_without_samples(void **state)
     assert_int_equal(tk_cmaf_piece(chunk, size, NULL, &bytes), TK_CMAF_FOREIGN);
 }
 
+static TkCmafPiece piece_of(const guint8 *data, gsize size)
+{
+    gsize bytes;
+    return tk_cmaf_piece(data, size, NULL, &bytes);
+}
+
+static void test_two_runs_of_one_track(void **state)
+{
+    const TkCmafSample sample = {.duration = 1};
+    const TkCmafRun runs[] = {{.track_id = 1, .samples = &sample, .samples_count = 1},
+                              {.track_id = 1, .samples = &sample, .samples_count = 1}};
+    gsize size = tk_cmaf_chunk_bytes(runs, 2, FALSE);
+    g_autofree guint8 *chunk = g_malloc(size);
+    tk_cmaf_chunk_write(chunk, 1, 0, runs, 2);
+    assert_int_equal(piece_of(chunk, size), TK_CMAF_FOREIGN);
+}
+
+#define TRAF_AT 24
+#define TRAF_BYTES 80
+
+// A chunk whose only traf, of one empty sample, stands there `count` times, each with `tail` zero
+// bytes behind its trun.
+static TkCmafPiece piece_with_trafs(guint count, guint tail)
+{
+    const TkCmafSample sample = {.duration = 1};
+    const TkCmafRun run = {.track_id = 1, .samples = &sample, .samples_count = 1};
+    guint8 one[TRAF_AT + TRAF_BYTES + 8];
+    g_autoptr(GByteArray) chunk = g_byte_array_new();
+    assert_int_equal(tk_cmaf_chunk_bytes(&run, 1, FALSE), sizeof one);
+    tk_cmaf_chunk_write(one, 1, 0, &run, 1);
+    guint moof = TRAF_AT + count * (TRAF_BYTES + tail);
+    g_byte_array_append(chunk, one, TRAF_AT);
+    tk_patch_u32(chunk, 0, moof);
+    for (guint i = 0; i < count; i++) {
+        guint8 *traf = one + TRAF_AT;
+        tk_poke(traf, TRAF_BYTES + tail, 4);
+        tk_poke(traf + 20, i + 1, 4);    // track
+        tk_poke(traf + 60, moof + 8, 4); // data offset
+        g_byte_array_append(chunk, traf, TRAF_BYTES);
+        for (guint j = 0; j < tail; j++)
+            tk_put(chunk, 0, 1);
+    }
+    g_byte_array_append(chunk, one + TRAF_AT + TRAF_BYTES, 8);
+    return piece_of(chunk->data, chunk->len);
+}
+
+static void test_trafs(void **state)
+{
+    assert_int_equal(piece_with_trafs(1, 0), TK_CMAF_CHUNK);
+    assert_int_equal(piece_with_trafs(2, 0), TK_CMAF_CHUNK);
+    assert_int_equal(piece_with_trafs(0, 0), TK_CMAF_FOREIGN);
+    assert_int_equal(piece_with_trafs(3, 0), TK_CMAF_FOREIGN);
+    assert_int_equal(piece_with_trafs(1, 8), TK_CMAF_FOREIGN);
+}
+
+static void test_foreign_prft(void **state)
+{
+    static const gsize places[] = {8, 11, 0}; // version, flags, size
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
+        Chunk chunk = small_chunk(7);
+        assert_int_equal(piece_of(chunk.bytes, chunk.size), TK_CMAF_CHUNK);
+        chunk.bytes[places[i]] ^= 1;
+        assert_int_equal(piece_of(chunk.bytes, chunk.size), TK_CMAF_FOREIGN);
+        clear_chunk(&chunk);
+    }
+}
+
 static void test_one_behind_the_other(void **state)
 {
     GRand *rand = g_rand_new_with_seed(SEED + 4);
@@ -351,13 +478,18 @@ int main(void)
         cmocka_unit_test(test_init),
         cmocka_unit_test(test_init_cut_at_every_byte),
         cmocka_unit_test(test_init_every_bit_flipped),
+        cmocka_unit_test(test_init_traks),
+        cmocka_unit_test(test_init_config_bounds),
         cmocka_unit_test(test_codecs),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_every_bit_flipped),
         cmocka_unit_test(test_prft),
         cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_foreign_prft),
         cmocka_unit_test(test_run_without_samples),
+        cmocka_unit_test(test_two_runs_of_one_track),
+        cmocka_unit_test(test_trafs),
         cmocka_unit_test(test_one_behind_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

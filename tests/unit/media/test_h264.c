@@ -335,6 +335,16 @@ static void test_sprop(void **state)
     assert_int_equal(f->frames, 1);
 }
 
+static void test_picture_set_of_no_sps(void **state)
+{
+    Fixture *f = *state;
+    gsize size;
+    push(f, 1, 0, BYTES(SPS));
+    push(f, 1, 0, BYTES("\x68\x82\x18")); // seq_parameter_set_id 32
+    push(f, 1, 0, BYTES("\x68\x80"));     // none at all
+    assert_null(tk_h264_depay_config(f->depay, &size, NULL));
+}
+
 static void test_config_changes(void **state)
 {
     Fixture *f = *state;
@@ -419,6 +429,7 @@ int main(void)
         WITH_FIXTURE(test_open_gop),
         WITH_FIXTURE(test_open_gop_leading_pictures),
         WITH_FIXTURE(test_sprop),
+        WITH_FIXTURE(test_picture_set_of_no_sps),
         WITH_FIXTURE(test_config_changes),
         WITH_FIXTURE(test_high_profile_config),
         WITH_FIXTURE(test_bounds),

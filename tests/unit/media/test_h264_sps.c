@@ -183,6 +183,41 @@ static void test_every_bit_flipped(void **state)
     }
 }
 
+// The high-profile SPS cut off in its VUI, before that tells of reordering.
+static guint reorder_frames_of(guint8 profile, guint8 constraints)
+{
+    guint8 nal[64];
+    TkH264Sps sps;
+    gsize size = 4;
+    from_hex(known[1].hex, nal);
+    nal[1] = profile;
+    nal[2] = constraints;
+    while (size < sizeof nal && !tk_h264_sps_parse(nal, size, &sps))
+        size++;
+    assert_int_equal(sps.width, 1920);
+    assert_int_equal(sps.fps_num, 0);
+    return sps.reorder_frames;
+}
+
+static void test_reordering_without_vui(void **state)
+{
+    assert_int_equal(reorder_frames_of(100, 0), 16);
+    assert_int_equal(reorder_frames_of(100, 0x10), 0); // intra profiles
+    assert_int_equal(reorder_frames_of(44, 0), 0);
+}
+
+static void test_bounds(void **state)
+{
+    // Baseline, POC type 2, 5,001 by 1 macroblocks.
+    static const guint8 wide[] = {0x67, 66, 0, 40, 0xdc, 0x00, 0x13, 0x89, 0xe4};
+    TkH264Sps sps;
+    g_autofree guint8 *padded = g_malloc0(5000);
+    assert_false(tk_h264_sps_parse(wide, sizeof wide, &sps));
+    gsize size = from_hex(known[0].hex, padded);
+    assert_true(tk_h264_sps_parse(padded, size + 100, &sps));
+    assert_false(tk_h264_sps_parse(padded, 5000, &sps));
+}
+
 static void test_not_an_sps(void **state)
 {
     guint8 nal[64];
@@ -217,6 +252,8 @@ static void test_slices(void **state)
     assert_false(tk_h264_slice_is_intra(inter, sizeof inter));
     assert_false(tk_h264_slice_is_first(second_intra, sizeof second_intra));
     assert_true(tk_h264_slice_is_intra(second_intra, sizeof second_intra));
+    static const guint8 switching[] = {0x61, 0x96, 0x80}; // SI: slice type 4
+    assert_true(tk_h264_slice_is_intra(switching, sizeof switching));
     assert_false(tk_h264_slice_is_first(intra, 1));
     assert_false(tk_h264_slice_is_intra(intra, 1));
 }
@@ -240,6 +277,8 @@ int main(void)
         cmocka_unit_test(test_known),
         cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_every_bit_flipped),
+        cmocka_unit_test(test_reordering_without_vui),
+        cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_not_an_sps),
         cmocka_unit_test(test_unescape),
         cmocka_unit_test(test_slices),
