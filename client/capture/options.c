@@ -145,7 +145,7 @@ static gboolean read_lesson_file(const char *path, TkLessonInfo *info, GError **
     for (guint i = 0; keys && keys[i]; i++) {
         g_autofree char *value = g_key_file_get_string(file, "lesson", keys[i], error);
         if (!value || !tk_lesson_info_set(info, keys[i], value, error)) {
-            g_prefix_error(error, "%s: ", path);
+            g_prefix_error(error, "%s: %s: ", path, keys[i]);
             return FALSE;
         }
     }

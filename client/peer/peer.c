@@ -46,6 +46,11 @@ gboolean client_url_check(const char *url, GError **error)
                     url);
         return FALSE;
     }
+    // GUri takes dot segments away, the element that gets the address does not.
+    if (strstr(url, "..")) {
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "\"%s\" must not contain \"..\"", url);
+        return FALSE;
+    }
     if (g_uri_get_userinfo(uri)) {
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID,
                     "tokens do not go into the address; use --token-file or $TONGKE_TOKEN");
