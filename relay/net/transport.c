@@ -15,9 +15,8 @@ static gboolean accept_transport(const GstRTSPTransport *offer, const RelayAddre
         gint second = offer->interleaved.max > first ? offer->interleaved.max : first + 1;
         if (first > 254 || second > 255)
             return FALSE;
-        *ret = (RelayTransport){.interleaved = TRUE,
-                                .rtp_channel = (guint8)first,
-                                .rtcp_channel = (guint8)second};
+        *ret = (RelayTransport){
+            .interleaved = TRUE, .rtp_channel = (guint8)first, .rtcp_channel = (guint8)second};
         return TRUE;
     }
     if (offer->lower_transport != GST_RTSP_LOWER_TRANS_UDP)
@@ -54,6 +53,6 @@ char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, 
         return g_strdup_printf("Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u%s\r\n",
                                transport->rtp_channel, transport->rtcp_channel, mode);
     return g_strdup_printf("Transport: RTP/AVP;unicast;client_port=%u-%u;server_port=%u-%u%s\r\n",
-                           relay_address_port(&transport->rtp), relay_address_port(&transport->rtcp),
-                           rtp_port, rtp_port + 1, mode);
+                           relay_address_port(&transport->rtp),
+                           relay_address_port(&transport->rtcp), rtp_port, rtp_port + 1, mode);
 }
