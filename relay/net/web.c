@@ -35,7 +35,7 @@ typedef struct {
     struct lws *wsi;
     RelaySocket *socket; // WebSocket
     // HTTP: one request at a time
-    guint64 serial;             // by which its answer finds it; 0 = none
+    guint64 serial; // by which its answer finds it; 0 = none
     RelayWebExchange *exchange; // until it is complete and asked
     gsize body_expected;
     RelayUnit *answer;
@@ -58,8 +58,7 @@ struct _RelayWeb {
     RelayWebStats stats; // relaxed atomics
 };
 
-static const lws_retry_bo_t keep_alive = {.secs_since_valid_ping = 20,
-                                          .secs_since_valid_hangup = 45};
+static const lws_retry_bo_t keep_alive = {.secs_since_valid_ping = 20, .secs_since_valid_hangup = 45};
 
 static char *header_of(struct lws *wsi, enum lws_token_indexes token)
 {
@@ -187,9 +186,9 @@ static const struct {
     enum lws_token_indexes token;
     const char *method;
 } methods[] = {
-    {WSI_TOKEN_GET_URI, "GET"},         {WSI_TOKEN_POST_URI, "POST"},
-    {WSI_TOKEN_PATCH_URI, "PATCH"},     {WSI_TOKEN_PUT_URI, "PUT"},
-    {WSI_TOKEN_DELETE_URI, "DELETE"},   {WSI_TOKEN_HEAD_URI, "HEAD"},
+    {WSI_TOKEN_GET_URI, "GET"},       {WSI_TOKEN_POST_URI, "POST"},
+    {WSI_TOKEN_PATCH_URI, "PATCH"},   {WSI_TOKEN_PUT_URI, "PUT"},
+    {WSI_TOKEN_DELETE_URI, "DELETE"}, {WSI_TOKEN_HEAD_URI, "HEAD"},
     {WSI_TOKEN_OPTIONS_URI, "OPTIONS"},
 };
 
@@ -234,6 +233,8 @@ static int on_http(RelayWeb *web, struct lws *wsi, Peer *p)
 static int on_body(Peer *p, const void *in, size_t size)
 {
     RelayWebExchange *x = p->exchange;
+    if (size == 0)
+        return 0; // "Content-Length: 0": the library tells of that body too, and it was asked already
     if (!x || size > p->body_expected - x->body_bytes)
         return -1;
     memcpy(x->body + x->body_bytes, in, size);
@@ -270,9 +271,9 @@ static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;
-    p->socket =
-        relay_audience_open(web->audience, path ? path : "",
-                            lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token, wsi);
+    p->socket = relay_audience_open(web->audience, path ? path : "",
+                                    lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token,
+                                    wsi);
 }
 
 static int close_with(struct lws *wsi, guint code, const char *why)
@@ -288,8 +289,8 @@ static int on_writable(Peer *p)
         g_autoptr(RelayUnit) message = NULL;
         guint close_code;
         const char *reason;
-        RelayWebNext next =
-            relay_socket_next(p->socket, tk_clock_monotonic_ns(), &message, &close_code, &reason);
+        RelayWebNext next = relay_socket_next(p->socket, tk_clock_monotonic_ns(), &message,
+                                              &close_code, &reason);
         if (next == RELAY_WEB_NOTHING)
             return 0;
         if (next == RELAY_WEB_OVER)
@@ -309,9 +310,9 @@ static int on_writable(Peer *p)
 
 static int on_receive(Peer *p, gsize bytes)
 {
-    guint code =
-        relay_socket_received(p->socket, lws_is_first_fragment(p->wsi), bytes,
-                              lws_remaining_packet_payload(p->wsi), tk_clock_monotonic_ns());
+    guint code = relay_socket_received(p->socket, lws_is_first_fragment(p->wsi), bytes,
+                                       lws_remaining_packet_payload(p->wsi),
+                                       tk_clock_monotonic_ns());
     return code ? close_with(p->wsi, code, "bounds of the protocol") : 0;
 }
 
