@@ -11,6 +11,8 @@ const NUDGE_AFTER_MS = 1500;
 const RESET_AFTER_MS = 5000;
 const SEEK_MS = 800;
 const STALL_EVERY_MS = 2000;
+// A feed goes back by less than the relay's history when it begins anew from a keyframe.
+const SAME_TIMELINE = 100;
 // Media comes, but none that leads on from here: begin anew.
 const LOST_AFTER_MS = 8000;
 // Right after the start the rest of the burst is still coming in; being late then is worth a jump.
@@ -27,6 +29,7 @@ export class Channel {
     this.unsupported = null;
     this.originMs = null;
     this.positioned = false;
+    this.newest = 0; // sequence number of the newest chunk
     this.pace = newCatchUp(performance.now());
     this.lost = 0; // chunks that the relay could not give
     this.resets = 0;
@@ -64,7 +67,11 @@ export class Channel {
   takeState(message) {
     this.state = message.state;
     if (this.state === 'ended') this.sink.finish();
-    this.lesson = message.lesson || this.lesson;
+    const lesson = message.lesson && message.lesson.id ? message.lesson : null;
+    // Another lesson at this name, or a relay that has lost its memory: its time begins at zero.
+    const other = lesson && this.lesson && lesson.id !== this.lesson.id;
+    if (lesson) this.lesson = lesson;
+    if (other && this.feed.newest !== null) this.reset();
     this.onChange();
   }
 
@@ -77,6 +84,12 @@ export class Channel {
       if (!this.unsupported) this.sink.init(mime, buffer);
       return;
     }
+    // A relay that began anew counts, and tells the time, from the start.
+    if (piece.sequence < this.newest - SAME_TIMELINE) {
+      this.reset();
+      return;
+    }
+    this.newest = piece.sequence;
     const origin = this.format && captureOrigin(piece, this.format.timescale);
     if (origin !== null) this.originMs = origin;
     if (this.state !== 'live') this.takeState({ state: 'live' }); // media is the better witness
@@ -88,6 +101,7 @@ export class Channel {
   reset() {
     this.resets++;
     this.positioned = false;
+    this.newest = 0;
     this.sink.reset();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.feed.restart(), Math.min(8000, 250 * this.resets));

@@ -70,7 +70,7 @@ function Row({ recording }) {
   const on = recording.state === 'recording';
   return (
     <li>
-      <a class="row" href={href('replay', recording.id)} aria-label={t('library.open', { title: lessonTitle(recording) })}>
+      <a class="row" href={href('replay', recording.id)}>
         <Poster address={recording.poster && signed(relay.library + recording.poster)} info={info}>
           <span class={'length' + (on ? ' on' : '')}>{on ? t('library.recording') : clockText(recording.duration_s)}</span>
         </Poster>
@@ -92,8 +92,9 @@ function Row({ recording }) {
 }
 
 function Facet({ name, facet, chosen, choose }) {
-  const values = (facet || []).slice(0, 12);
-  if (!values.length && !chosen) return null;
+  const found = (facet || []).slice(0, 12);
+  const values = chosen && !found.some((one) => one.value === chosen) ? [{ value: chosen, count: 0 }].concat(found) : found;
+  if (!values.length) return null;
   return (
     <fieldset class="facet">
       <legend>{t('library.' + name)}</legend>

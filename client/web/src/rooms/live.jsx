@@ -49,7 +49,7 @@ function findLesson(key) {
 // An id that the relay no longer knows may be in the library; or nowhere.
 function useLookup(lesson, phase) {
   const [wrong, setWrong] = useState(false);
-  const ask = ULID.test(lesson) && (phase === 'waiting' || phase === 'lost') && relay.library !== undefined;
+  const ask = ULID.test(lesson) && (phase === 'waiting' || phase === 'lost' || phase === 'over') && relay.library !== undefined;
   useEffect(() => {
     if (!ask) return undefined;
     const controller = new AbortController();
@@ -67,6 +67,13 @@ function useLookup(lesson, phase) {
     return () => controller.abort();
   }, [ask, lesson]);
   return wrong;
+}
+
+// Of what the player was told and what the events say, the fresher word about the same lesson; an
+// ended one only where it is the one that was watched.
+function lessonShown(told, known, phase) {
+  if (told) return known && known.id === told.id ? known : told;
+  return known && (known.state !== 'ended' || phase === 'over') ? known : null;
 }
 
 function SoundTest() {
@@ -100,7 +107,7 @@ function HlsLink({ lesson }) {
 }
 
 // The sentence over the picture, for every phase but the good one.
-function Phase({ view, lesson, wrong, onRetry }) {
+function Phase({ view, lesson, before, wrong, onRetry }) {
   const phase = wrong ? 'wrong' : view ? view.phase : 'connecting';
   const seconds = Math.floor(view ? view.phaseForS : 0);
   const ways = [<a class="button plain" href={href('now')}>{t('live.overNow')}</a>];
@@ -111,6 +118,7 @@ function Phase({ view, lesson, wrong, onRetry }) {
       <Sign live title={t('live.waiting')} how={t('live.waitingHow')}>
         <span class="sign-time">{t('live.waitingFor', { time: lengthText(seconds, language()) })}</span>
         <SoundTest />
+        {before && relay.library && <a class="button plain" href={href('replay', before.id)}>{t('live.before')}</a>}
       </Sign>
     );
   if (phase === 'away') return <Sign title={t('live.away', { s: seconds })} how={t('live.awayHow')} />;
@@ -178,11 +186,12 @@ function Top({ lesson, view, onSheet }) {
 function Bar({ view, layout, nextLayout, room, onSound, onSheet }) {
   const height = view && view.format && view.format.height;
   const muted = !view || view.muted;
+  const quality = height ? t('bar.qualityAuto', { name: height + 'p' }) : null;
   return (
     <footer class="bar" role="group" aria-label={t('bar.controls')}>
       <Control icon={muted ? 'muted' : 'sound'} label={t(muted ? 'bar.soundOn' : 'bar.soundOff')} text={t(muted ? 'bar.muted' : 'bar.sound')} onClick={onSound} />
       <LayoutControl layout={layout} next={nextLayout} hidden={!(view && view.slides && view.main)} />
-      <Control icon="quality" label={t('bar.quality')} text={height ? t('bar.qualityAuto', { name: height + 'p' }) : t('bar.quality')} onClick={onSheet} />
+      <Control icon="quality" label={quality ? t('bar.qualityNow', { name: quality }) : t('bar.quality')} text={quality || t('bar.quality')} onClick={onSheet} />
       <FullControl target={room} />
       <p class="behind">
         {view && view.phase === 'live' && (view.behindS === null ? t('bar.behindUnknown') : t('bar.behind', { s: view.behindS.toFixed(1) }))}
@@ -208,8 +217,8 @@ export function Live({ lesson: key, query }) {
   const room = useRef(null);
   const wrong = useLookup(key, view && view.phase);
   const known = findLesson(key);
-  const lesson = (view && view.lesson && view.lesson.id && (!known || view.lesson.id !== known.id) ? view.lesson : known) || (view && view.lesson && view.lesson.id ? view.lesson : null);
   const phase = view && view.phase;
+  const lesson = lessonShown(view && view.lesson, known, phase);
   const hasSlides = !!(lesson && (lesson.streams || []).some((stream) => stream.name === 'slides'));
   const quiet = useQuiet(phase === 'live' && !view.soundBlocked && !sheet);
   useTitle(lesson ? lessonTitle(lesson) : t('live.title'));
@@ -240,7 +249,7 @@ export function Live({ lesson: key, query }) {
     <div class={'dark-room' + (quiet ? ' quiet' : '') + ' phase-' + (phase || 'connecting')} ref={room}>
       <main>
         <Stage layout={layout} has={{ main: !!(view && view.main), slides: !!(view && view.slides) }} mainRef={mainRef} slidesRef={slidesRef} onSwap={swap} />
-        <div class="over"><Phase view={view} lesson={lesson} wrong={wrong} onRetry={() => player.current.hurry()} /></div>
+        <div class="over"><Phase view={view} lesson={lesson} before={known && known.state === 'ended' ? known : null} wrong={wrong} onRetry={() => player.current.hurry()} /></div>
         {view && view.soundBlocked && view.muted && phase === 'live' && (
           <button class="sound-blocked" onClick={() => player.current.setSound(true)}>
             <Icon name="sound" />

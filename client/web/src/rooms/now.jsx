@@ -26,7 +26,7 @@ function Card({ lesson, large }) {
   const since = (now - Date.parse(lesson.started)) / 1000;
   const away = lesson.state === 'away';
   return (
-    <a class={'card' + (large ? ' large' : '')} href={href('live', lesson.name)} aria-label={t('now.enter', { title: lessonTitle(lesson) })}>
+    <a class={'card' + (large ? ' large' : '')} href={href('live', lesson.name)}>
       <Poster info={info}>
         <span class={'live-tag' + (away ? ' away' : '')}>
           <span class="dot" />
@@ -68,7 +68,7 @@ function Earlier({ recordings }) {
       <ul class="rows">
         {recordings.map((recording) => (
           <li>
-            <a class="row small" href={href('replay', recording.id)} aria-label={t('library.open', { title: lessonTitle(recording) })}>
+            <a class="row small" href={href('replay', recording.id)}>
               <Poster address={recording.poster && signed(relay.library + recording.poster)} info={recording.info || {}} />
               <span class="row-text">
                 <span class="row-title">{lessonTitle(recording)}</span>
