@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+// The page in Chromium against the running system: live, library, replay, and what goes wrong.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { axeFindings, inStep, launch, moving, noTrouble, openPage, pictures } from './browser.mjs';
+import { Stack, ask } from './stack.mjs';
+
+const INFO = {
+  title: '函数的单调性', stage: '普通高中', subject: '数学', grade: '高一', edition: '人教A版', teacher: '林老师', school: '城关第一中学',
+};
+const stack = new Stack();
+let browser = null;
+let lesson = null;
+
+before(async () => {
+  browser = await launch();
+  await stack.start();
+  lesson = await stack.startLesson('math', INFO);
+});
+
+after(async () => {
+  if (browser) await browser.close();
+  await stack.stop();
+});
+
+const live = (page) => page.goto(stack.page + '#/live/math');
+
+test('now: the running lesson stands there and leads into the live room', async () => {
+  const page = await openPage(browser);
+  await page.goto(stack.page);
+  await page.getByRole('heading', { name: '正在上课' }).waitFor();
+  const card = page.getByRole('link', { name: /直播中.*函数的单调性/ });
+  assert.match(await card.innerText(), /直播中[^]*数学[^]*高一[^]*函数的单调性[^]*林老师 · 城关第一中学/);
+  await card.click();
+  await moving(page);
+  assert.equal(new URL(page.url()).hash, '#/live/math');
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('live: both pictures move, with sound, in step and close to now', async () => {
+  const page = await openPage(browser);
+  await live(page);
+  const seen = await moving(page, 3, 10);
+  assert.equal(seen.main.muted, false);
+  assert.ok(seen.main.width > 0 && seen.slides.width > 0);
+  await inStep(page);
+  await page.getByRole('button', { name: /已连接 · 延迟 \d+\.\d 秒/ }).waitFor();
+  await page.getByRole('heading', { name: '函数的单调性' }).waitFor();
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('live: four layouts, swapped and remembered', async () => {
+  const page = await openPage(browser);
+  await live(page);
+  await moving(page);
+  const layout = () => page.evaluate(() => document.querySelector('.stage').className);
+  assert.match(await layout(), /layout-corner/);
+  await page.getByRole('button', { name: '交换大小画面' }).click();
+  assert.match(await layout(), /swapped/);
+  for (const name of ['side', 'slides', 'main', 'corner', 'side']) {
+    await page.getByRole('button', { name: /切换布局/ }).click();
+    assert.match(await layout(), new RegExp('layout-' + name));
+    assert.doesNotMatch(await layout(), /swapped/);
+  }
+  await page.reload();
+  await moving(page);
+  assert.match(await layout(), /layout-side/);
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('live: the technician reads the line in plain numbers', async () => {
+  const page = await openPage(browser, { lang: 'en' });
+  await live(page);
+  await moving(page);
+  await page.getByRole('button', { name: /Show the state of the line/ }).click();
+  const sheet = page.getByRole('dialog', { name: 'Line' });
+  await sheet.getByText(/avc1\.[0-9A-F]{6},mp4a\.40\.2/i).waitFor();
+  await sheet.getByText(/^\d\.\d\d s$/).first().waitFor();
+  assert.match(await sheet.innerText(), new RegExp(lesson));
+  await page.keyboard.press('Escape');
+  await sheet.waitFor({ state: 'detached' });
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('live: a browser with nothing newer than Chromium 70 plays it as well', async () => {
+  const page = await openPage(browser, {
+    before: () => {
+      delete Array.prototype.at;
+      delete String.prototype.at;
+      delete String.prototype.matchAll;
+      delete String.prototype.replaceAll;
+      delete Object.fromEntries;
+      delete Object.hasOwn;
+      delete Promise.allSettled;
+      delete Promise.any;
+      delete Element.prototype.replaceChildren;
+      delete window.queueMicrotask;
+      delete window.structuredClone;
+      delete window.ManagedMediaSource;
+      delete AbortSignal.timeout;
+      delete Navigator.prototype.wakeLock;
+    },
+  });
+  await live(page);
+  await moving(page);
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('live: keys alone are enough', async () => {
+  const page = await openPage(browser);
+  await page.goto(stack.page);
+  await page.getByRole('link', { name: /直播中.*函数的单调性/ }).waitFor();
+  const focused = () => page.evaluate(() => {
+    const at = document.activeElement;
+    return { name: at === document.body ? '' : at.getAttribute('aria-label') || at.textContent, outline: getComputedStyle(at).outlineStyle };
+  });
+  // As a remote control does it: arrows until the lesson is reached, then Enter.
+  for (let i = 0; i < 8 && !/函数的单调性/.test((await focused()).name); i++) await page.keyboard.press(i % 2 ? 'ArrowRight' : 'ArrowDown');
+  assert.match((await focused()).name, /直播中.*函数的单调性/);
+  assert.equal((await focused()).outline, 'solid', 'the focus is seen');
+  await page.keyboard.press('Enter');
+  await moving(page);
+  await page.keyboard.press('m');
+  assert.equal((await pictures(page)).main.muted, true);
+  await page.keyboard.press('m');
+  assert.equal((await pictures(page)).main.muted, false);
+  await page.keyboard.press('l');
+  assert.match(await page.evaluate(() => document.querySelector('.stage').className), /layout-side/);
+  const reached = [];
+  for (let i = 0; i < 12; i++) {
+    await page.keyboard.press('Tab');
+    reached.push((await focused()).name);
+  }
+  for (const name of [/返回/, /线路状态/, /关闭声音/, /切换布局/, /全屏/]) assert.ok(reached.some((one) => name.test(one)), name + ' in ' + reached);
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('live: where sound needs a gesture, one large button says so', async () => {
+  const careful = await launch({ sound: false });
+  const page = await openPage(careful);
+  await live(page);
+  const button = page.getByRole('button', { name: '点这里打开声音' });
+  await button.waitFor();
+  await moving(page);
+  assert.equal((await pictures(page)).main.muted, true);
+  await button.click();
+  await button.waitFor({ state: 'detached' });
+  await page.waitForFunction(() => !document.querySelector('video.main').muted && !document.querySelector('video.main').paused);
+  noTrouble(page);
+  await careful.close();
+});
+
+test('live: the sender killed and back, the page goes on without a reload', async () => {
+  const page = await openPage(browser);
+  await live(page);
+  await moving(page);
+  await page.evaluate(() => (window.sameDocument = true));
+  await stack.capture.stop('SIGKILL');
+  await page.getByText(/老师端正在重新连接… 已等待 \d+ 秒/).first().waitFor();
+  const again = await stack.startLesson('math', INFO, lesson);
+  assert.equal(again, lesson);
+  await moving(page, 2, 8);
+  await inStep(page);
+  assert.equal(await page.evaluate(() => window.sameDocument), true);
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('library: words of one and two characters find the lesson, marked', async () => {
+  const page = await openPage(browser);
+  await page.goto(stack.page + '#/library');
+  const field = page.getByRole('searchbox', { name: '搜索课程' });
+  await page.waitForFunction(() => document.activeElement.type === 'search');
+  for (const word of ['单调', '函']) {
+    await field.fill(word);
+    await page.getByText(new RegExp('“' + word + '”：1 节课')).waitFor();
+    await page.locator('mark', { hasText: word }).first().waitFor();
+    assert.equal(new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('q'), word);
+  }
+  await page.getByRole('button', { name: /^数学/ }).first().click();
+  await page.getByRole('button', { name: '去掉条件：数学' }).waitFor();
+  assert.match(decodeURIComponent(page.url()), /subject=数学/);
+  await field.fill('三角函数');
+  await page.getByText('没有找到“三角函数”').waitFor();
+  await page.getByRole('button', { name: '清除全部条件' }).first().click();
+  await page.getByRole('link', { name: /函数的单调性/ }).waitFor();
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('library: a shared address opens the same search', async () => {
+  const page = await openPage(browser, { lang: 'en' });
+  await page.goto(stack.page + '#/library?q=' + encodeURIComponent('单调') + '&subject=' + encodeURIComponent('数学'));
+  await page.getByRole('button', { name: 'Remove filter: 数学' }).waitFor();
+  await page.getByRole('link', { name: /函数的单调性/ }).waitFor();
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('every room, in both languages, by axe-core', async () => {
+  const findings = [];
+  const look = async (page, name) => {
+    for (const one of await axeFindings(page)) findings.push(name + ': ' + one);
+  };
+  for (const lang of ['zh', 'en']) {
+    const page = await openPage(browser, { lang });
+    const visit = async (where, ready) => {
+      await page.goto(stack.page + where);
+      await ready();
+      await look(page, lang + ' ' + where);
+    };
+    await visit('#/now', () => page.locator('.card').waitFor());
+    await visit('#/library', () => page.locator('.row').first().waitFor());
+    await visit('#/live/math', () => moving(page));
+    await page.locator('.pill').click();
+    await look(page, lang + ' sheet');
+    await visit('#/live/nobody', () => page.getByText(lang === 'zh' ? '课程还没有开始' : 'The lesson has not begun').first().waitFor());
+    await visit('#/nowhere', () => page.locator('.sign').waitFor());
+    await visit('#/replay/' + lesson, () => page.getByRole('slider').waitFor());
+    await page.keyboard.press('i');
+    await page.locator('.panel').waitFor();
+    await look(page, lang + ' panel');
+    await page.context().close();
+    const dark = await openPage(browser, { lang, scheme: 'dark', width: 390, height: 844 });
+    await dark.goto(stack.page + '#/library');
+    await dark.locator('.row').first().waitFor();
+    await look(dark, lang + ' library on a phone in the dark');
+    await dark.context().close();
+  }
+  assert.deepEqual(findings, []);
+});
+
+test('replay of the lesson still running', async () => {
+  const page = await openPage(browser);
+  await page.goto(stack.page + '#/replay/' + lesson);
+  await page.getByRole('link', { name: '这节课正在上 · 去直播间' }).waitFor();
+  await moving(page);
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('the relay gone and back: said, and recovered from without a reload', async () => {
+  const page = await openPage(browser);
+  await live(page);
+  await moving(page);
+  await page.evaluate(() => (window.sameDocument = true));
+  await stack.relay.stop('SIGKILL');
+  await page.getByText(/与服务器的连接断开了，正在重新连接… 已等待 \d+ 秒/).first().waitFor();
+  await stack.capture.stop('SIGKILL');
+  await stack.startRelay();
+  const next = await stack.startLesson('math', INFO, lesson);
+  assert.equal(next, lesson);
+  await moving(page, 2, 8);
+  assert.equal(await page.evaluate(() => window.sameDocument), true);
+  await page.context().close();
+});
+
+test('the lesson ends: said, with the way to the replay', async () => {
+  const page = await openPage(browser);
+  await live(page);
+  await moving(page);
+  await stack.capture.stop();
+  await ask(stack.page + 'api/v1/lessons/math/end', 'POST');
+  await page.getByText('本节课已结束').first().waitFor();
+  await page.getByRole('link', { name: '回看这节课' }).click();
+  await moving(page);
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('replay: plays, seeks both streams in step, shows the gap, remembers the place', async () => {
+  await stack.eventually(async () => (await stack.recording(lesson)).state === 'closed', stack.recorder);
+  const recording = await stack.recording(lesson);
+  assert.ok(recording.gaps.length >= 1);
+  const page = await openPage(browser);
+  await page.goto(stack.page + '#/replay/' + lesson);
+  await moving(page);
+  assert.ok((await page.locator('.seek-gap').count()) >= 1);
+  const lessonTimes = () => page.evaluate(() => Number(document.querySelector('[role=slider]').getAttribute('aria-valuenow')));
+  const target = Math.round(recording.duration_s * 0.7);
+  await page.getByRole('slider').focus();
+  await page.keyboard.press('7');
+  await page.waitForFunction((at) => Math.abs(Number(document.querySelector('[role=slider]').getAttribute('aria-valuenow')) - at) <= 2, target);
+  await moving(page);
+  await page.keyboard.press('k');
+  await page.waitForFunction(() => document.querySelector('video.main').paused);
+  const stopped = await lessonTimes();
+  await page.keyboard.press('j');
+  await page.waitForFunction((at) => Number(document.querySelector('[role=slider]').getAttribute('aria-valuenow')) <= at, Math.max(1, stopped - 9));
+  await page.getByRole('button', { name: /^速度/ }).click();
+  await page.getByRole('button', { name: '速度 · 1.25×' }).waitFor();
+  await page.keyboard.press('k');
+  await moving(page, 5);
+  assert.equal(await page.evaluate(() => document.querySelector('video.main').playbackRate), 1.25);
+  await page.reload();
+  await page.getByText(/从上次看到的 \d+:\d\d 继续/).waitFor();
+  noTrouble(page);
+  await page.context().close();
+});
+
+test('what the page cannot do, it says', async () => {
+  const page = await openPage(browser);
+  await page.goto(stack.page + '#/live/../etc');
+  await page.getByText('没有找到这节课').waitFor();
+  await page.goto(stack.page + '#/replay/01ARZ3NDEKTSV4RRFFQ69G5FAV');
+  await page.getByText('没有找到这节课').waitFor();
+  await page.context().close();
+
+  const old = await openPage(browser, { before: () => delete Array.prototype.flat });
+  await old.goto(stack.page + '#/replay/' + lesson);
+  await old.getByRole('heading', { name: '这个浏览器太旧了' }).waitFor();
+  const link = old.getByRole('link', { name: /HLS/ });
+  assert.match(await link.getAttribute('href'), new RegExp(lesson + '/main/playlist\\.m3u8$'));
+  assert.match(await ask(await link.getAttribute('href')), /^#EXTM3U/);
+  await old.context().close();
+});
