@@ -64,7 +64,7 @@ static gboolean close_due(void *data)
     g_clear_handle_id(&session->save_timer, g_source_remove);
     lesson->state = REC_STATE_CLOSED;
     if (!lesson->ended_ns)
-        lesson->ended_ns = lesson->started_ns + rec_lesson_duration_ns(lesson);
+        lesson->ended_ns = lesson->started_ns + rec_lesson_end_ns(lesson);
     lesson_write(session);
     rec_writer_after(session->writer, closed_done, session);
     return G_SOURCE_REMOVE;

@@ -93,7 +93,7 @@ gboolean rec_lesson_edit(RecLesson *lesson, const json_t *edits, GError **error)
     return TRUE;
 }
 
-gint64 rec_lesson_duration_ns(const RecLesson *lesson)
+gint64 rec_lesson_end_ns(const RecLesson *lesson)
 {
     gint64 end_ns = 0;
     for (guint i = 0; i < lesson->streams->len; i++) {
@@ -102,6 +102,17 @@ gint64 rec_lesson_duration_ns(const RecLesson *lesson)
             end_ns = MAX(end_ns, stream->end_ns);
     }
     return end_ns;
+}
+
+gint64 rec_lesson_duration_ns(const RecLesson *lesson)
+{
+    gint64 end_ns = rec_lesson_end_ns(lesson), first_ns = end_ns;
+    for (guint i = 0; i < lesson->streams->len; i++) {
+        const RecStream *stream = lesson->streams->pdata[i];
+        if (stream->started)
+            first_ns = MIN(first_ns, stream->first_ns);
+    }
+    return end_ns - first_ns;
 }
 
 guint64 rec_lesson_bytes(const RecLesson *lesson)

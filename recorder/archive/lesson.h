@@ -48,8 +48,10 @@ gboolean rec_lesson_set_info(RecLesson *lesson, const json_t *info, GError **err
 gboolean rec_lesson_edit(RecLesson *lesson, const json_t *edits, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
 
-// From the lesson's start to the end of its last sample, gaps included.
+// From the first sample of any stream to the end of the last one, gaps included.
 gint64 rec_lesson_duration_ns(const RecLesson *lesson);
+// Media time of the end of the last sample.
+gint64 rec_lesson_end_ns(const RecLesson *lesson);
 guint64 rec_lesson_bytes(const RecLesson *lesson);
 
 // What lies between two neighbouring chunks (`before` NULL: the stream's start), if it is a gap.

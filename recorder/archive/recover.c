@@ -204,6 +204,16 @@ char **rec_recover_streams(const char *folder)
     return (char **)g_ptr_array_free(names, FALSE);
 }
 
+static gboolean index_missing(const char *folder, char *const *streams)
+{
+    for (; *streams; streams++) {
+        g_autofree char *path = rec_stream_path(folder, *streams, "index");
+        if (!g_file_test(path, G_FILE_TEST_EXISTS))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 // A lesson of which only the folder is left.
 static RecLesson *lesson_bare(const char *folder, const char *id)
 {
@@ -268,7 +278,8 @@ RecLesson *rec_recover_lesson(const char *folder, const char *id, gboolean deep,
         lesson = lesson_bare(folder, id);
         damaged = TRUE;
     }
-    *ret_changed = damaged || deep || lesson->state == REC_STATE_RECORDING;
+    *ret_changed = damaged || deep || lesson->state == REC_STATE_RECORDING ||
+                   index_missing(folder, streams);
     for (char **name = streams; *name && *ret_changed; name++)
         if (!stream_count(lesson, folder, *name, error))
             return NULL;

@@ -26,8 +26,8 @@ gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered
 // The names of the streams whose media stands in the folder. Newly allocated, sorted, ended by NULL.
 char **rec_recover_streams(const char *folder);
 
-// Loads a recording; when it was being written, or `deep`, its streams are recovered and counted
-// anew. A lesson.json that cannot be read is put aside as lesson.json.damaged and made anew from
+// Loads a recording; when it was being written, an index is missing, or `deep`, its streams are
+// recovered and counted anew. A lesson.json that cannot be read is put aside as lesson.json.damaged and made anew from
 // the media; `id` is the folder's name. *ret_changed: what lesson.json says is no longer right.
 RecLesson *rec_recover_lesson(const char *folder, const char *id, gboolean deep,
                               gboolean *ret_changed, GError **error);

@@ -25,6 +25,7 @@ typedef struct {
     ShelfServer *server;
     SoupServerMessage *message; // borrowed: the exchange hangs on it
     GByteArray *body;
+    gboolean body_too_large;
     ShelfReply *reply;
     guint64 at, end; // of the answer's bytes that are still to be sent
 } Exchange;
@@ -79,9 +80,9 @@ static void body_chunk(SoupServerMessage *message, GBytes *bytes, Exchange *exch
 {
     gsize size;
     const guint8 *data = g_bytes_get_data(bytes, &size);
-    if (exchange->body->len + size > SHELF_BODY_BYTES_MAX)
-        message_cut(message);
-    else
+    // The rest is read and forgotten until the deadline, so that the answer can be.
+    exchange->body_too_large |= exchange->body->len + size > SHELF_BODY_BYTES_MAX;
+    if (!exchange->body_too_large)
         g_byte_array_append(exchange->body, data, (guint)size);
 }
 
@@ -355,6 +356,11 @@ static ShelfReply *request_answer(ShelfServer *server, Exchange *exchange, const
             g_error_new(TK_ERROR, TK_ERROR_FORBIDDEN,
                         "without a key this library answers to localhost only; make a key with: "
                         "tongkectl key new FILE");
+        return shelf_reply_error(error);
+    }
+    if (exchange->body_too_large) {
+        g_autoptr(GError) error = g_error_new(TK_ERROR, TK_ERROR_TOO_LARGE,
+                                              "a body has at most %u bytes", SHELF_BODY_BYTES_MAX);
         return shelf_reply_error(error);
     }
     return shelf_api_handle(server->api, &request);

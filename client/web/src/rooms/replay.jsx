@@ -195,7 +195,7 @@ export function Replay({ id, at }) {
   const [panel, setPanel] = useState(() => window.innerWidth >= 1600);
   const [notice, tell] = useNotice();
   const room = useRef(null);
-  const total = Math.max(0.001, recording ? recording.duration_s : 0, view ? view.now : 0, recording && recording.state === 'recording' && view ? view.end : 0);
+  const total = Math.max(0.001, ...(recording ? recording.streams.map((stream) => stream.first_s + stream.duration_s) : []), view ? view.now : 0, recording && recording.state === 'recording' && view ? view.end : 0);
   const gaps = recording && view ? (recording.gaps || []).filter((gap) => gap.stream === view.leader) : [];
   const act = actions(player, view, total, { room, setPanel, mainRef, slidesRef });
   const quiet = useQuiet(!!view && !view.paused && !panel);
