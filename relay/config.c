@@ -12,15 +12,20 @@ const TkConfigField relay_config_fields[] = {
      "Numeric address for RTSP and RTP. Beyond loopback auth.key_file is needed."},
     {"rtsp", "port", I, "8554", 0, 65535, NULL, "TCP port of RTSP; 0 = any free one."},
     {"rtsp", "rtp_port", I, "8000", 0, 65534, NULL,
-     "UDP port of RTP, even; RTCP uses the next one. One pair serves everybody. 0 = any free pair."},
+     "UDP port of RTP, even; RTCP uses the next one. One pair serves everybody. 0 = any free "
+     "pair."},
     {"web", "listen", S, "127.0.0.1", 1, 64, NULL,
-     "Numeric address for the page, the API and WebSocket. Beyond loopback auth.key_file is needed."},
+     "Numeric address for the page, the API and WebSocket. Beyond loopback auth.key_file is "
+     "needed."},
     {"web", "port", I, "8080", 0, 65535, NULL, "TCP port; 0 = any free one."},
-    {"web", "page", S, "", 0, 4096, NULL, "Folder of the page; empty = the one installed with this program."},
+    {"web", "page", S, "", 0, 4096, NULL,
+     "Folder of the page; empty = the one installed with this program."},
     {"web", "library", S, ":8081", 0, 1024, NULL,
-     "Where browsers find the recorder's library: a URL, or :PORT on the page's own host; empty = none."},
+     "Where browsers find the recorder's library: a URL, or :PORT on the page's own host; empty = "
+     "none."},
     {"auth", "key_file", S, "", 0, 4096, NULL,
-     "JSON Web Key against which tokens are checked (tongkectl key new FILE makes one); empty = no tokens, loopback only."},
+     "JSON Web Key against which tokens are checked (tongkectl key new FILE makes one); empty = no "
+     "tokens, loopback only."},
     {"lesson", "away_s", I, "300", 1, 86400, NULL,
      "Seconds that a lesson waits for a sender whose connection was lost."},
     {"lesson", "teardown_s", I, "15", 0, 86400, NULL,

@@ -24,11 +24,13 @@ static const GOptionEntry options[] = {
 
 static gboolean parse_options(int *argc, char ***argv, GError **error)
 {
-    g_autoptr(GOptionContext) context = g_option_context_new("- fan a city lesson out to its schools");
+    g_autoptr(GOptionContext) context =
+        g_option_context_new("- fan a city lesson out to its schools");
     g_option_context_add_main_entries(context, options, NULL);
     g_option_context_set_description(
-        context, "Takes lessons over RTSP (ANNOUNCE, RECORD) and gives them to players over RTSP/RTP\n"
-                 "and to browsers over WebSocket. See tongke-relay(8).\n");
+        context,
+        "Takes lessons over RTSP (ANNOUNCE, RECORD) and gives them to players over RTSP/RTP\n"
+        "and to browsers over WebSocket. See tongke-relay(8).\n");
     return g_option_context_parse(context, argc, argv, error);
 }
 

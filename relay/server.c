@@ -97,8 +97,8 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
             return FALSE;
         h->packet_count++;
         // The ingest's tick comes before its own fan-out's: what came in leaves in the same round.
-        if (i == 0 && !(s->ingest = relay_ingest_new(h->workers[0], &s->udp, &relay_handoff_sink, h,
-                                                     error)))
+        if (i == 0 &&
+            !(s->ingest = relay_ingest_new(h->workers[0], &s->udp, &relay_handoff_sink, h, error)))
             return FALSE;
         h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp, span_ns, bytes);
     }
@@ -167,8 +167,8 @@ static gboolean make_signalling(RelayServer *s, GError **error)
                                  .stall_ns = number(s, "lesson", "stall_s") * TK_NS_PER_S,
                                  .lessons_max = (guint)number(s, "limits", "lessons")};
     s->lessons = relay_lessons_new(&s->handoff, s->ingest, &limits);
-    s->rtsp = relay_rtsp_new(s->lessons, s->door, s->udp.port,
-                             (guint)number(s, "limits", "connections"));
+    s->rtsp =
+        relay_rtsp_new(s->lessons, s->door, s->udp.port, (guint)number(s, "limits", "connections"));
     RelayConnDesk desk = relay_rtsp_desk(s->rtsp);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         s->conns[i] = relay_conns_new(s->handoff.workers[i], s->handoff.fanouts[i],
@@ -246,7 +246,7 @@ void relay_server_free(RelayServer *server)
 char *relay_server_addresses(const RelayServer *server)
 {
     const char *rtsp = text(server, "rtsp", "listen"), *web = text(server, "web", "listen");
-    return g_strdup_printf("listening rtsp %s:%u\nlistening rtp %s:%u\nlistening http %s:%u\n", rtsp,
-                           relay_listener_port(server->listener), rtsp, server->udp.port, web,
+    return g_strdup_printf("listening rtsp %s:%u\nlistening rtp %s:%u\nlistening http %s:%u\n",
+                           rtsp, relay_listener_port(server->listener), rtsp, server->udp.port, web,
                            relay_web_port(server->handoff.webs[0]));
 }

@@ -24,13 +24,15 @@ static void add_line(GString *text, GstDevice *device)
     g_autofree char *address = address_of(device);
 
     if (address)
-        g_string_append_printf(text, "%s:%-32s %s\n", camera ? "--source camera" : "--audio mic", address, name);
+        g_string_append_printf(text, "%s:%-32s %s\n", camera ? "--source camera" : "--audio mic",
+                               address, name);
 }
 
 char *cap_devices_list(void)
 {
     g_autoptr(GstDeviceMonitor) monitor = gst_device_monitor_new();
-    g_autoptr(GString) text = g_string_new("--source test                          the built-in lesson\n");
+    g_autoptr(GString) text =
+        g_string_new("--source test                          the built-in lesson\n");
 
     gst_device_monitor_add_filter(monitor, "Video/Source", NULL);
     gst_device_monitor_add_filter(monitor, "Audio/Source", NULL);

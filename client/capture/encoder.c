@@ -56,7 +56,8 @@ static gboolean is_installed(const char *element)
 static char *codec_describe(const Codec *codec, guint bitrate_kbps, guint keyframe_distance)
 {
     const char *preset = g_get_num_processors() >= 4 ? "veryfast" : "superfast";
-    g_autofree char *settings = g_strdup_printf(codec->settings, bitrate_kbps, keyframe_distance, preset);
+    g_autofree char *settings =
+        g_strdup_printf(codec->settings, bitrate_kbps, keyframe_distance, preset);
 
     return g_strdup_printf("%s %s", codec->element, settings);
 }
@@ -68,9 +69,10 @@ static gboolean works(const Codec *codec)
     if (!is_installed(codec->element))
         return FALSE;
     g_autofree char *encoder = codec_describe(codec, 500, 50);
-    g_autofree char *text = g_strdup_printf("videotestsrc num-buffers=2 ! video/x-raw,width=640,height=360,"
-                                            "framerate=25/1 ! videoconvert ! %s ! fakesink sync=false",
-                                            encoder);
+    g_autofree char *text =
+        g_strdup_printf("videotestsrc num-buffers=2 ! video/x-raw,width=640,height=360,"
+                        "framerate=25/1 ! videoconvert ! %s ! fakesink sync=false",
+                        encoder);
     g_autoptr(GstElement) pipeline = gst_parse_launch(text, NULL);
     if (!pipeline)
         return FALSE;
@@ -125,8 +127,8 @@ static void on_error(void *user, const GError *error, const char *debug)
 }
 
 static CapEncoder *start(const Codec *codec, const char *description, TkJoint *from, TkJoint *to,
-                         GstClock *clock, GstClockTime base_time, CapEncoderFailed on_failed, void *user,
-                         GError **error)
+                         GstClock *clock, GstClockTime base_time, CapEncoderFailed on_failed,
+                         void *user, GError **error)
 {
     const TkPipelineEvents events = {.on_error = on_error};
     g_autoptr(CapEncoder) encoder = g_new0(CapEncoder, 1);
@@ -148,14 +150,15 @@ static CapEncoder *start(const Codec *codec, const char *description, TkJoint *f
 }
 
 CapEncoder *cap_encoder_new_picture(const CapPictureCoding *coding, TkJoint *from, TkJoint *to,
-                                    GstClock *clock, GstClockTime base_time, CapEncoderFailed on_failed,
-                                    void *user, GError **error)
+                                    GstClock *clock, GstClockTime base_time,
+                                    CapEncoderFailed on_failed, void *user, GError **error)
 {
     const Codec *codec = choose_picture(coding->name, error);
 
     if (!codec)
         return NULL;
-    g_autofree char *encoder = codec_describe(codec, coding->bitrate_kbps, coding->fps * KEYFRAME_S);
+    g_autofree char *encoder =
+        codec_describe(codec, coding->bitrate_kbps, coding->fps * KEYFRAME_S);
     g_autofree char *text = g_strdup_printf(
         "appsrc name=in is-live=true format=time ! videoconvert ! %s ! "
         "capsfilter caps=\"video/x-h264,profile=(string){main,constrained-baseline,baseline}\" ! "
@@ -175,7 +178,8 @@ CapEncoder *cap_encoder_new_sound(guint bitrate_kbps, TkJoint *from, TkJoint *to
         return NULL;
     g_autofree char *encoder = codec_describe(codec, bitrate_kbps, 0);
     g_autofree char *text = g_strdup_printf(
-        "appsrc name=in is-live=true format=time ! audiorate tolerance=40000000 skip-to-first=true ! "
+        "appsrc name=in is-live=true format=time ! audiorate tolerance=40000000 skip-to-first=true "
+        "! "
         "audioconvert ! %s ! aacparse ! audio/mpeg,mpegversion=4,stream-format=raw ! "
         "appsink name=out sync=false async=false",
         encoder);

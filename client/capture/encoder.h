@@ -21,8 +21,8 @@ typedef void (*CapEncoderFailed)(void *user, const GError *error);
 // H.264 byte-stream without B-frames, a keyframe every 2 s and when the joint asks for one.
 // `on_failed` is called from the main loop.
 CapEncoder *cap_encoder_new_picture(const CapPictureCoding *coding, TkJoint *from, TkJoint *to,
-                                    GstClock *clock, GstClockTime base_time, CapEncoderFailed on_failed,
-                                    void *user, GError **error);
+                                    GstClock *clock, GstClockTime base_time,
+                                    CapEncoderFailed on_failed, void *user, GError **error);
 
 // AAC-LC, 48 kHz stereo, without gaps.
 CapEncoder *cap_encoder_new_sound(guint bitrate_kbps, TkJoint *from, TkJoint *to, GstClock *clock,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "client/capture/leave.h"
 
-// rtspclientsink drops its own TEARDOWN: while its thread listens to the server a queued CLOSE waits
-// until something comes from there, and the step to NULL cancels it. Only between PAUSE and
+// rtspclientsink drops its own TEARDOWN: while its thread listens to the server a queued CLOSE
+// waits until something comes from there, and the step to NULL cancels it. Only between PAUSE and
 // listening again does it look for a new command; so it is held there, in the message that tells of
 // PAUSE's end, until CLOSE is queued.
 typedef struct {

@@ -104,18 +104,23 @@ static gboolean on_stats(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean add_stream(Program *program, const char *name, GstClockTime base_time, GError **error)
+static gboolean add_stream(Program *program, const char *name, GstClockTime base_time,
+                           GError **error)
 {
     const CapOptions *o = program->options;
     const CapStreamEvents events = {on_ready, on_end, on_failed, on_stopped};
     gboolean main_stream = g_str_equal(name, "main");
-    g_autofree char *url = main_stream ? g_strdup(o->relay) : g_strdup_printf("%s/%s", o->relay, name);
+    g_autofree char *url =
+        main_stream ? g_strdup(o->relay) : g_strdup_printf("%s/%s", o->relay, name);
     const CapStreamConfig config = {
         .name = name,
         .picture = main_stream ? o->source : o->slides,
         .sound = main_stream ? o->sound : (CapSourceSpec){0},
-        .format = {.width = o->width, .height = o->height, .fps = main_stream ? o->fps : o->slides_fps,
-                   .loop = o->loop, .slides = !main_stream},
+        .format = {.width = o->width,
+                   .height = o->height,
+                   .fps = main_stream ? o->fps : o->slides_fps,
+                   .loop = o->loop,
+                   .slides = !main_stream},
         .copy = o->copy,
         .bitrate_kbps = main_stream ? o->bitrate_kbps : o->slides_bitrate_kbps,
         .sound_bitrate_kbps = o->sound_bitrate_kbps,
@@ -140,7 +145,8 @@ static int capture(const CapOptions *options)
     g_unix_signal_add(SIGINT, on_signal, &program);
     g_unix_signal_add(SIGTERM, on_signal, &program);
     if (!add_stream(&program, "main", base_time, &error) ||
-        (options->slides.kind != CAP_SOURCE_NONE && !add_stream(&program, "slides", base_time, &error))) {
+        (options->slides.kind != CAP_SOURCE_NONE &&
+         !add_stream(&program, "slides", base_time, &error))) {
         tk_error("%s", error->message);
         program.status = EXIT_FAILURE;
     } else {

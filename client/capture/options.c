@@ -24,9 +24,9 @@ typedef struct {
 
 static void raw_clear(Raw *raw)
 {
-    char **texts[] = {&raw->relay,     &raw->source,    &raw->slides, &raw->sound,
-                      &raw->lesson_file, &raw->lesson_id, &raw->size,   &raw->transport,
-                      &raw->copy,      &raw->token_file, &raw->encoder};
+    char **texts[] = {&raw->relay,       &raw->source,     &raw->slides, &raw->sound,
+                      &raw->lesson_file, &raw->lesson_id,  &raw->size,   &raw->transport,
+                      &raw->copy,        &raw->token_file, &raw->encoder};
 
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(*texts[i]);
@@ -71,8 +71,10 @@ gboolean cap_source_spec_parse(const char *text, CapSourceSpec *ret, GError **er
     } else if (strstr(text, "://")) {
         return fail(error, "\"%s\": addresses must begin with rtsp:// or srt://", text);
     } else if (!g_file_test(text, G_FILE_TEST_IS_REGULAR)) {
-        return fail(error, "\"%s\" is no file; sources are test, camera[:DEVICE], screen[:DISPLAY], "
-                           "rtsp://…, srt://… or a media file", text);
+        return fail(error,
+                    "\"%s\" is no file; sources are test, camera[:DEVICE], screen[:DISPLAY], "
+                    "rtsp://…, srt://… or a media file",
+                    text);
     } else {
         *ret = (CapSourceSpec){CAP_SOURCE_FILE, g_strdup(text)};
     }
@@ -102,8 +104,8 @@ void cap_source_spec_clear(CapSourceSpec *spec)
 
 char *cap_source_spec_describe(const CapSourceSpec *spec)
 {
-    static const char *const words[] = {"nothing",     "test lesson", "camera",     "screen",
-                                        "",            "file",        "microphone", "the same"};
+    static const char *const words[] = {"nothing", "test lesson", "camera",     "screen",
+                                        "",        "file",        "microphone", "the same"};
 
     if (spec->kind == CAP_SOURCE_URI) {
         const char *at = strrchr(spec->where, '@');
@@ -143,14 +145,15 @@ static gboolean read_lesson_file(const char *path, TkLessonInfo *info, GError **
     for (guint i = 0; keys && keys[i]; i++) {
         g_autofree char *value = g_key_file_get_string(file, "lesson", keys[i], error);
         if (!value || !tk_lesson_info_set(info, keys[i], value, error)) {
-            g_prefix_error(error, "%s: ", path);
+            g_prefix_error(error, "%s: %s: ", path, keys[i]);
             return FALSE;
         }
     }
     return keys != NULL;
 }
 
-static gboolean check_range(const char *name, int value, int min, int max, guint *ret, GError **error)
+static gboolean check_range(const char *name, int value, int min, int max, guint *ret,
+                            GError **error)
 {
     if (value < min || value > max)
         return fail(error, "--%s %d: must be %d to %d", name, value, min, max);
@@ -160,11 +163,17 @@ static gboolean check_range(const char *name, int value, int min, int max, guint
 
 static gboolean check_size(const char *text, CapOptions *o, GError **error)
 {
-    char rest;
+    g_auto(GStrv) parts = g_strsplit(text, "x", 2);
+    guint64 width, height;
 
-    if (sscanf(text, "%4ux%4u%c", &o->width, &o->height, &rest) != 2 || o->width < 160 ||
-        o->width > 3840 || o->height < 90 || o->height > 2160 || o->width % 2 || o->height % 2)
-        return fail(error, "--size %s: use WIDTHxHEIGHT in even numbers, 160x90 to 3840x2160", text);
+    if (!parts[0] || !parts[1] ||
+        !g_ascii_string_to_unsigned(parts[0], 10, 160, 3840, &width, NULL) ||
+        !g_ascii_string_to_unsigned(parts[1], 10, 90, 2160, &height, NULL) || width % 2 ||
+        height % 2)
+        return fail(error, "--size %s: use WIDTHxHEIGHT in even numbers, 160x90 to 3840x2160",
+                    text);
+    o->width = (guint)width;
+    o->height = (guint)height;
     return TRUE;
 }
 
@@ -215,7 +224,8 @@ static gboolean check(const Raw *raw, CapOptions *o, GError **error)
         !check_range("fps", raw->fps, 1, 60, &o->fps, error) ||
         !check_range("slides-fps", raw->slides_fps, 1, 60, &o->slides_fps, error) ||
         !check_range("bitrate", raw->bitrate, 50, 20000, &o->bitrate_kbps, error) ||
-        !check_range("slides-bitrate", raw->slides_bitrate, 50, 20000, &o->slides_bitrate_kbps, error) ||
+        !check_range("slides-bitrate", raw->slides_bitrate, 50, 20000, &o->slides_bitrate_kbps,
+                     error) ||
         !check_range("audio-bitrate", raw->sound_bitrate, 32, 320, &o->sound_bitrate_kbps, error) ||
         !client_choose("transport", raw->transport, transports, &transport, error) ||
         !client_choose("copy", raw->copy, copies, &copy, error))
@@ -249,13 +259,15 @@ static void add_lesson_group(GOptionContext *context, Raw *raw)
 {
     const char *const *fields = tk_lesson_info_fields();
     g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
-    GOptionGroup *group = g_option_group_new("lesson", "What the lesson is:",
-                                             "Show the lesson's options", raw, NULL);
+    GOptionGroup *group =
+        g_option_group_new("lesson", "What the lesson is:", "Show the lesson's options", raw, NULL);
 
     for (guint i = 0; fields[i]; i++) {
-        GOptionEntry entry = {.long_name = fields[i], .flags = G_OPTION_FLAG_FILENAME,
+        GOptionEntry entry = {.long_name = fields[i],
+                              .flags = G_OPTION_FLAG_FILENAME,
                               .arg = G_OPTION_ARG_CALLBACK,
-                              .arg_data = (gpointer)on_field, .description = "Of the lesson",
+                              .arg_data = (gpointer)on_field,
+                              .description = "Of the lesson",
                               .arg_description = "TEXT"};
         g_array_append_val(entries, entry);
     }
@@ -266,10 +278,13 @@ static void add_lesson_group(GOptionContext *context, Raw *raw)
 static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
 {
     const GOptionEntry entries[] = {
-        {"relay", 'r', 0, G_OPTION_ARG_STRING, &raw->relay, "Where the lesson goes", "rtsp://HOST:8554/LESSON"},
+        {"relay", 'r', 0, G_OPTION_ARG_STRING, &raw->relay, "Where the lesson goes",
+         "rtsp://HOST:8554/LESSON"},
         {"source", 's', 0, G_OPTION_ARG_FILENAME, &raw->source,
-         "test (default), camera[:DEVICE], screen[:DISPLAY], rtsp://…, srt://… or a media file", "SOURCE"},
-        {"slides", 0, 0, G_OPTION_ARG_FILENAME, &raw->slides, "A second picture beside it", "SOURCE"},
+         "test (default), camera[:DEVICE], screen[:DISPLAY], rtsp://…, srt://… or a media file",
+         "SOURCE"},
+        {"slides", 0, 0, G_OPTION_ARG_FILENAME, &raw->slides, "A second picture beside it",
+         "SOURCE"},
         {"audio", 'a', 0, G_OPTION_ARG_STRING, &raw->sound,
          "mic[:DEVICE], test or none; default: the source's own, or the microphone", "SOUND"},
         {"loop", 'l', 0, G_OPTION_ARG_NONE, &raw->loop, "Play files again and again", NULL},
@@ -280,22 +295,28 @@ static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
         {"size", 0, 0, G_OPTION_ARG_STRING, &raw->size, "Default 1280x720", "WxH"},
         {"fps", 0, 0, G_OPTION_ARG_INT, &raw->fps, "Pictures a second, default 25", "N"},
         {"slides-fps", 0, 0, G_OPTION_ARG_INT, &raw->slides_fps, "Default 5", "N"},
-        {"bitrate", 'b', 0, G_OPTION_ARG_INT, &raw->bitrate, "Of the picture, default 2000", "KBIT/S"},
+        {"bitrate", 'b', 0, G_OPTION_ARG_INT, &raw->bitrate, "Of the picture, default 2000",
+         "KBIT/S"},
         {"slides-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->slides_bitrate, "Default 600", "KBIT/S"},
         {"audio-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->sound_bitrate, "Default 96", "KBIT/S"},
         {"copy", 0, 0, G_OPTION_ARG_STRING, &raw->copy,
          "Pass H.264 on as it is: auto (rtsp and srt; default), always (files too), never", "WHEN"},
-        {"encoder", 'e', 0, G_OPTION_ARG_STRING, &raw->encoder, "auto (default) or one of --list-encoders", "NAME"},
-        {"transport", 't', 0, G_OPTION_ARG_STRING, &raw->transport, "auto (default), udp or tcp", "HOW"},
+        {"encoder", 'e', 0, G_OPTION_ARG_STRING, &raw->encoder,
+         "auto (default) or one of --list-encoders", "NAME"},
+        {"transport", 't', 0, G_OPTION_ARG_STRING, &raw->transport, "auto (default), udp or tcp",
+         "HOW"},
         {"token-file", 0, 0, G_OPTION_ARG_FILENAME, &raw->token_file,
          "File with the sender's token; else $TONGKE_TOKEN", "FILE"},
         {"stats", 0, 0, G_OPTION_ARG_NONE, &raw->stats, "A line every five seconds", NULL},
-        {"list-devices", 0, 0, G_OPTION_ARG_NONE, &raw->list_devices, "Cameras, screens, microphones", NULL},
-        {"list-encoders", 0, 0, G_OPTION_ARG_NONE, &raw->list_encoders, "Encoders that work here", NULL},
+        {"list-devices", 0, 0, G_OPTION_ARG_NONE, &raw->list_devices,
+         "Cameras, screens, microphones", NULL},
+        {"list-encoders", 0, 0, G_OPTION_ARG_NONE, &raw->list_encoders, "Encoders that work here",
+         NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &raw->version, "Print the version", NULL},
         {NULL},
     };
-    g_autoptr(GOptionContext) context = g_option_context_new("- publish a lesson to a Tongke relay");
+    g_autoptr(GOptionContext) context =
+        g_option_context_new("- publish a lesson to a Tongke relay");
     g_auto(GStrv) arguments = g_new0(char *, argc + 1);
 
     for (int i = 0; i < argc; i++)
@@ -312,8 +333,12 @@ static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
 
 CapOptions *cap_options_parse(int argc, char **argv, GError **error)
 {
-    g_auto(Raw) raw = {.fps = 25, .slides_fps = 5, .bitrate = 2000, .slides_bitrate = 600,
-                       .sound_bitrate = 96, .fields = g_ptr_array_new_with_free_func(g_free)};
+    g_auto(Raw) raw = {.fps = 25,
+                       .slides_fps = 5,
+                       .bitrate = 2000,
+                       .slides_bitrate = 600,
+                       .sound_bitrate = 96,
+                       .fields = g_ptr_array_new_with_free_func(g_free)};
     g_autoptr(CapOptions) options = g_new0(CapOptions, 1);
 
     options->info = tk_lesson_info_new();

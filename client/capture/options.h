@@ -7,12 +7,12 @@
 
 typedef enum {
     CAP_SOURCE_NONE,
-    CAP_SOURCE_TEST,   // the built-in lesson
-    CAP_SOURCE_CAMERA, // V4L2; where = device or NULL
-    CAP_SOURCE_SCREEN, // X11; where = display or NULL
-    CAP_SOURCE_URI,    // where = rtsp:// or srt:// address
-    CAP_SOURCE_FILE,   // where = path
-    CAP_SOURCE_MIC,    // where = ALSA or PulseAudio device, or NULL
+    CAP_SOURCE_TEST,         // the built-in lesson
+    CAP_SOURCE_CAMERA,       // V4L2; where = device or NULL
+    CAP_SOURCE_SCREEN,       // X11; where = display or NULL
+    CAP_SOURCE_URI,          // where = rtsp:// or srt:// address
+    CAP_SOURCE_FILE,         // where = path
+    CAP_SOURCE_MIC,          // where = ALSA or PulseAudio device, or NULL
     CAP_SOURCE_WITH_PICTURE, // sound: whatever the picture's source has
 } CapSourceKind;
 
@@ -22,18 +22,23 @@ typedef struct {
 } CapSourceSpec;
 
 // "test", "camera[:DEV]", "screen[:DISPLAY]", "rtsp://…", "srt://…", or a file.
-gboolean cap_source_spec_parse(const char *text, CapSourceSpec *ret, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean cap_source_spec_parse(const char *text, CapSourceSpec *ret,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 // "mic[:DEV]", "test", "none".
-gboolean cap_sound_spec_parse(const char *text, CapSourceSpec *ret, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean cap_sound_spec_parse(const char *text, CapSourceSpec *ret,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void cap_source_spec_clear(CapSourceSpec *spec);
 // For people; passwords in addresses are left out. Newly allocated.
 char *cap_source_spec_describe(const CapSourceSpec *spec);
 
 typedef enum { CAP_TRANSPORT_AUTO, CAP_TRANSPORT_UDP, CAP_TRANSPORT_TCP } CapTransport;
 typedef enum { CAP_COPY_AUTO, CAP_COPY_ALWAYS, CAP_COPY_NEVER } CapCopy;
-typedef enum { CAP_RUN_CAPTURE, CAP_RUN_LIST_DEVICES, CAP_RUN_LIST_ENCODERS, CAP_RUN_VERSION } CapRun;
+typedef enum {
+    CAP_RUN_CAPTURE,
+    CAP_RUN_LIST_DEVICES,
+    CAP_RUN_LIST_ENCODERS,
+    CAP_RUN_VERSION
+} CapRun;
 
 typedef struct {
     CapRun run;

@@ -3,7 +3,6 @@
 
 #include <gst/rtsp/gstrtsptransport.h>
 #include <gst/sdp/gstsdpmessage.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "client/capture/leave.h"
@@ -111,7 +110,8 @@ static void failed(CapPublisher *publisher, guint status, const char *reason)
 
     drop_pipeline(publisher);
     const char *answer = status ? advice(status, &final) : NULL;
-    g_autofree char *why = answer ? g_strdup_printf("%s (RTSP %u)", answer, status) : g_strdup(reason);
+    g_autofree char *why =
+        answer ? g_strdup_printf("%s (RTSP %u)", answer, status) : g_strdup(reason);
     if (final) {
         set_timer(publisher, 0, NULL);
         set_state(publisher, CAP_PUBLISHER_REFUSED, why);
@@ -245,7 +245,7 @@ static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
     g_autoptr(GObject) session = NULL;
     guint number;
 
-    if (sscanf(GST_PAD_NAME(pad), "send_rtp_sink_%u", &number) != 1)
+    if (!tk_pad_number(pad, "send_rtp_sink_", &number))
         return;
     tune_session(manager, number, REPORTS_FIRST_MS);
     g_signal_emit_by_name(manager, "get-internal-session", number, &session);
@@ -259,8 +259,8 @@ static void on_new_manager(GstElement *sink, GstElement *manager, gpointer data)
     g_signal_connect(manager, "pad-added", G_CALLBACK(on_manager_pad), data);
 }
 
-static void add_track(CapPublisher *publisher, GstElement *sink, const char *name, const char *payloader,
-                      guint payload_type)
+static void add_track(CapPublisher *publisher, GstElement *sink, const char *name,
+                      const char *payloader, guint payload_type)
 {
     GstElement *bin = tk_pipeline_bin(publisher->pipeline);
     GstElement *appsrc = gst_element_factory_make("appsrc", name);
@@ -286,7 +286,8 @@ static gboolean build(CapPublisher *publisher, GError **error)
     };
     const TkPipelineEvents events = {on_error, on_eos, NULL, on_message};
 
-    publisher->pipeline = tk_pipeline_new("publisher", "rtspclientsink name=sink", &events, publisher, error);
+    publisher->pipeline =
+        tk_pipeline_new("publisher", "rtspclientsink name=sink", &events, publisher, error);
     if (!publisher->pipeline)
         return FALSE;
     tk_pipeline_set_time(publisher->pipeline, publisher->clock, publisher->base_time);
@@ -312,7 +313,8 @@ static void connect_now(CapPublisher *publisher)
     set_state(publisher, CAP_PUBLISHER_CONNECTING, NULL);
     set_timer(publisher, CONNECT_TIMEOUT_MS, on_connect_timeout);
     g_atomic_int_set(&publisher->heard_s, 0);
-    if (!build(publisher, &error) || !tk_pipeline_set_state(publisher->pipeline, GST_STATE_PLAYING, &error)) {
+    if (!build(publisher, &error) ||
+        !tk_pipeline_set_state(publisher->pipeline, GST_STATE_PLAYING, &error)) {
         failed(publisher, 0, error->message);
         return;
     }
@@ -323,8 +325,8 @@ static void connect_now(CapPublisher *publisher)
 }
 
 CapPublisher *cap_publisher_new(const CapPublisherConfig *config, TkJoint *picture, TkJoint *sound,
-                                GstClock *clock, GstClockTime base_time, CapPublisherChanged on_changed,
-                                void *user)
+                                GstClock *clock, GstClockTime base_time,
+                                CapPublisherChanged on_changed, void *user)
 {
     CapPublisher *publisher = g_new0(CapPublisher, 1);
     g_autoptr(json_t) record = tk_lesson_info_to_json(config->info);

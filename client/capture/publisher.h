@@ -29,8 +29,8 @@ typedef void (*CapPublisherChanged)(void *user, CapPublisherState state, const c
 
 // `picture` or `sound` may be NULL. `config` and all in it is copied, `user` borrowed.
 CapPublisher *cap_publisher_new(const CapPublisherConfig *config, TkJoint *picture, TkJoint *sound,
-                                GstClock *clock, GstClockTime base_time, CapPublisherChanged on_changed,
-                                void *user);
+                                GstClock *clock, GstClockTime base_time,
+                                CapPublisherChanged on_changed, void *user);
 // Without leave: the relay waits for the sender to come back.
 void cap_publisher_free(CapPublisher *publisher);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CapPublisher, cap_publisher_free)

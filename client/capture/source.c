@@ -61,15 +61,18 @@ static char *describe(const CapSource *source)
     switch (source->spec.kind) {
     case CAP_SOURCE_TEST: {
         g_autofree char *picture =
-            !f->picture ? g_strdup("")
-                        : g_strdup_printf("videotestsrc is-live=true pattern=solid-color ! "
-                                          "video/x-raw,format=BGRx,width=%u,height=%u,framerate=%u/1 ! "
-                                          "cairooverlay name=draw ! %s",
-                                          f->width, f->height, f->fps, pictures);
+            !f->picture
+                ? g_strdup("")
+                : g_strdup_printf("videotestsrc is-live=true pattern=solid-color ! "
+                                  "video/x-raw,format=BGRx,width=%u,height=%u,framerate=%u/1 ! "
+                                  "cairooverlay name=draw ! %s",
+                                  f->width, f->height, f->fps, pictures);
         g_autofree char *voice =
-            !f->sound ? g_strdup("")
-                      : g_strdup_printf("audiotestsrc is-live=true wave=silence samplesperbuffer=960 ! "
-                                        CAP_SOUND_CAPS " ! identity name=voice ! %s", sound);
+            !f->sound
+                ? g_strdup("")
+                : g_strdup_printf("audiotestsrc is-live=true wave=silence samplesperbuffer=960 "
+                                  "! " CAP_SOUND_CAPS " ! identity name=voice ! %s",
+                                  sound);
         return g_strconcat(picture, "  ", voice, NULL);
     }
     case CAP_SOURCE_CAMERA:
@@ -82,7 +85,8 @@ static char *describe(const CapSource *source)
             f->width, f->height, MIN(f->fps, 20), f->width, f->height, MIN(f->fps, 20), pictures);
     case CAP_SOURCE_SCREEN:
         return g_strdup_printf("ximagesrc name=device use-damage=false ! "
-                               "video/x-raw,framerate=%u/1 ! %s", f->fps, pictures);
+                               "video/x-raw,framerate=%u/1 ! %s",
+                               f->fps, pictures);
     case CAP_SOURCE_MIC: {
         const char *where = source->spec.where;
         const char *element = !where ? "autoaudiosrc" : strchr(where, ':') ? "alsasrc" : "pulsesrc";
@@ -93,7 +97,8 @@ static char *describe(const CapSource *source)
     }
 }
 
-static void connect_sink(CapSource *source, GstElement *bin, const char *name, TkJoint *joint, gint *slot)
+static void connect_sink(CapSource *source, GstElement *bin, const char *name, TkJoint *joint,
+                         gint *slot)
 {
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(bin), name);
 
@@ -190,7 +195,8 @@ static void on_pad(GstElement *decode, GstPad *pad, gpointer data)
         tail = coded_tail(source);
     else if (g_str_has_prefix(type, "video/") && source->format.picture && !has_picture)
         tail = picture_tail(source, "pictures");
-    else if (g_str_equal(type, "audio/x-raw") && source->format.sound && !g_atomic_int_get(&source->sound))
+    else if (g_str_equal(type, "audio/x-raw") && source->format.sound &&
+             !g_atomic_int_get(&source->sound))
         tail = sound_tail(source);
     // What is not wanted still has to flow, or the rest would stand still.
     add_branch(source, pad, tail ? tail : "fakesink async=false sync=false");
@@ -200,7 +206,8 @@ static void on_no_more_pads(GstElement *decode, gpointer data)
 {
     CapSource *source = data;
 
-    if (source->format.picture && !g_atomic_int_get(&source->pictures) && !g_atomic_int_get(&source->coded))
+    if (source->format.picture && !g_atomic_int_get(&source->pictures) &&
+        !g_atomic_int_get(&source->coded))
         GST_ELEMENT_ERROR(decode, STREAM, WRONG_TYPE, ("there is no picture in it"), (NULL));
 }
 
@@ -209,8 +216,8 @@ static void on_source_setup(GstElement *decode, GstElement *element, gpointer da
     GstElementFactory *factory = gst_element_get_factory(element);
 
     if (factory && g_str_equal(GST_OBJECT_NAME(factory), "rtspsrc"))
-        g_object_set(element, "latency", RTSP_LATENCY_MS, "timeout", (guint64)3000000, "tcp-timeout",
-                     (guint64)5000000, "drop-on-latency", TRUE, NULL);
+        g_object_set(element, "latency", RTSP_LATENCY_MS, "timeout", (guint64)3000000,
+                     "tcp-timeout", (guint64)5000000, "drop-on-latency", TRUE, NULL);
 }
 
 static char *uri_of(const CapSource *source, GError **error)
@@ -231,7 +238,8 @@ static gboolean build_uri(CapSource *source, GError **error)
 
     if (!uri || !decode) {
         if (!decode)
-            g_set_error(error, TK_ERROR, TK_ERROR_UNSUPPORTED, "the element uridecodebin is not installed");
+            g_set_error(error, TK_ERROR, TK_ERROR_UNSUPPORTED,
+                        "the element uridecodebin is not installed");
         gst_clear_object(&decode);
         return FALSE;
     }
@@ -252,13 +260,15 @@ static void set_device(CapSource *source)
 
     if (source->spec.kind == CAP_SOURCE_SCREEN && where)
         g_object_set(tk_pipeline_get(source->pipeline, "device"), "display-name", where, NULL);
-    else if ((source->spec.kind == CAP_SOURCE_CAMERA || source->spec.kind == CAP_SOURCE_MIC) && where)
+    else if ((source->spec.kind == CAP_SOURCE_CAMERA || source->spec.kind == CAP_SOURCE_MIC) &&
+             where)
         g_object_set(tk_pipeline_get(source->pipeline, "device"), "device", where, NULL);
 }
 
 static void attach_test(CapSource *source, const char *title)
 {
-    source->test = cap_test_lesson_new(source->format.slides ? CAP_TEST_SLIDES : CAP_TEST_PICTURE, title);
+    source->test =
+        cap_test_lesson_new(source->format.slides ? CAP_TEST_SLIDES : CAP_TEST_PICTURE, title);
     if (source->format.picture)
         cap_test_lesson_attach_picture(source->test, tk_pipeline_get(source->pipeline, "draw"));
     if (source->format.sound) {
@@ -304,8 +314,8 @@ CapSource *cap_source_new(const CapSourceSpec *spec, const CapSourceFormat *form
 
 gboolean cap_source_open(CapSource *source, GError **error)
 {
-    return tk_pipeline_set_state(source->pipeline, source->live ? GST_STATE_PLAYING : GST_STATE_PAUSED,
-                                 error);
+    return tk_pipeline_set_state(source->pipeline,
+                                 source->live ? GST_STATE_PLAYING : GST_STATE_PAUSED, error);
 }
 
 gboolean cap_source_start(CapSource *source, GstClockTime at, GError **error)

@@ -49,8 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CapSource, cap_source_free)
 // Opens it. Live sources then run; files report on_ready.
 gboolean cap_source_open(CapSource *source, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 // A file's first picture is due at clock time `at`.
-gboolean cap_source_start(CapSource *source, GstClockTime at, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean cap_source_start(CapSource *source, GstClockTime at,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // The numbers of its inputs at the joints; 0 = it has none (yet).
 guint cap_source_pictures(const CapSource *source);

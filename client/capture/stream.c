@@ -10,12 +10,12 @@
 #include "common/gst/slate.h"
 
 #define TICK_MS 100
-#define SLATE_AFTER_NS (3 * TK_NS_PER_S / 2)  // without a picture
-#define STALLED_AFTER_NS (8 * TK_NS_PER_S)    // a source that gives none is opened anew
-#define SILENCE_AFTER_NS TK_NS_PER_S          // without sound
-#define SILENCE_LAG_NS (TK_NS_PER_S / 2)      // behind now, so that returning sound still fits
+#define SLATE_AFTER_NS (3 * TK_NS_PER_S / 2) // without a picture
+#define STALLED_AFTER_NS (8 * TK_NS_PER_S)   // a source that gives none is opened anew
+#define SILENCE_AFTER_NS TK_NS_PER_S         // without sound
+#define SILENCE_LAG_NS (TK_NS_PER_S / 2)     // behind now, so that returning sound still fits
 #define BACKOFF_MAX_S 15
-#define QUEUE_S 2                             // of coded media before a slow relay
+#define QUEUE_S 2 // of coded media before a slow relay
 #define CODED_BYTES_MAX (8u << 20)
 #define RAW_BUFFERS_MAX 6
 #define RAW_BYTES_MAX (64u << 20)
@@ -112,11 +112,14 @@ static void describe_slate(CapStream *stream, gint64 now_ns)
     gint64 since = feed->lost_ns ? feed->lost_ns : feed->opened_ns;
     int seconds = (int)((now_ns - since) / TK_NS_PER_S);
     g_autofree char *what = cap_source_spec_describe(&feed->spec);
-    g_autofree char *detail = feed->reason ? g_strdup_printf("%s: %s", what, feed->reason) : g_strdup(what);
-    g_autofree char *note = g_strdup_printf("正在重试，已等待 %d 秒 · trying again, %d s so far", seconds, seconds);
+    g_autofree char *detail =
+        feed->reason ? g_strdup_printf("%s: %s", what, feed->reason) : g_strdup(what);
+    g_autofree char *note =
+        g_strdup_printf("正在重试，已等待 %d 秒 · trying again, %d s so far", seconds, seconds);
 
-    tk_slate_set(stream->slate, feed->lost_ns ? "画面暂时中断\nThe picture is interrupted"
-                                              : "等待画面\nWaiting for the picture",
+    tk_slate_set(stream->slate,
+                 feed->lost_ns ? "画面暂时中断\nThe picture is interrupted"
+                               : "等待画面\nWaiting for the picture",
                  detail, note);
 }
 
@@ -148,7 +151,8 @@ static void feed_lost(Feed *feed, const char *reason)
     feed_close(feed);
     if (!feed->lost_ns)
         feed->lost_ns = tk_clock_monotonic_ns();
-    tk_warning("%s: %s lost: %s: %s; next try in %u s", stream->name, feed->what, what, feed->reason, pause_s);
+    tk_warning("%s: %s lost: %s: %s; next try in %u s", stream->name, feed->what, what,
+               feed->reason, pause_s);
     if (!feed->retry)
         feed->retry = g_timeout_add_seconds(pause_s, on_retry, feed);
     if (feed == &stream->picture) {
@@ -276,7 +280,8 @@ static void watch_picture(CapStream *stream, gint64 now_ns)
         tk_joint_input_stats(stream->coded, cap_source_coded(feed->source), &coded);
         if (coded.reordered > 0) {
             tk_warning("%s: the source's H.264 has B-frames, which live viewers cannot take: "
-                       "it is encoded anew", stream->name);
+                       "it is encoded anew",
+                       stream->name);
             feed->format.copy = FALSE;
             feed_close(feed);
             feed_open(feed);
@@ -362,8 +367,8 @@ static gboolean make_encoders(CapStream *stream, const CapStreamConfig *config, 
                                      config->format.fps, config->bitrate_kbps};
 
     stream->picture_encoder =
-        cap_encoder_new_picture(&coding, stream->pictures, stream->coded, stream->clock, stream->base_time,
-                                on_encoder_failed, stream, error);
+        cap_encoder_new_picture(&coding, stream->pictures, stream->coded, stream->clock,
+                                stream->base_time, on_encoder_failed, stream, error);
     if (!stream->picture_encoder)
         return FALSE;
     tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
@@ -381,15 +386,19 @@ static gboolean make_encoders(CapStream *stream, const CapStreamConfig *config, 
 static void make_feeds(CapStream *stream, const CapStreamConfig *config)
 {
     Feed *picture = &stream->picture, *sound = &stream->sound;
-    gboolean with_picture = config->sound.kind == CAP_SOURCE_WITH_PICTURE ||
-                            (config->sound.kind == CAP_SOURCE_TEST && config->picture.kind == CAP_SOURCE_TEST);
+    gboolean with_picture =
+        config->sound.kind == CAP_SOURCE_WITH_PICTURE ||
+        (config->sound.kind == CAP_SOURCE_TEST && config->picture.kind == CAP_SOURCE_TEST);
 
-    *picture = (Feed){.stream = stream, .what = "picture", .format = config->format,
+    *picture = (Feed){.stream = stream,
+                      .what = "picture",
+                      .format = config->format,
                       .spec = {config->picture.kind, g_strdup(config->picture.where)}};
     picture->format.picture = TRUE;
     picture->format.sound = with_picture;
-    picture->format.copy = config->copy == CAP_COPY_ALWAYS ||
-                           (config->copy == CAP_COPY_AUTO && config->picture.kind == CAP_SOURCE_URI);
+    picture->format.copy =
+        config->copy == CAP_COPY_ALWAYS ||
+        (config->copy == CAP_COPY_AUTO && config->picture.kind == CAP_SOURCE_URI);
     picture->outputs = (CapSourceOutputs){stream->pictures, stream->coded, stream->sound_raw};
     *sound = (Feed){.stream = stream, .what = "sound", .format = config->format};
     sound->format.picture = FALSE;
@@ -425,13 +434,13 @@ CapStream *cap_stream_new(const CapStreamConfig *config, GstClock *clock, GstClo
     if (!make_encoders(stream, config, error))
         return NULL;
     stream->publisher = cap_publisher_new(&config->publisher, stream->coded,
-                                          stream->has_sound ? stream->sound_coded : NULL, clock, base_time,
-                                          on_publisher, stream);
+                                          stream->has_sound ? stream->sound_coded : NULL, clock,
+                                          base_time, on_publisher, stream);
     g_autofree char *what = cap_source_spec_describe(&config->picture);
     g_autofree char *sound = cap_source_spec_describe(&config->sound);
     tk_info("%s: %s, %ux%u at %u/s, %s %u kbit/s; sound: %s, %s", stream->name, what,
-            config->format.width, config->format.height, fps, cap_encoder_name(stream->picture_encoder),
-            config->bitrate_kbps, sound,
+            config->format.width, config->format.height, fps,
+            cap_encoder_name(stream->picture_encoder), config->bitrate_kbps, sound,
             stream->sound_encoder ? cap_encoder_name(stream->sound_encoder) : "no track");
     return g_steal_pointer(&stream);
 }
@@ -473,10 +482,12 @@ char *cap_stream_stats(CapStream *stream)
     tk_joint_stats(stream->coded, &picture);
     tk_joint_stats(stream->sound_coded, &sound);
     char *text = g_strdup_printf(
-        "%s: %.0f kbit/s picture, %.1f pictures/s, %.0f kbit/s sound, %" G_GUINT64_FORMAT " dropped",
+        "%s: %.0f kbit/s picture, %.1f pictures/s, %.0f kbit/s sound, %" G_GUINT64_FORMAT
+        " dropped",
         stream->name, (double)(picture.bytes - stream->last_picture.bytes) * 8 / 1000 / seconds,
         (double)(picture.passed - stream->last_picture.passed) / seconds,
-        (double)(sound.bytes - stream->last_sound.bytes) * 8 / 1000 / seconds, picture.dropped + sound.dropped);
+        (double)(sound.bytes - stream->last_sound.bytes) * 8 / 1000 / seconds,
+        picture.dropped + sound.dropped);
     stream->last_picture = picture;
     stream->last_sound = sound;
     stream->last_stats_ns = now_ns;

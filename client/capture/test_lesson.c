@@ -100,11 +100,11 @@ static void draw_ground(cairo_t *cr, const CapTestLesson *lesson, guint page)
     if (lesson->kind != CAP_TEST_SLIDES)
         return;
     tk_ink(cr, TK_INK_ACCENT);
-    tk_ink_text(cr, lines[page % G_N_ELEMENTS(lines)][0], 40 * unit, TRUE, FALSE, w * 0.07, h * 0.30,
-                w * 0.40, 0);
+    tk_ink_text(cr, lines[page % G_N_ELEMENTS(lines)][0], 40 * unit, TRUE, FALSE, w * 0.07,
+                h * 0.30, w * 0.40, 0);
     tk_ink(cr, TK_INK_INK);
-    tk_ink_text(cr, lines[page % G_N_ELEMENTS(lines)][1], 40 * unit, FALSE, FALSE, w * 0.07, h * 0.45,
-                w * 0.40, 0);
+    tk_ink_text(cr, lines[page % G_N_ELEMENTS(lines)][1], 40 * unit, FALSE, FALSE, w * 0.07,
+                h * 0.45, w * 0.40, 0);
 }
 
 // When the picture at `timestamp` (buffer time of a live source that begins with running time) was
@@ -123,22 +123,22 @@ static void draw_clock(cairo_t *cr, const CapTestLesson *lesson, gint64 wall_ns)
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(wall_ns / TK_NS_PER_S);
     g_autofree char *clock = g_date_time_format(time, "%H:%M:%S");
     g_autofree char *date = g_date_time_format(time, "%Y-%m-%d  UTC%:z");
-    g_autofree char *text =
-        g_strdup_printf("%s.%03d", clock, (int)(wall_ns / TK_NS_PER_MS % 1000));
+    g_autofree char *text = g_strdup_printf("%s.%03d", clock, (int)(wall_ns / TK_NS_PER_MS % 1000));
 
     tk_ink(cr, TK_INK_INK);
     if (lesson->kind == CAP_TEST_SLIDES) {
         tk_ink_text(cr, text, 32 * unit, FALSE, TRUE, w * 0.07, h * 0.87, 0, 0);
         return;
     }
-    g_autofree char *foot = g_strdup_printf("%s   %u×%u   图像 %" G_GINT64_FORMAT, date, lesson->width,
-                                            lesson->height, lesson->pictures);
+    g_autofree char *foot = g_strdup_printf("%s   %u×%u   图像 %" G_GINT64_FORMAT, date,
+                                            lesson->width, lesson->height, lesson->pictures);
     tk_ink_text(cr, text, 144 * unit, TRUE, TRUE, w / 2, h * 0.30, 0, 0.5);
     tk_ink(cr, TK_INK_QUIET);
     tk_ink_text(cr, foot, 26 * unit, FALSE, TRUE, w * 0.07, h * 0.89, 0, 0);
 }
 
-static void on_draw(GstElement *overlay, cairo_t *cr, guint64 timestamp, guint64 duration, gpointer data)
+static void on_draw(GstElement *overlay, cairo_t *cr, guint64 timestamp, guint64 duration,
+                    gpointer data)
 {
     CapTestLesson *lesson = data;
     gint64 wall_ns = wall_of(overlay, timestamp);
@@ -147,7 +147,8 @@ static void on_draw(GstElement *overlay, cairo_t *cr, guint64 timestamp, guint64
 
     if (!lesson->ground || page != lesson->page) {
         g_clear_pointer(&lesson->ground, cairo_surface_destroy);
-        lesson->ground = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lesson->width, (int)lesson->height);
+        lesson->ground =
+            cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)lesson->width, (int)lesson->height);
         cairo_t *ground = cairo_create(lesson->ground);
         draw_ground(ground, lesson, page);
         cairo_destroy(ground);

@@ -23,7 +23,7 @@ void cap_test_lesson_attach_voice(CapTestLesson *lesson, GstPad *pad, guint chan
 // The voice itself: `count` samples from sample number `from` on, mono, 48 kHz, full scale ±1.
 // The same numbers give the same sound.
 typedef struct {
-    double phase;          // of the vocal folds, in periods
-    double y[3][2];        // the resonators' memory
+    double phase;   // of the vocal folds, in periods
+    double y[3][2]; // the resonators' memory
 } CapVoice;
 void cap_voice_run(CapVoice *voice, guint64 from, float *ret, guint count);

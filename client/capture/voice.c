@@ -25,8 +25,9 @@ static guint scatter(guint n)
 
 static double resonate(double memory[2], double x, double hz, double bandwidth)
 {
-    double r = exp(-G_PI * bandwidth / RATE), a = 2 * r * cos(2 * G_PI * hz / RATE);
-    double y = (1 - r) * x + a * memory[0] - r * r * memory[1];
+    double r = exp(-G_PI * bandwidth / RATE), angle = 2 * G_PI * hz / RATE;
+    double gain = (1 - r) * 2 * sin(angle); // about 1 at the resonance
+    double y = gain * x + 2 * r * cos(angle) * memory[0] - r * r * memory[1];
 
     memory[1] = memory[0];
     memory[0] = y;
@@ -54,6 +55,6 @@ void cap_voice_run(CapVoice *voice, guint64 from, float *ret, guint count)
         static const double gains[3] = {6, 4, 2.5};
         for (guint f = 0; f < 3; f++)
             y += gains[f] * resonate(voice->y[f], x, formants[f], 70 + 30 * f);
-        ret[i] = (float)CLAMP(y * 0.35, -1, 1);
+        ret[i] = (float)CLAMP(y * 0.14, -1, 1);
     }
 }

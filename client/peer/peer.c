@@ -40,8 +40,15 @@ gboolean client_url_check(const char *url, GError **error)
 
     if (!uri)
         return FALSE;
-    if (!g_str_equal(g_uri_get_scheme(uri), "rtsp") || !g_uri_get_host(uri) || !*g_uri_get_host(uri)) {
-        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "\"%s\" must be rtsp://HOST:8554/LESSON", url);
+    if (!g_str_equal(g_uri_get_scheme(uri), "rtsp") || !g_uri_get_host(uri) ||
+        !*g_uri_get_host(uri)) {
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "\"%s\" must be rtsp://HOST:8554/LESSON",
+                    url);
+        return FALSE;
+    }
+    // GUri takes dot segments away, the element that gets the address does not.
+    if (strstr(url, "..")) {
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "\"%s\" must not contain \"..\"", url);
         return FALSE;
     }
     if (g_uri_get_userinfo(uri)) {

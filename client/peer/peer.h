@@ -8,8 +8,8 @@
 // The `n`-th pause between tries, n from 0: 1, 2, 4, 8, 15, 15 … s, never more than `max_s`.
 guint client_backoff_s(guint n, guint max_s);
 
-// The token in the file at `path`, or with NULL in $TONGKE_TOKEN. NULL without error: there is none.
-// Newly allocated.
+// The token in the file at `path`, or with NULL in $TONGKE_TOKEN. NULL without error: there is
+// none. Newly allocated.
 char *client_token_read(const char *path, GError **error);
 
 // Whether `url` is rtsp://HOST[:PORT]/LESSON[/STREAM] without user and password.

@@ -46,12 +46,16 @@ PlayOptions *play_options_parse(int argc, char **argv, GError **error)
     g_autofree char *transport = NULL, *token_file = NULL;
     int latency = LATENCY_MS_DEFAULT;
     const GOptionEntry entries[] = {
-        {"window", 'w', 0, G_OPTION_ARG_NONE, &options->window, "In a window, not on the whole screen", NULL},
-        {"latency", 'l', 0, G_OPTION_ARG_INT, &latency, "Buffer for uneven lines, default 400", "MS"},
+        {"window", 'w', 0, G_OPTION_ARG_NONE, &options->window,
+         "In a window, not on the whole screen", NULL},
+        {"latency", 'l', 0, G_OPTION_ARG_INT, &latency, "Buffer for uneven lines, default 400",
+         "MS"},
         {"transport", 't', 0, G_OPTION_ARG_STRING, &transport,
          "auto (UDP, TCP where that does not come through; default), udp or tcp", "HOW"},
-        {"video-sink", 0, 0, G_OPTION_ARG_STRING, &options->video_sink, "GStreamer element that shows", "NAME"},
-        {"audio-sink", 0, 0, G_OPTION_ARG_STRING, &options->audio_sink, "GStreamer element that sounds", "NAME"},
+        {"video-sink", 0, 0, G_OPTION_ARG_STRING, &options->video_sink,
+         "GStreamer element that shows", "NAME"},
+        {"audio-sink", 0, 0, G_OPTION_ARG_STRING, &options->audio_sink,
+         "GStreamer element that sounds", "NAME"},
         {"token-file", 0, 0, G_OPTION_ARG_FILENAME, &token_file,
          "File with the viewer's token; else $TONGKE_TOKEN", "FILE"},
         {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL},

@@ -48,8 +48,8 @@ static void describe(Player *player)
         tk_slate_set(player->slate, "正在连接…\nConnecting", player->why, note);
         break;
     case PLAY_WAITING:
-        tk_slate_set(player->slate, "等待上课\nWaiting for the lesson", "老师开始后自动播放 · it starts by itself",
-                     note);
+        tk_slate_set(player->slate, "等待上课\nWaiting for the lesson",
+                     "老师开始后自动播放 · it starts by itself", note);
         break;
     case PLAY_RECONNECTING:
         tk_slate_set(player->slate, "正在重新连接…\nReconnecting", player->why, note);
@@ -84,7 +84,8 @@ static void show_slate(Player *player)
         return;
     g_autofree char *picture = tk_slate_describe("slate", SLATE_WIDTH, SLATE_HEIGHT, SLATE_FPS);
     g_autofree char *text = g_strdup_printf("%s ! videoconvert ! video/x-raw,format=I420 ! "
-                                            "appsink name=out sync=false", picture);
+                                            "appsink name=out sync=false",
+                                            picture);
     player->slate_pipeline = tk_pipeline_new("slate", text, &events, player, &error);
     if (!player->slate_pipeline) {
         tk_error("no slate: %s", error->message);
@@ -92,7 +93,8 @@ static void show_slate(Player *player)
     }
     tk_slate_attach(player->slate, tk_pipeline_get(player->slate_pipeline, "slate"));
     tk_pipeline_set_time(player->slate_pipeline, player->clock, player->base_time);
-    player->slate_input = tk_joint_connect(player->pictures, tk_pipeline_get(player->slate_pipeline, "out"), 0);
+    player->slate_input =
+        tk_joint_connect(player->pictures, tk_pipeline_get(player->slate_pipeline, "out"), 0);
     tk_joint_select(player->pictures, player->slate_input);
     if (!tk_pipeline_set_state(player->slate_pipeline, GST_STATE_PLAYING, &error))
         tk_error("no slate: %s", error->message);
@@ -144,7 +146,8 @@ static void on_failed(void *user, const GError *error)
     player->events.on_failed(player->user, error);
 }
 
-Player *player_new(const PlayOptions *options, const PlayerEvents *events, void *user, GError **error)
+Player *player_new(const PlayOptions *options, const PlayerEvents *events, void *user,
+                   GError **error)
 {
     const PlayScreenEvents screen_events = {on_closed, on_failed};
     const guint delay_ms = options->latency_ms + DECODE_MS;
@@ -155,13 +158,14 @@ Player *player_new(const PlayOptions *options, const PlayerEvents *events, void 
     player->user = user;
     player->clock = gst_system_clock_obtain();
     player->base_time = gst_clock_get_time(player->clock);
-    player->pictures = tk_joint_new(TK_JOINT_PICTURES, PICTURES_A_SECOND_MAX * (delay_ms + 1000) / 1000,
-                                    PICTURE_BYTES_MAX);
+    player->pictures = tk_joint_new(
+        TK_JOINT_PICTURES, PICTURES_A_SECOND_MAX * (delay_ms + 1000) / 1000, PICTURE_BYTES_MAX);
     player->sound = tk_joint_new(TK_JOINT_SOUND, SOUND_BUFFERS_MAX, SOUND_BYTES_MAX);
     player->slate = tk_slate_new();
     player->since_ns = tk_clock_monotonic_ns();
-    player->screen = play_screen_new(options, delay_ms, player->pictures, player->sound, player->clock,
-                                     player->base_time, &screen_events, player, error);
+    player->screen =
+        play_screen_new(options, delay_ms, player->pictures, player->sound, player->clock,
+                        player->base_time, &screen_events, player, error);
     if (!player->screen)
         return NULL;
     player->receiver = play_receiver_new(options, player->pictures, player->sound, player->clock,

@@ -13,6 +13,7 @@ typedef struct {
 } PlayerEvents;
 
 // `options` is borrowed for the object's life; `events` copied, `user` borrowed.
-Player *player_new(const PlayOptions *options, const PlayerEvents *events, void *user, GError **error);
+Player *player_new(const PlayOptions *options, const PlayerEvents *events, void *user,
+                   GError **error);
 void player_free(Player *player);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Player, player_free)

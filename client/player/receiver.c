@@ -3,7 +3,6 @@
 
 #include <gst/rtsp/gstrtsptransport.h>
 #include <gst/sdp/gstsdpmessage.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "client/peer/peer.h"
@@ -12,9 +11,9 @@
 #include "common/gst/pipeline.h"
 
 #define TICK_MS 250
-#define QUIET_AFTER_NS (2 * TK_NS_PER_S)     // without pictures: say so
-#define REOPEN_AFTER_NS (20 * TK_NS_PER_S)   // … and ask the relay again
-#define UDP_PATIENCE_NS (4 * TK_NS_PER_S)    // nothing by UDP: a firewall, take TCP
+#define QUIET_AFTER_NS (2 * TK_NS_PER_S)   // without pictures: say so
+#define REOPEN_AFTER_NS (20 * TK_NS_PER_S) // … and ask the relay again
+#define UDP_PATIENCE_NS (4 * TK_NS_PER_S)  // nothing by UDP: a firewall, take TCP
 #define CONNECT_TIMEOUT_NS (12 * TK_NS_PER_S)
 #define BACKOFF_MAX_S 15
 #define WAIT_MAX_S 5 // for a lesson's begin
@@ -46,7 +45,8 @@ static void connect_now(PlayReceiver *receiver);
 
 const char *play_state_word(PlayState state)
 {
-    static const char *const words[] = {"connecting", "waiting", "playing", "reconnecting", "refused"};
+    static const char *const words[] = {"connecting", "waiting", "playing", "reconnecting",
+                                        "refused"};
 
     return words[state];
 }
@@ -140,12 +140,12 @@ static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
     g_autoptr(GObject) session = NULL;
     guint number;
 
-    if (sscanf(GST_PAD_NAME(pad), "recv_rtp_sink_%u", &number) != 1 || !g_atomic_int_get(&receiver->repairs))
+    if (!tk_pad_number(pad, "recv_rtp_sink_", &number) || !g_atomic_int_get(&receiver->repairs))
         return;
     g_signal_emit_by_name(manager, "get-internal-session", number, &session);
     if (session)
-        g_object_set(session, "rtcp-min-interval", FEEDBACK_INTERVAL_MS * GST_MSECOND, "rtcp-fraction",
-                     FEEDBACK_FRACTION, NULL);
+        g_object_set(session, "rtcp-min-interval", FEEDBACK_INTERVAL_MS * GST_MSECOND,
+                     "rtcp-fraction", FEEDBACK_FRACTION, NULL);
 }
 
 static void on_new_manager(GstElement *src, GstElement *manager, gpointer data)
@@ -153,7 +153,8 @@ static void on_new_manager(GstElement *src, GstElement *manager, gpointer data)
     g_signal_connect(manager, "pad-added", G_CALLBACK(on_manager_pad), data);
 }
 
-static void add_branch(PlayReceiver *receiver, GstPad *pad, const char *tail, TkJoint *joint, gint *slot)
+static void add_branch(PlayReceiver *receiver, GstPad *pad, const char *tail, TkJoint *joint,
+                       gint *slot)
 {
     g_autoptr(GError) error = NULL;
     GstElement *bin = tk_pipeline_bin(receiver->pipeline);
@@ -183,10 +184,12 @@ static void on_pad(GstElement *src, GstPad *pad, gpointer data)
     const char *media = s ? gst_structure_get_string(s, "media") : NULL;
 
     if (g_strcmp0(media, "video") == 0 && !g_atomic_int_get(&receiver->pictures_input))
-        add_branch(receiver, pad, "decodebin name=in ! videoconvert ! video/x-raw ! appsink name=out sync=false",
+        add_branch(receiver, pad,
+                   "decodebin name=in ! videoconvert ! video/x-raw ! appsink name=out sync=false",
                    receiver->pictures, &receiver->pictures_input);
     else if (g_strcmp0(media, "audio") == 0 && !g_atomic_int_get(&receiver->sound_input))
-        add_branch(receiver, pad, "decodebin name=in ! audioconvert ! audioresample ! "
+        add_branch(receiver, pad,
+                   "decodebin name=in ! audioconvert ! audioresample ! "
                    "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! "
                    "appsink name=out sync=false async=false",
                    receiver->sound, &receiver->sound_input);
@@ -208,8 +211,8 @@ static void connect_now(PlayReceiver *receiver)
         GstElement *src = tk_pipeline_get(receiver->pipeline, "src");
         g_object_set(src, "location", options->url, "latency", options->latency_ms, "protocols",
                      receiver->tcp ? GST_RTSP_LOWER_TRANS_TCP : GST_RTSP_LOWER_TRANS_UDP, "timeout",
-                     (guint64)0, "tcp-timeout", (guint64)8000000, "drop-on-latency", TRUE, "udp-reconnect",
-                     FALSE, "user-agent", "tongke-player", NULL);
+                     (guint64)0, "tcp-timeout", (guint64)8000000, "drop-on-latency", TRUE,
+                     "udp-reconnect", FALSE, "user-agent", "tongke-player", NULL);
         if (options->token)
             g_object_set(src, "user-id", "tongke", "user-pw", options->token, NULL);
         g_signal_connect(src, "on-sdp", G_CALLBACK(on_sdp), receiver);
@@ -262,7 +265,8 @@ static gboolean on_tick(gpointer data)
             connect_now(receiver);
         } else if (waited_ns > CONNECT_TIMEOUT_NS) {
             failed(receiver, receiver->played ? PLAY_RECONNECTING : PLAY_CONNECTING,
-                   input ? "没有画面 · no picture comes" : "服务器没有回应 · the relay does not answer");
+                   input ? "没有画面 · no picture comes"
+                         : "服务器没有回应 · the relay does not answer");
         }
     } else if (now_ns - stats.seen_ns > REOPEN_AFTER_NS) {
         failed(receiver, PLAY_RECONNECTING, "没有画面 · no picture comes");
@@ -277,8 +281,8 @@ static gboolean on_tick(gpointer data)
 }
 
 PlayReceiver *play_receiver_new(const PlayOptions *options, TkJoint *pictures, TkJoint *sound,
-                                GstClock *clock, GstClockTime base_time, PlayStateChanged on_changed,
-                                void *user)
+                                GstClock *clock, GstClockTime base_time,
+                                PlayStateChanged on_changed, void *user)
 {
     PlayReceiver *receiver = g_new0(PlayReceiver, 1);
 

@@ -22,11 +22,11 @@ const char *play_state_word(PlayState state);
 // `why` is one sentence or NULL. From the main loop, or from play_receiver_start().
 typedef void (*PlayStateChanged)(void *user, PlayState state, const char *why);
 
-// `options` is borrowed for the object's life, `user` too. Raw pictures and raw sound (S16LE, 48 kHz
-// stereo) go into the joints, whose inputs this object selects while it plays.
+// `options` is borrowed for the object's life, `user` too. Raw pictures and raw sound (S16LE, 48
+// kHz stereo) go into the joints, whose inputs this object selects while it plays.
 PlayReceiver *play_receiver_new(const PlayOptions *options, TkJoint *pictures, TkJoint *sound,
-                                GstClock *clock, GstClockTime base_time, PlayStateChanged on_changed,
-                                void *user);
+                                GstClock *clock, GstClockTime base_time,
+                                PlayStateChanged on_changed, void *user);
 void play_receiver_free(PlayReceiver *receiver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlayReceiver, play_receiver_free)
 

@@ -94,8 +94,10 @@ static gboolean start_pictures(PlayScreen *screen, GError **error)
 {
     const TkPipelineEvents events = {.on_error = on_picture_error};
     const char *name = choose_picture_sink(screen);
-    g_autofree char *text = g_strdup_printf("appsrc name=in is-live=true format=time ! videoconvert ! "
-                                            "videoscale ! %s name=sink", name);
+    g_autofree char *text =
+        g_strdup_printf("appsrc name=in is-live=true format=time ! videoconvert ! "
+                        "videoscale ! %s name=sink",
+                        name);
 
     screen->picture_pipeline = tk_pipeline_new("screen", text, &events, screen, error);
     if (!screen->picture_pipeline)
@@ -103,7 +105,8 @@ static gboolean start_pictures(PlayScreen *screen, GError **error)
     GstElement *sink = tk_pipeline_get(screen->picture_pipeline, "sink");
     if (screen->window && GST_IS_VIDEO_OVERLAY(sink)) {
         screen->picture_sink = sink;
-        gst_video_overlay_set_window_handle(GST_VIDEO_OVERLAY(sink), play_window_handle(screen->window));
+        gst_video_overlay_set_window_handle(GST_VIDEO_OVERLAY(sink),
+                                            play_window_handle(screen->window));
         gst_video_overlay_handle_events(GST_VIDEO_OVERLAY(sink), FALSE);
     }
     if (g_str_equal(name, "waylandsink"))
@@ -152,8 +155,10 @@ static gboolean start_sound(PlayScreen *screen, GError **error)
 {
     const TkPipelineEvents events = {.on_error = on_sound_error};
     const char *name = screen->options->audio_sink ? screen->options->audio_sink : "autoaudiosink";
-    g_autofree char *text = g_strdup_printf("appsrc name=in is-live=true format=time ! audioconvert ! "
-                                            "audioresample ! %s", name);
+    g_autofree char *text =
+        g_strdup_printf("appsrc name=in is-live=true format=time ! audioconvert ! "
+                        "audioresample ! %s",
+                        name);
 
     screen->sound_pipeline = tk_pipeline_new("loudspeaker", text, &events, screen, error);
     if (!screen->sound_pipeline)
@@ -162,9 +167,9 @@ static gboolean start_sound(PlayScreen *screen, GError **error)
     return tk_pipeline_set_state(screen->sound_pipeline, GST_STATE_PLAYING, error);
 }
 
-PlayScreen *play_screen_new(const PlayOptions *options, guint delay_ms, TkJoint *pictures, TkJoint *sound,
-                            GstClock *clock, GstClockTime base_time, const PlayScreenEvents *events,
-                            void *user, GError **error)
+PlayScreen *play_screen_new(const PlayOptions *options, guint delay_ms, TkJoint *pictures,
+                            TkJoint *sound, GstClock *clock, GstClockTime base_time,
+                            const PlayScreenEvents *events, void *user, GError **error)
 {
     const PlayWindowEvents window_events = {on_exposed, on_window_closed};
     g_autoptr(PlayScreen) screen = g_new0(PlayScreen, 1);
@@ -178,7 +183,8 @@ PlayScreen *play_screen_new(const PlayOptions *options, guint delay_ms, TkJoint 
     screen->base_time = base_time;
     screen->events = *events;
     screen->user = user;
-    if (g_getenv("DISPLAY") && (!options->video_sink || g_str_has_suffix(options->video_sink, "imagesink")))
+    if (g_getenv("DISPLAY") &&
+        (!options->video_sink || g_str_has_suffix(options->video_sink, "imagesink")))
         screen->window = play_window_new("同课 · Tongke", !options->window, &window_events, screen);
     if (!start_pictures(screen, error))
         return NULL;

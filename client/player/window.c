@@ -22,7 +22,9 @@ struct _PlayWindow {
 // Asks the window manager (EWMH); without one the window already has the screen's size.
 static void toggle_full_screen(PlayWindow *window)
 {
-    XEvent event = {.xclient = {.type = ClientMessage, .window = window->window, .format = 32,
+    XEvent event = {.xclient = {.type = ClientMessage,
+                                .window = window->window,
+                                .format = 32,
                                 .message_type = window->state}};
 
     window->is_full = !window->is_full;
@@ -94,8 +96,8 @@ PlayWindow *play_window_new(const char *title, gboolean full_screen, const PlayW
     window->display = display;
     window->events = *events;
     window->user = user;
-    window->window = XCreateSimpleWindow(display, RootWindow(display, screen), 0, 0, width, height, 0, 0,
-                                         BlackPixel(display, screen));
+    window->window = XCreateSimpleWindow(display, RootWindow(display, screen), 0, 0, width, height,
+                                         0, 0, BlackPixel(display, screen));
     window->state = XInternAtom(display, "_NET_WM_STATE", False);
     window->full_screen = XInternAtom(display, "_NET_WM_STATE_FULLSCREEN", False);
     window->delete_window = XInternAtom(display, "WM_DELETE_WINDOW", False);

@@ -27,10 +27,10 @@ struct _TkJoint {
     guint last_number;
     guint selected;
     GstAppSrc *output;
-    GstCaps *caps;        // last given to output
-    gboolean wait_key;    // CODED: nothing before the next keyframe
-    GstClockTime floor;   // nothing before this running time after a change of input
-    gboolean any;         // floor is valid
+    GstCaps *caps;      // last given to output
+    gboolean wait_key;  // CODED: nothing before the next keyframe
+    GstClockTime floor; // nothing before this running time after a change of input
+    gboolean any;       // floor is valid
     TkJointStats stats;
 };
 
@@ -83,7 +83,8 @@ static void ask_for_keyframe(TkJoint *joint)
     if (!input || joint->kind != TK_JOINT_CODED)
         return;
     g_autoptr(GstPad) pad = gst_element_get_static_pad(input->appsink, "sink");
-    gst_pad_push_event(pad, gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
+    gst_pad_push_event(pad,
+                       gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
 }
 
 // Under the lock. Takes `buffer`; its PTS is a running time.

@@ -4,9 +4,9 @@
 #include <gst/gst.h>
 
 // The joint between pipelines that run on one clock and base time: several appsinks lead into one
-// appsrc, one of them at a time. Buffers go over by running time, so a pipeline behind a joint never
-// notices that the one before it was replaced, and nothing before it waits when it stands still.
-// Thread-safe; reference-counted because streaming threads share it.
+// appsrc, one of them at a time. Buffers go over by running time, so a pipeline behind a joint
+// never notices that the one before it was replaced, and nothing before it waits when it stands
+// still. Thread-safe; reference-counted because streaming threads share it.
 typedef struct _TkJoint TkJoint;
 
 typedef enum {

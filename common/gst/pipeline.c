@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "common/gst/pipeline.h"
 
+#include <string.h>
+
 #include "common/base/error.h"
 
 struct _TkPipeline {
@@ -171,4 +173,16 @@ gboolean tk_pipeline_set_state(TkPipeline *pipeline, GstState state, GError **er
     g_set_error(error, TK_ERROR, TK_ERROR_UNAVAILABLE, "%s cannot start: %s",
                 GST_OBJECT_NAME(pipeline->bin), reason ? reason->message : "no reason given");
     return FALSE;
+}
+
+gboolean tk_pad_number(GstPad *pad, const char *prefix, guint *ret)
+{
+    const char *name = GST_PAD_NAME(pad);
+    guint64 number;
+
+    if (!g_str_has_prefix(name, prefix) ||
+        !g_ascii_string_to_unsigned(name + strlen(prefix), 10, 0, G_MAXUINT, &number, NULL))
+        return FALSE;
+    *ret = (guint)number;
+    return TRUE;
 }

@@ -47,5 +47,9 @@ void tk_pipeline_set_time(TkPipeline *pipeline, GstClock *clock, GstClockTime ba
 
 // Begins the change of state. FALSE and error when it fails at once; later failures come to
 // on_error.
-gboolean tk_pipeline_set_state(TkPipeline *pipeline, GstState state, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean tk_pipeline_set_state(TkPipeline *pipeline, GstState state,
+                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// The number of a request pad named by `prefix` and a number, "send_rtp_sink_%u". FALSE: another
+// pad.
+gboolean tk_pad_number(GstPad *pad, const char *prefix, guint *ret) G_GNUC_WARN_UNUSED_RESULT;

@@ -14,7 +14,8 @@ struct _TkSlate {
 
 void tk_ink(cairo_t *cr, guint rgb)
 {
-    cairo_set_source_rgb(cr, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0);
+    cairo_set_source_rgb(cr, (rgb >> 16 & 255) / 255.0, (rgb >> 8 & 255) / 255.0,
+                         (rgb & 255) / 255.0);
 }
 
 double tk_ink_text(cairo_t *cr, const char *text, double size_px, gboolean bold, gboolean mono,
@@ -96,11 +97,13 @@ static void draw(cairo_t *cr, const TkSlate *slate, double width, double height)
     }
     if (slate->detail) {
         tk_ink(cr, TK_INK_QUIET_DARK);
-        tk_ink_text(cr, slate->detail, 32 * unit, FALSE, FALSE, width / 2, y + 24 * unit, column, 0.5);
+        tk_ink_text(cr, slate->detail, 32 * unit, FALSE, FALSE, width / 2, y + 24 * unit, column,
+                    0.5);
     }
     if (slate->note) {
         tk_ink(cr, TK_INK_QUIET_DARK);
-        tk_ink_text(cr, slate->note, 24 * unit, FALSE, FALSE, width / 2, height * 0.86, column, 0.5);
+        tk_ink_text(cr, slate->note, 24 * unit, FALSE, FALSE, width / 2, height * 0.86, column,
+                    0.5);
     }
 }
 
@@ -119,13 +122,15 @@ static void on_caps(GstElement *overlay, GstCaps *caps, gpointer data)
     g_mutex_unlock(&slate->lock);
 }
 
-static void on_draw(GstElement *overlay, cairo_t *cr, guint64 timestamp, guint64 duration, gpointer data)
+static void on_draw(GstElement *overlay, cairo_t *cr, guint64 timestamp, guint64 duration,
+                    gpointer data)
 {
     TkSlate *slate = data;
 
     g_mutex_lock(&slate->lock);
     if (!slate->drawn) {
-        slate->drawn = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)slate->width, (int)slate->height);
+        slate->drawn =
+            cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)slate->width, (int)slate->height);
         cairo_t *surface = cairo_create(slate->drawn);
         draw(surface, slate, slate->width, slate->height);
         cairo_destroy(surface);
@@ -138,10 +143,11 @@ static void on_draw(GstElement *overlay, cairo_t *cr, guint64 timestamp, guint64
 
 char *tk_slate_describe(const char *name, guint width, guint height, guint fps)
 {
-    return g_strdup_printf("videotestsrc is-live=true pattern=solid-color foreground-color=0xff101418 ! "
-                           "video/x-raw,format=BGRx,width=%u,height=%u,framerate=%u/1 ! "
-                           "cairooverlay name=%s",
-                           width, height, fps, name);
+    return g_strdup_printf(
+        "videotestsrc is-live=true pattern=solid-color foreground-color=0xff101418 ! "
+        "video/x-raw,format=BGRx,width=%u,height=%u,framerate=%u/1 ! "
+        "cairooverlay name=%s",
+        width, height, fps, name);
 }
 
 void tk_slate_attach(TkSlate *slate, GstElement *overlay)

@@ -106,7 +106,7 @@ RelayUnit *relay_history_at(const RelayHistory *history, guint64 position)
 guint64 relay_history_newest_key(const RelayHistory *history)
 {
     return history->has_key && history->newest_key >= history->tail ? history->newest_key
-                                                                     : history->head;
+                                                                    : history->head;
 }
 
 guint64 relay_history_next_key(const RelayHistory *history, guint64 from)

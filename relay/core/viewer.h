@@ -16,9 +16,9 @@ typedef enum {
 const char *relay_viewer_state_word(RelayViewerState state); // borrowed, static
 
 typedef struct {
-    gint64 lag_max_ns;      // behind the newest unit by more: set forward
-    gint64 settle_ns;       // without a drop for so long: live again
-    guint drops_max;        // drops while catching up: gone
+    gint64 lag_max_ns; // behind the newest unit by more: set forward
+    gint64 settle_ns;  // without a drop for so long: live again
+    guint drops_max;   // drops while catching up: gone
 } RelayViewerLimits;
 
 // A lesson is worth waiting 3 s for before it is cut; thrice in 30 s means that the line cannot
@@ -52,4 +52,7 @@ guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,
 RelayUnit *relay_viewer_next(RelayViewer *viewer, const RelayHistory *history);
 
 // The unit that relay_viewer_next gave has been sent.
-static inline void relay_viewer_advance(RelayViewer *viewer) { viewer->position++; }
+static inline void relay_viewer_advance(RelayViewer *viewer)
+{
+    viewer->position++;
+}

@@ -23,8 +23,8 @@ RelayAddress relay_address_with_port(const RelayAddress *address, guint16 port);
 char *relay_address_text(const RelayAddress *address);
 
 // A numeric host with a port put in.
-gboolean relay_address_parse(const char *host, guint16 port, RelayAddress *ret, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_address_parse(const char *host, guint16 port, RelayAddress *ret,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // The port that a bound socket has.
 guint16 relay_address_bound_port(int fd);

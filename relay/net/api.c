@@ -56,7 +56,8 @@ static RelayWebResponse show_relay(const RelayApi *api)
     return json_response(200, object);
 }
 
-static RelayWebResponse edit(const RelayApi *api, RelayLesson *lesson, const RelayWebRequest *request)
+static RelayWebResponse edit(const RelayApi *api, RelayLesson *lesson,
+                             const RelayWebRequest *request)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) info =

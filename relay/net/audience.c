@@ -140,8 +140,8 @@ static void open_live(RelaySocket *s, const char *path, const char *from, const 
     RelayWebFeed *feed = find_feed(s);
     const RelayStream *stream = feed ? relay_web_feed_stream(feed) : NULL;
     if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER,
-                          stream ? stream->lesson_name : s->word,
-                          stream ? stream->lesson_id : NULL, &s->school, NULL))
+                          stream ? stream->lesson_name : s->word, stream ? stream->lesson_id : NULL,
+                          &s->school, NULL))
         return;
     s->kind = SOCKET_LIVE;
     s->close_code = 0;

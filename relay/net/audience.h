@@ -52,8 +52,8 @@ void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
 RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **ret_message,
                                guint *ret_close_code, const char **ret_reason);
 
-// A fragment of a message came: 0, or the code to close with. `left`: bytes of it that are announced
-// and still to come.
+// A fragment of a message came: 0, or the code to close with. `left`: bytes of it that are
+// announced and still to come.
 guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
                             gint64 now_ns);
 

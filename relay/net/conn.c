@@ -460,8 +460,8 @@ static void append_rtp_info(GString *text, const RelayRtpViewer *viewer, char *c
         guint32 timestamp;
         if (!urls[track] || !relay_rtp_viewer_first(viewer, track, &sequence, &timestamp))
             continue;
-        g_string_append_printf(text, "%surl=%s;seq=%u;rtptime=%u", separator, urls[track],
-                               sequence, timestamp);
+        g_string_append_printf(text, "%surl=%s;seq=%u;rtptime=%u", separator, urls[track], sequence,
+                               timestamp);
         separator = ",";
     }
     if (*separator == ',')

@@ -17,8 +17,9 @@ gboolean relay_door_is_open(const RelayDoor *door);
 // ("…&token=…", percent-decoded). Either may be NULL. Newly allocated or NULL.
 char *relay_door_token(const char *authorization, const char *query);
 
-// Whether the bearer of `token` may act as `role` on the lesson known by `name` and `id` (NULL as in
-// tk_claims_allow). ret_school (may be NULL): newly allocated, or NULL when the token names none.
+// Whether the bearer of `token` may act as `role` on the lesson known by `name` and `id` (NULL as
+// in tk_claims_allow). ret_school (may be NULL): newly allocated, or NULL when the token names
+// none.
 gboolean relay_door_admit(const RelayDoor *door, const char *token, TkRole role, const char *name,
-                          const char *id, char **ret_school, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+                          const char *id, char **ret_school,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;

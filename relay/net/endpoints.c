@@ -79,8 +79,8 @@ static void move(RelayEndpoints *e, Entry *entry, const RelayAddress *address)
     g_hash_table_replace(table, &entry->address, entry);
 }
 
-gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp,
-                              const RelayAddress *address, RelayEndpoint *ret)
+gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
+                              RelayEndpoint *ret)
 {
     Entry *entry = g_hash_table_lookup(endpoints->by_address[rtcp], address);
     gboolean moved = FALSE;

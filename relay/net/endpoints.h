@@ -25,5 +25,5 @@ void relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAd
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner);
 
 // FALSE: nobody's.
-gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp,
-                              const RelayAddress *address, RelayEndpoint *ret);
+gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
+                              RelayEndpoint *ret);

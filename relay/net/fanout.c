@@ -30,8 +30,8 @@ struct _RelayFeed {
     RelayStream *stream;
     RelayHistory *history;
     RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
-    GPtrArray *viewers;  // RelayRtpViewer, owned
-    gboolean pending;    // somebody has something to send
+    GPtrArray *viewers; // RelayRtpViewer, owned
+    gboolean pending;   // somebody has something to send
 };
 
 struct _RelayFanout {
@@ -101,8 +101,8 @@ static void put_report(RelayFanout *f, const RelayRtpViewer *v, guint track, gin
 {
     const RelayTrackClock *clock = &v->feed->clocks[track];
     gint64 elapsed_ns = wall_ns - clock->wall_ns;
-    guint32 timestamp = clock->rtp_timestamp + (guint32)(elapsed_ns * (gint64)clock->identity.clock_rate /
-                                                         TK_NS_PER_S);
+    guint32 timestamp = clock->rtp_timestamp +
+                        (guint32)(elapsed_ns * (gint64)clock->identity.clock_rate / TK_NS_PER_S);
     g_byte_array_set_size(f->report, 0);
     tk_rtcp_put_sender_report(f->report, clock->identity.ssrc, tk_clock_ntp_from_wall(wall_ns),
                               timestamp, v->packets[track], v->octets[track]);
@@ -227,8 +227,8 @@ void relay_fanout_open(RelayFanout *fanout, RelayStream *stream)
     RelayFeed *feed = g_new0(RelayFeed, 1);
     feed->fanout = fanout;
     feed->stream = relay_stream_ref(stream);
-    feed->history = relay_history_new(fanout->history_span_ns, fanout->history_bytes_max,
-                                      HISTORY_UNITS_MAX);
+    feed->history =
+        relay_history_new(fanout->history_span_ns, fanout->history_bytes_max, HISTORY_UNITS_MAX);
     feed->viewers = g_ptr_array_new_with_free_func(g_free);
     stream->feeds[fanout->index] = feed;
     g_ptr_array_add(fanout->feeds, feed);
@@ -314,8 +314,7 @@ gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint
         *ret_sequence = (guint16)unit->number;
         *ret_timestamp = unit->rtp_timestamp;
         // Both tracks' times must mean the same moment, or players start them apart.
-        if (start->track != track && feed->clocks[track].known &&
-            feed->clocks[start->track].known)
+        if (start->track != track && feed->clocks[track].known && feed->clocks[start->track].known)
             *ret_timestamp = timestamp_in_step(feed, track, start);
         return TRUE;
     }
@@ -348,12 +347,11 @@ void relay_rtp_viewer_room(RelayRtpViewer *viewer)
 void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
 {
     const RelayUdpStats *udp = relay_udp_batch_stats(fanout->batch);
-    *ret = (RelayFanoutStats){
-        .viewers = relay_stat_get(fanout->viewers),
-        .units_dropped = relay_stat_get(fanout->units_dropped),
-        .viewers_gone = relay_stat_get(fanout->viewers_gone),
-        .udp = {.datagrams = relay_stat_get(udp->datagrams),
-                .bytes = relay_stat_get(udp->bytes),
-                .calls = relay_stat_get(udp->calls),
-                .refused = relay_stat_get(udp->refused)}};
+    *ret = (RelayFanoutStats){.viewers = relay_stat_get(fanout->viewers),
+                              .units_dropped = relay_stat_get(fanout->units_dropped),
+                              .viewers_gone = relay_stat_get(fanout->viewers_gone),
+                              .udp = {.datagrams = relay_stat_get(udp->datagrams),
+                                      .bytes = relay_stat_get(udp->bytes),
+                                      .calls = relay_stat_get(udp->calls),
+                                      .refused = relay_stat_get(udp->refused)}};
 }

@@ -40,15 +40,16 @@ void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint trac
 // Where one track of a viewer goes.
 typedef struct {
     gboolean enabled;
-    RelayAddress rtp, rtcp;            // UDP
-    guint8 rtp_channel, rtcp_channel;  // interleaved
+    RelayAddress rtp, rtcp;           // UDP
+    guint8 rtp_channel, rtcp_channel; // interleaved
 } RelayViewerTrack;
 
 typedef struct {
     gboolean interleaved;
     RelayLink *link; // interleaved: borrowed until leave; UDP: NULL
     RelayViewerTrack tracks[RELAY_INPUT_TRACKS_MAX];
-    // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it then.
+    // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it
+    // then.
     void (*on_gone)(gpointer user, const char *reason);
     gpointer user;
 } RelayViewerSpec;

@@ -35,8 +35,8 @@ struct _RelayIngest {
     RelayUdp *udp;
     RelayIngestSink sink;
     gpointer user;
-    GPtrArray *streams;     // RelayIngestStream, owned
-    GHashTable *viewers;    // key (user) -> RelayUdpViewer, owned
+    GPtrArray *streams;  // RelayIngestStream, owned
+    GHashTable *viewers; // key (user) -> RelayUdpViewer, owned
     RelayEndpoints *endpoints;
     GByteArray *report;
     Socket sockets[2];
@@ -159,8 +159,7 @@ static void hand_on_clocks(RelayIngestStream *s)
 {
     for (guint track = 0; track < s->sender.tracks_count; track++) {
         RelayTrackClock clock = {.identity = relay_input_identity(s->input, track)};
-        clock.known =
-            relay_input_clock(s->input, track, &clock.wall_ns, &clock.rtp_timestamp);
+        clock.known = relay_input_clock(s->input, track, &clock.wall_ns, &clock.rtp_timestamp);
         if (clock.known)
             s->ingest->sink.on_clock(s->ingest->user, s->stream, track, &clock);
     }

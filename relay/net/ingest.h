@@ -45,8 +45,8 @@ typedef struct {
 } RelaySenderSpec;
 
 // FALSE: the tracks are not those the stream had before.
-gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const RelaySenderSpec *spec)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream,
+                            const RelaySenderSpec *spec) G_GNUC_WARN_UNUSED_RESULT;
 // Does nothing when somebody else than `user` (NULL: anybody) sends by now.
 void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer user);
 
@@ -57,7 +57,8 @@ void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, g
 // A viewer over UDP, so that its packets are known for its own. The calls come on the ingest
 // worker's thread.
 typedef struct {
-    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX], rtcp[RELAY_INPUT_TRACKS_MAX]; // bytes 0: no such track
+    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX],
+        rtcp[RELAY_INPUT_TRACKS_MAX]; // bytes 0: no such track
     void (*heard)(gpointer user);
     // Its packets come from another port of the same host (NAT).
     void (*moved)(gpointer user, guint track, gboolean rtcp, const RelayAddress *address);

@@ -139,8 +139,8 @@ typedef struct {
     gint64 epoch_wall_ns;
 } StreamTask;
 
-static void post_stream_task(RelayLessons *l, guint worker, RelayStream *stream, gint64 epoch_wall_ns,
-                             RelayTask task)
+static void post_stream_task(RelayLessons *l, guint worker, RelayStream *stream,
+                             gint64 epoch_wall_ns, RelayTask task)
 {
     StreamTask *t = g_new(StreamTask, 1);
     *t = (StreamTask){l, worker, relay_stream_ref(stream), epoch_wall_ns};
@@ -472,7 +472,8 @@ void relay_lessons_foreach(RelayLessons *lessons,
 {
     for (guint i = 0; i < lessons->lessons->len; i++) {
         const Lesson *entry = lessons->lessons->pdata[i];
-        for (guint j = 0; entry->lesson->state != RELAY_LESSON_ENDED && j < entry->streams->len; j++)
+        for (guint j = 0; entry->lesson->state != RELAY_LESSON_ENDED && j < entry->streams->len;
+             j++)
             each(user, entry->lesson, ((Stream *)entry->streams->pdata[j])->handle);
     }
 }

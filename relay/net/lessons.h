@@ -36,8 +36,8 @@ RelayStream *relay_lessons_publish(RelayLessons *lessons, const char *name, cons
 void relay_lessons_unpublish(RelayLessons *lessons, RelayStream *stream, RelayConn *conn,
                              gboolean orderly);
 
-// What a viewer needs. Strings and configs are borrowed until the loop. FALSE: no such lesson or stream, or nothing
-// of it has come yet.
+// What a viewer needs. Strings and configs are borrowed until the loop. FALSE: no such lesson or
+// stream, or nothing of it has come yet.
 gboolean relay_lessons_describe(RelayLessons *lessons, const char *word, const char *stream,
                                 RelayStream **ret_stream, RelayDescription *ret);
 

@@ -23,7 +23,8 @@ typedef struct {
 // What a viewer may have waiting here before it counts as behind: half a second at 4 Mbit/s.
 #define RELAY_LINK_QUEUE_BYTES (256 << 10)
 
-// Takes `fd` (non-blocking). `handler` and `user` are borrowed for the link's life. NULL: fd closed.
+// Takes `fd` (non-blocking). `handler` and `user` are borrowed for the link's life. NULL: fd
+// closed.
 RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayAddress *peer,
                           const RelayLinkHandler *handler, gpointer user);
 // Closes at once.

@@ -35,8 +35,8 @@ static gboolean ready(gint fd, GIOCondition condition, gpointer data)
     RelayListener *l = data;
     for (;;) {
         RelayAddress peer = {.bytes = sizeof peer.to};
-        int accepted = accept4(fd, (struct sockaddr *)&peer.to, &peer.bytes,
-                               SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int accepted =
+            accept4(fd, (struct sockaddr *)&peer.to, &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted >= 0) {
             l->on_accept(l->user, accepted, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS) {
@@ -62,8 +62,8 @@ static int open_socket(const char *host, guint16 port, GError **error)
         listen(fd, BACKLOG) == 0)
         return fd;
     g_set_error(error, TK_ERROR, TK_ERROR_IO,
-                "cannot listen on TCP port %u of %s: %s (another port, or 0 for any, may help)", port,
-                host, g_strerror(errno));
+                "cannot listen on TCP port %u of %s: %s (another port, or 0 for any, may help)",
+                port, host, g_strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;

@@ -8,7 +8,8 @@ typedef struct _RelayListener RelayListener;
 
 // `on_accept` gets a non-blocking descriptor that it owns. Port 0: any free one.
 RelayListener *relay_listener_new(const char *host, guint16 port,
-                                  void (*on_accept)(gpointer user, int fd, const RelayAddress *peer),
+                                  void (*on_accept)(gpointer user, int fd,
+                                                    const RelayAddress *peer),
                                   gpointer user, GError **error);
 void relay_listener_free(RelayListener *listener);
 guint16 relay_listener_port(const RelayListener *listener);

@@ -19,8 +19,8 @@ void relay_mailbox_free(RelayMailbox *mailbox);
 // Any thread. `data` goes to the task, which frees it.
 void relay_mailbox_post(RelayMailbox *mailbox, RelayTask task, gpointer data);
 // FALSE: not taken, `data` is still the caller's.
-gboolean relay_mailbox_offer(RelayMailbox *mailbox, RelayTask task, gpointer data)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_mailbox_offer(RelayMailbox *mailbox, RelayTask task,
+                             gpointer data) G_GNUC_WARN_UNUSED_RESULT;
 
 // Owner's thread: runs what is there now. Returns the number of tasks run.
 guint relay_mailbox_run(RelayMailbox *mailbox, gpointer owner);

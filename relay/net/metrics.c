@@ -3,10 +3,9 @@
 
 static void put(GString *out, const char *name, const char *type, const char *help, guint64 value)
 {
-    g_string_append_printf(out,
-                           "# HELP tongke_%s %s\n# TYPE tongke_%s %s\ntongke_%s %" G_GUINT64_FORMAT
-                           "\n",
-                           name, help, name, type, name, value);
+    g_string_append_printf(
+        out, "# HELP tongke_%s %s\n# TYPE tongke_%s %s\ntongke_%s %" G_GUINT64_FORMAT "\n", name,
+        help, name, type, name, value);
 }
 
 static void put_fanouts(GString *out, const RelayHandoff *handoff)
@@ -76,9 +75,9 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
     };
     // Names are checked at the door: none holds a quote or a backslash.
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
-        g_string_append_printf(user,
-                               "tongke_stream_%s{lesson=\"%s\",stream=\"%s\"} %" G_GUINT64_FORMAT "\n",
-                               rows[i].name, lesson->name, stream->name, rows[i].value);
+        g_string_append_printf(
+            user, "tongke_stream_%s{lesson=\"%s\",stream=\"%s\"} %" G_GUINT64_FORMAT "\n",
+            rows[i].name, lesson->name, stream->name, rows[i].value);
 }
 
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,

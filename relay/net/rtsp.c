@@ -16,7 +16,7 @@
 typedef struct {
     RelayConn *conn; // borrowed; the main thread's reference
     char *peer;
-    char *id; // of the RTSP session
+    char *id;              // of the RTSP session
     char *lesson, *stream; // the lesson it has been let in to, by the word in the URL
     TkRole role;
     char *school;
@@ -52,21 +52,36 @@ static void session_free(gpointer data)
 static const char *phrase(guint status)
 {
     switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 409: return "Conflict";
-    case 415: return "Unsupported Media Type";
-    case 429: return "Too Many Requests";
-    case 454: return "Session Not Found";
-    case 455: return "Method Not Valid in This State";
-    case 459: return "Aggregate Operation Not Allowed";
-    case 461: return "Unsupported Transport";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    default: return "Error";
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 409:
+        return "Conflict";
+    case 415:
+        return "Unsupported Media Type";
+    case 429:
+        return "Too Many Requests";
+    case 454:
+        return "Session Not Found";
+    case 455:
+        return "Method Not Valid in This State";
+    case 459:
+        return "Aggregate Operation Not Allowed";
+    case 461:
+        return "Unsupported Transport";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Error";
     }
 }
 
@@ -100,8 +115,8 @@ static void refuse(Session *s, const TkRtspRequest *request, const GError *error
 }
 
 // Lets the connection in to the lesson of `url`, as `role`; a connection that is in stays in.
-static gboolean admit(RelayRtsp *r, Session *s, const TkRtspRequest *request, const RelayRtspUrl *url,
-                      TkRole role, GError **error)
+static gboolean admit(RelayRtsp *r, Session *s, const TkRtspRequest *request,
+                      const RelayRtspUrl *url, TkRole role, GError **error)
 {
     if (s->lesson && s->role == role && g_str_equal(s->lesson, url->lesson) &&
         g_str_equal(s->stream, url->stream))
@@ -314,7 +329,8 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
 {
     if (s->viewing || s->sending) {
-        TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer, .reason = why};
+        TkLogFields fields = {
+            .lesson = s->lesson, .stream = s->stream, .peer = s->peer, .reason = why};
         tk_log(TK_LOG_INFO, &fields, s->sending ? "a sender leaves" : "a viewer leaves");
     }
     if (s->viewing)
@@ -343,9 +359,15 @@ static const struct {
     const char *method;
     void (*act)(RelayRtsp *, Session *, const TkRtspRequest *);
 } methods[] = {
-    {"OPTIONS", do_options},   {"ANNOUNCE", do_announce}, {"DESCRIBE", do_describe},
-    {"SETUP", do_setup},       {"PLAY", do_play},         {"RECORD", do_record},
-    {"TEARDOWN", do_teardown}, {"GET_PARAMETER", do_parameter}, {"SET_PARAMETER", do_parameter},
+    {"OPTIONS", do_options},
+    {"ANNOUNCE", do_announce},
+    {"DESCRIBE", do_describe},
+    {"SETUP", do_setup},
+    {"PLAY", do_play},
+    {"RECORD", do_record},
+    {"TEARDOWN", do_teardown},
+    {"GET_PARAMETER", do_parameter},
+    {"SET_PARAMETER", do_parameter},
 };
 
 static void on_request(gpointer user, RelayConn *conn, TkRtspRequest *given)

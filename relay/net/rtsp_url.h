@@ -5,15 +5,15 @@
 
 // "rtsp://host:port/lesson[/stream][?query][/track=n]", as clients put it together.
 typedef struct {
-    char *host;           // without port and brackets
-    char *base;           // everything before query and track, without a slash at the end
+    char *host;            // without port and brackets
+    char *base;            // everything before query and track, without a slash at the end
     char *lesson, *stream; // stream: "main" when the URL names none
-    char *query;          // or NULL
-    gint track;           // -1: none named
+    char *query;           // or NULL
+    gint track;            // -1: none named
 } RelayRtspUrl;
 
-gboolean relay_rtsp_url_parse(const char *uri, RelayRtspUrl *ret, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_rtsp_url_parse(const char *uri, RelayRtspUrl *ret,
+                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void relay_rtsp_url_clear(RelayRtspUrl *url);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RelayRtspUrl, relay_rtsp_url_clear)
 

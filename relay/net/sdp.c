@@ -97,7 +97,8 @@ static gboolean parse_audio(const char *rtpmap, const char *fmtp, RelayTrackForm
 {
     g_autofree char *mode = fmtp_value(fmtp, "mode"), *config = fmtp_value(fmtp, "config");
     const char *slash = strchr(rtpmap, '/');
-    if (mode && g_ascii_strcasecmp(mode, "AAC-hbr") != 0 && g_ascii_strcasecmp(mode, "AAC-lbr") != 0)
+    if (mode && g_ascii_strcasecmp(mode, "AAC-hbr") != 0 &&
+        g_ascii_strcasecmp(mode, "AAC-lbr") != 0)
         return refuse(error, "this MPEG-4 mode is not supported");
     ret->latm = g_ascii_strncasecmp(rtpmap, "MP4A-LATM/", 10) == 0;
     if (ret->latm && fmtp_uint(fmtp, "cpresent", 1) != 0)
@@ -106,8 +107,9 @@ static gboolean parse_audio(const char *rtpmap, const char *fmtp, RelayTrackForm
         return refuse(error, "the AAC track has no valid config");
     ret->kind = TK_TRACK_AUDIO;
     ret->clock_rate = (guint32)strtoul(slash + 1, NULL, 10);
-    ret->aac_mode = (TkAacMode){fmtp_uint(fmtp, "sizelength", 13), fmtp_uint(fmtp, "indexlength", 3),
-                                fmtp_uint(fmtp, "indexdeltalength", 3)};
+    ret->aac_mode =
+        (TkAacMode){fmtp_uint(fmtp, "sizelength", 13), fmtp_uint(fmtp, "indexlength", 3),
+                    fmtp_uint(fmtp, "indexdeltalength", 3)};
     if (ret->clock_rate != ret->aac.rate)
         return refuse(error, "the AAC track's clock differs from its sample rate");
     return TRUE;
@@ -159,8 +161,8 @@ static gboolean parse_tracks(const GstSDPMessage *sdp, RelayOffer *ret, GError *
 // What strangers write where they have no title.
 static gboolean is_title(const char *name)
 {
-    static const char *const fillers[] = {"", "-", "No Name", "Session streamed with GStreamer",
-                                          "Unnamed", NULL};
+    static const char *const fillers[] = {
+        "", "-", "No Name", "Session streamed with GStreamer", "Unnamed", NULL};
     g_autofree char *stripped = name ? g_strstrip(g_strdup(name)) : NULL;
     return stripped && !g_strv_contains(fillers, stripped);
 }
@@ -189,8 +191,9 @@ gboolean relay_sdp_parse(const char *text, gsize size, RelayOffer *ret, GError *
     RelayOffer offer = {0};
     GstSDPMessage *sdp = NULL;
     gst_sdp_message_new(&sdp);
-    gboolean ok = size > 0 && g_utf8_validate(text, (gssize)size, NULL) &&
-                  gst_sdp_message_parse_buffer((const guint8 *)text, (guint)size, sdp) == GST_SDP_OK;
+    gboolean ok =
+        size > 0 && g_utf8_validate(text, (gssize)size, NULL) &&
+        gst_sdp_message_parse_buffer((const guint8 *)text, (guint)size, sdp) == GST_SDP_OK;
     if (!ok)
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the session description does not parse");
     ok = ok && parse_tracks(sdp, &offer, error) && parse_lesson(sdp, &offer, error);

@@ -19,12 +19,12 @@ void relay_offer_clear(RelayOffer *offer);
 
 // At most one H.264 and one AAC track, video first in `ret`; anything else is refused with
 // TK_ERROR_UNSUPPORTED and a word on what would do. `text` ends in NUL.
-gboolean relay_sdp_parse(const char *text, gsize size, RelayOffer *ret, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_sdp_parse(const char *text, gsize size, RelayOffer *ret,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // What a viewer is told. `configs[track]`: avcC record or AudioSpecificConfig; NULL: no such track.
 typedef struct {
-    const char *title;
+    const char *title; // as TkLessonInfo has it: no control characters; may be NULL
     const char *host; // of the relay, as the viewer sees it
     gboolean ipv6;
     const RelayStreamFormat *format;

@@ -1,50 +1,79 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/transport.h"
 
-#include <gst/rtsp/gstrtsptransport.h>
+#include <string.h>
 
 #define OFFERS_MAX 8
+#define FIELDS_MAX 32
 
-static gboolean accept_transport(const GstRTSPTransport *offer, const RelayAddress *peer,
-                                 guint track, RelayTransport *ret)
+// "name=a-b" or "name=a": the numbers, each at most `max`. FALSE when `field` is something else.
+static gboolean read_range(const char *field, const char *name, guint64 max, guint64 *ret_first,
+                           guint64 *ret_second)
 {
-    if (offer->trans != GST_RTSP_TRANS_RTP || offer->profile != GST_RTSP_PROFILE_AVP)
+    gsize length = strlen(name);
+    if (g_ascii_strncasecmp(field, name, length) != 0 || field[length] != '=')
         return FALSE;
-    if (offer->lower_transport == GST_RTSP_LOWER_TRANS_TCP) {
-        gint first = offer->interleaved.min >= 0 ? offer->interleaved.min : (gint)track * 2;
-        gint second = offer->interleaved.max > first ? offer->interleaved.max : first + 1;
-        if (first > 254 || second > 255)
+    g_auto(GStrv) numbers = g_strsplit(field + length + 1, "-", 2);
+    if (!numbers[0] || !g_ascii_string_to_unsigned(numbers[0], 10, 0, max, ret_first, NULL))
+        return FALSE;
+    if (!numbers[1] || !g_ascii_string_to_unsigned(numbers[1], 10, 0, max, ret_second, NULL))
+        *ret_second = *ret_first + 1;
+    return TRUE;
+}
+
+static gboolean accept_tcp(char *const *fields, guint track, RelayTransport *ret)
+{
+    guint64 first = track * 2, second = first + 1;
+    for (guint i = 0; fields[i]; i++)
+        if (g_str_has_prefix(fields[i], "interleaved=") &&
+            !read_range(fields[i], "interleaved", 255, &first, &second))
             return FALSE;
-        *ret = (RelayTransport){.interleaved = TRUE,
-                                .rtp_channel = (guint8)first,
-                                .rtcp_channel = (guint8)second};
-        return TRUE;
+    if (first > 254 || second > 255)
+        return FALSE;
+    *ret = (RelayTransport){
+        .interleaved = TRUE, .rtp_channel = (guint8)first, .rtcp_channel = (guint8)second};
+    return TRUE;
+}
+
+static gboolean accept_udp(char *const *fields, const RelayAddress *peer, RelayTransport *ret)
+{
+    guint64 rtp = 0, rtcp = 0;
+    for (guint i = 0; fields[i]; i++) {
+        if (g_ascii_strcasecmp(fields[i], "multicast") == 0)
+            return FALSE;
+        (void)!read_range(fields[i], "client_port", 65535, &rtp, &rtcp);
     }
-    if (offer->lower_transport != GST_RTSP_LOWER_TRANS_UDP)
+    if (rtp == 0 || rtcp == 0 || rtcp == rtp || rtcp > 65535)
         return FALSE;
-    gint rtp = offer->client_port.min, rtcp = offer->client_port.max;
-    if (rtp <= 0 || rtp > 65535)
-        return FALSE;
-    if (rtcp <= 0 || rtcp > 65535 || rtcp == rtp)
-        rtcp = rtp == 65535 ? 65534 : rtp + 1;
     *ret = (RelayTransport){.rtp = relay_address_with_port(peer, (guint16)rtp),
                             .rtcp = relay_address_with_port(peer, (guint16)rtcp)};
     return TRUE;
+}
+
+static gboolean accept_offer(const char *offer, const RelayAddress *peer, guint track,
+                             RelayTransport *ret)
+{
+    g_auto(GStrv) fields = g_strsplit(offer, ";", FIELDS_MAX);
+    for (guint i = 0; fields[i]; i++)
+        g_strstrip(fields[i]);
+    if (!fields[0])
+        return FALSE;
+    if (g_ascii_strcasecmp(fields[0], "RTP/AVP/TCP") == 0)
+        return accept_tcp(fields + 1, track, ret);
+    if (g_ascii_strcasecmp(fields[0], "RTP/AVP") == 0 ||
+        g_ascii_strcasecmp(fields[0], "RTP/AVP/UDP") == 0)
+        return accept_udp(fields + 1, peer, ret);
+    return FALSE;
 }
 
 gboolean relay_transport_choose(const char *header, const RelayAddress *peer, guint track,
                                 RelayTransport *ret)
 {
     g_auto(GStrv) offers = g_strsplit(header ? header : "", ",", OFFERS_MAX);
-    gboolean chosen = FALSE;
-    for (guint i = 0; offers[i] && !chosen; i++) {
-        GstRTSPTransport *offer = NULL;
-        gst_rtsp_transport_new(&offer);
-        chosen = gst_rtsp_transport_parse(g_strstrip(offers[i]), offer) == GST_RTSP_OK &&
-                 accept_transport(offer, peer, track, ret);
-        gst_rtsp_transport_free(offer);
-    }
-    return chosen;
+    for (guint i = 0; offers[i]; i++)
+        if (accept_offer(offers[i], peer, track, ret))
+            return TRUE;
+    return FALSE;
 }
 
 char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, gboolean record)
@@ -54,6 +83,6 @@ char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, 
         return g_strdup_printf("Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u%s\r\n",
                                transport->rtp_channel, transport->rtcp_channel, mode);
     return g_strdup_printf("Transport: RTP/AVP;unicast;client_port=%u-%u;server_port=%u-%u%s\r\n",
-                           relay_address_port(&transport->rtp), relay_address_port(&transport->rtcp),
-                           rtp_port, rtp_port + 1, mode);
+                           relay_address_port(&transport->rtp),
+                           relay_address_port(&transport->rtcp), rtp_port, rtp_port + 1, mode);
 }

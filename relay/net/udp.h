@@ -13,8 +13,8 @@ typedef struct {
 } RelayUdp;
 
 // Port 0 finds a free pair.
-gboolean relay_udp_open(RelayUdp *udp, const char *host, guint16 port, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_udp_open(RelayUdp *udp, const char *host, guint16 port,
+                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void relay_udp_close(RelayUdp *udp);
 
 // One RTCP datagram, now.

@@ -31,10 +31,10 @@ typedef struct {
 } RelayWebDesk;
 
 typedef struct {
-    const char *listen;     // numeric address
-    guint16 port;           // 0: any
-    gboolean share_port;    // other workers listen on it too
-    const char *page;       // folder of the page, or NULL
+    const char *listen;  // numeric address
+    guint16 port;        // 0: any
+    gboolean share_port; // other workers listen on it too
+    const char *page;    // folder of the page, or NULL
     guint connections_max;
     gint64 history_span_ns;
     gsize history_bytes_max; // per stream

@@ -97,8 +97,7 @@ static RelayUnit *init_text(const RelayStreamFormat *format)
 
 static guint64 oldest_number(const RelayWebFeed *feed)
 {
-    const RelayUnit *oldest =
-        relay_history_at(feed->history, relay_history_tail(feed->history));
+    const RelayUnit *oldest = relay_history_at(feed->history, relay_history_tail(feed->history));
     return oldest ? oldest->number : 0;
 }
 
@@ -117,8 +116,8 @@ void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
         relay_history_push(feed->history, message);
     }
     guint64 oldest = oldest_number(feed);
-    while (feed->inits->len > 1 &&
-           (g_array_index(feed->inits, Init, 1).first_chunk <= oldest || feed->inits->len > INITS_MAX))
+    while (feed->inits->len > 1 && (g_array_index(feed->inits, Init, 1).first_chunk <= oldest ||
+                                    feed->inits->len > INITS_MAX))
         drop_oldest_init(feed);
     relay_stat_set(feed->stream->chunk_oldest, oldest);
 }

@@ -36,9 +36,9 @@ const GPtrArray *relay_web_feed_members(const RelayWebFeed *feed);
 
 typedef struct {
     RelayViewer place;
-    guint state_seen;       // serial of the state last sent
-    const RelayUnit *init;  // last sent; a key, never followed
-    gboolean init_named;    // its text has been sent
+    guint state_seen;         // serial of the state last sent
+    const RelayUnit *init;    // last sent; a key, never followed
+    gboolean init_named;      // its text has been sent
     guint64 gap_from, gap_to; // to be told; 0 = none
 } RelayWebViewer;
 
@@ -49,7 +49,7 @@ typedef enum {
     RELAY_WEB_NOTHING, // for now
     RELAY_WEB_TEXT,
     RELAY_WEB_BINARY,
-    RELAY_WEB_OVER,    // the lesson is over and the viewer has all of it
+    RELAY_WEB_OVER, // the lesson is over and the viewer has all of it
     RELAY_WEB_TOO_SLOW,
 } RelayWebNext;
 

@@ -30,8 +30,8 @@ void relay_worker_free(RelayWorker *worker);
 
 // Any thread. Tasks get the worker as `owner`.
 void relay_worker_post(RelayWorker *worker, RelayTask task, gpointer data);
-gboolean relay_worker_offer(RelayWorker *worker, RelayTask task, gpointer data)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_worker_offer(RelayWorker *worker, RelayTask task,
+                            gpointer data) G_GNUC_WARN_UNUSED_RESULT;
 
 // Runs the task at once when called on the worker's own thread, else posts it.
 void relay_worker_do(RelayWorker *worker, RelayTask task, gpointer data);

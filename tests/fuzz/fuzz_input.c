@@ -26,6 +26,7 @@ static void begin(Fuzz *f)
     guint8 how = tk_reader_u8(&f->in);
     guint first = how & 1, count = 1 + (how >> 1 & 1);
     RelayTrackFormat formats[2] = {f->formats[first], f->formats[1 - first]};
+    formats[0].latm = formats[1].latm = how & 16;
     if (how & 8)
         g_strlcpy(formats[0].sprop, sender_other_sprop, sizeof formats[0].sprop);
     if (!relay_input_begin(f->c->input, formats, count, how & 4, f->now_ns, EPOCH_NS + f->now_ns))

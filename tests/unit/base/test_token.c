@@ -270,6 +270,11 @@ static void hostile_forms_are_refused(void **state)
         signed_as(key, header,
                   "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":1895313100}");
     refused(key, long_header, "its header is long");
+    // Right in everything but its length.
+    g_autofree char *claims = g_strdup_printf("{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":"
+                                              "\"*\",\"exp\":1895313100,\"x\":\"%.3000s\"}",
+                                              huge);
+    refused_claims(key, claims);
 }
 
 static void only_sound_claims_are_issued(void **state)

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <string.h>
+
+#include "common/base/json.h"
+#include "relay/net/audience.h"
+
+#define SECOND G_GINT64_CONSTANT(1000000000)
+
+typedef struct {
+    RelayAudience *audience;
+    RelayDoor *door;
+    RelayStream *stream;
+    gint viewers, wakes;
+    guint64 snapshot_for;
+    guint64 chunks;
+    gint64 now_ns;
+} Stage;
+
+static void on_wake(gpointer link)
+{
+    ((Stage *)link)->wakes++;
+}
+
+static void on_viewer(gpointer user, RelayStream *stream, gint change, const char *school)
+{
+    ((Stage *)user)->viewers += change;
+}
+
+static void on_snapshot(gpointer user, guint64 serial)
+{
+    ((Stage *)user)->snapshot_for = serial;
+}
+
+static int set_up(void **state)
+{
+    Stage *stage = g_new0(Stage, 1);
+    stage->door = relay_door_new(NULL, NULL);
+    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "main");
+    RelayAudienceSpec spec = {.history_span_ns = 60 * SECOND,
+                              .history_bytes_max = 1 << 20,
+                              .sockets_max = 4,
+                              .door = stage->door,
+                              .wake = on_wake,
+                              .on_viewer = on_viewer,
+                              .on_snapshot = on_snapshot,
+                              .user = stage};
+    stage->audience = relay_audience_new(&spec);
+    *state = stage;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Stage *stage = *state;
+    relay_audience_free(stage->audience);
+    relay_stream_unref(stage->stream);
+    relay_door_free(stage->door);
+    g_free(stage);
+    return 0;
+}
+
+static RelaySocket *open_socket(Stage *stage, const char *path, const char *from)
+{
+    return relay_audience_open(stage->audience, path, from, NULL, stage);
+}
+
+static void push_init(Stage *stage, const char *content)
+{
+    static const RelayStreamFormat format = {.mime = "video/mp4", .has_video = TRUE};
+    g_autoptr(RelayUnit) unit = relay_unit_new(strlen(content));
+    memcpy(unit->data, content, strlen(content));
+    unit->flags = RELAY_UNIT_INIT;
+    unit->number = stage->chunks + 1;
+    relay_audience_push(stage->audience, stage->stream, unit, &format);
+}
+
+static void push_chunks(Stage *stage, guint count)
+{
+    for (guint i = 0; i < count; i++) {
+        g_autoptr(RelayUnit) unit = relay_unit_new(8);
+        unit->flags = stage->chunks % 20 == 0 ? RELAY_UNIT_KEY : 0;
+        unit->number = ++stage->chunks;
+        stage->now_ns += SECOND / 10;
+        unit->arrived_ns = stage->now_ns;
+        memcpy(unit->data, &unit->number, 8);
+        relay_audience_push(stage->audience, stage->stream, unit, NULL);
+    }
+}
+
+static void begin(Stage *stage)
+{
+    relay_audience_set_state(stage->audience, stage->stream, "live", "{\"id\":\"x\"}");
+    push_init(stage, "init-one");
+}
+
+// The next message's type word, "chunk N", "binary TEXT", "nothing" or "close N". New text.
+static char *next(Stage *stage, RelaySocket *socket)
+{
+    g_autoptr(RelayUnit) message = NULL;
+    guint code = 0;
+    const char *reason = NULL;
+    RelayWebNext what = relay_socket_next(socket, stage->now_ns, &message, &code, &reason);
+    if (what == RELAY_WEB_NOTHING)
+        return g_strdup("nothing");
+    if (what == RELAY_WEB_OVER)
+        return g_strdup_printf("close %u", code);
+    const char *data = (const char *)message->data + RELAY_WEB_HEADROOM;
+    gsize bytes = message->bytes - RELAY_WEB_HEADROOM;
+    if (what == RELAY_WEB_BINARY && bytes != 8)
+        return g_strdup_printf("binary %.*s", (int)bytes, data);
+    if (what == RELAY_WEB_BINARY && memcmp(data, "init", 4) == 0)
+        return g_strdup_printf("binary %.8s", data);
+    if (what == RELAY_WEB_BINARY) {
+        guint64 number;
+        memcpy(&number, data, 8);
+        return g_strdup_printf("chunk %" G_GUINT64_FORMAT, number);
+    }
+    g_autoptr(json_t) object = tk_json_parse(data, bytes, 65536, NULL);
+    assert_non_null(object);
+    if (g_str_equal(tk_json_string(object, "type", ""), "gap"))
+        return g_strdup_printf("gap %d-%d", (int)tk_json_int(object, "from", 0),
+                               (int)tk_json_int(object, "to", 0));
+    return g_strdup_printf("%s %s", tk_json_string(object, "type", ""),
+                           tk_json_string(object, "state", ""));
+}
+
+#define check_next(expected)                                                                       \
+    do {                                                                                           \
+        g_autofree char *got = next(stage, socket);                                                \
+        assert_string_equal(got, expected);                                                        \
+    } while (0)
+
+static void gives_state_init_and_chunks_from_the_keyframe(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 23);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    assert_int_equal(stage->viewers, 1);
+    check_next("state live");
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 21");
+    check_next("chunk 22");
+    check_next("chunk 23");
+    check_next("nothing");
+    stage->wakes = 0;
+    push_chunks(stage, 1);
+    assert_int_equal(stage->wakes, 1);
+    check_next("chunk 24");
+    relay_audience_leave(stage->audience, socket);
+    assert_int_equal(stage->viewers, 0);
+}
+
+static void waits_for_a_lesson_and_goes_on_by_itself(void **state)
+{
+    Stage *stage = *state;
+    RelaySocket *socket = open_socket(stage, "/live/math/main", NULL);
+    check_next("state waiting");
+    check_next("nothing");
+    assert_int_equal(stage->viewers, 0);
+    begin(stage);
+    assert_int_equal(stage->viewers, 1);
+    check_next("state live");
+    check_next("nothing");
+    push_chunks(stage, 1);
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 1");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void resumes_where_it_was_told(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 50);
+    RelaySocket *socket = open_socket(stage, "/live/01JD0000000000000000000000", "13");
+    check_next("state live");
+    check_next("init ");
+    check_next("binary init-one");
+    for (guint number = 13; number <= 50; number++) {
+        g_autofree char *expected = g_strdup_printf("chunk %u", number);
+        check_next(expected);
+    }
+    check_next("nothing");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void tells_of_the_gap_when_it_cannot_resume(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1000); // 60 s hold 400 and later
+    RelaySocket *socket = open_socket(stage, "/live/math", "7");
+    check_next("state live");
+    check_next("gap 7-400");
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 401");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void sets_a_slow_viewer_forward_and_says_so(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    check_next("state live");
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 1");
+    push_chunks(stage, 60);
+    check_next("gap 2-60");
+    check_next("chunk 61");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void gives_each_chunk_the_init_it_needs(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 20);
+    push_init(stage, "init-two");
+    push_chunks(stage, 2);
+    RelaySocket *socket = open_socket(stage, "/live/math", "20");
+    check_next("state live");
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 20");
+    check_next("init ");
+    check_next("binary init-two");
+    check_next("chunk 21");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void closes_when_the_lesson_is_over_and_all_is_sent(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    relay_audience_set_state(stage->audience, stage->stream, "ended", "{\"id\":\"x\"}");
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 1");
+    check_next("state ended");
+    check_next("close 1000");
+    relay_audience_leave(stage->audience, socket);
+    assert_null(stage->stream->web_feeds[0]);
+    socket = open_socket(stage, "/live/01JD0000000000000000000000", NULL);
+    check_next("state ended");
+    check_next("close 1000");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void refuses_odd_paths_and_too_many(void **state)
+{
+    Stage *stage = *state;
+    static const char *const odd[] = {"/live/", "/live/a/b/c", "/live/../x", "/other"};
+    for (guint i = 0; i < G_N_ELEMENTS(odd); i++) {
+        RelaySocket *socket = open_socket(stage, odd[i], NULL);
+        check_next("close 1008");
+        relay_audience_leave(stage->audience, socket);
+    }
+    RelaySocket *some[4];
+    for (guint i = 0; i < 4; i++)
+        some[i] = open_socket(stage, "/live/math", NULL);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    check_next("close 1013");
+    relay_audience_leave(stage->audience, socket);
+    for (guint i = 0; i < 4; i++)
+        relay_audience_leave(stage->audience, some[i]);
+}
+
+static void tells_events_after_the_snapshot_and_closes_a_dead_follower(void **state)
+{
+    Stage *stage = *state;
+    RelaySocket *socket = open_socket(stage, "/api/v1/events", NULL);
+    relay_audience_send_event(stage->audience, "{\"type\":\"early\"}"); // is in the snapshot
+    check_next("nothing");
+    relay_audience_give_snapshot(stage->audience, stage->snapshot_for, "{\"type\":\"snapshot\"}");
+    relay_audience_send_event(stage->audience, "{\"type\":\"late\"}");
+    check_next("snapshot ");
+    check_next("late ");
+    for (guint i = 0; i < 1000; i++)
+        relay_audience_send_event(stage->audience, "{\"type\":\"late\"}");
+    check_next("close 4008");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void bounds_what_a_viewer_says(void **state)
+{
+    Stage *stage = *state;
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    assert_int_equal(relay_socket_received(socket, TRUE, 4096, 0, SECOND), 0);
+    assert_int_equal(relay_socket_received(socket, TRUE, 10, G_MAXSIZE / 2, SECOND),
+                     RELAY_CLOSE_TOO_BIG);
+    assert_int_equal(relay_socket_received(socket, TRUE, 4000, 0, SECOND), 0);
+    assert_int_equal(relay_socket_received(socket, FALSE, 97, 0, SECOND), RELAY_CLOSE_TOO_BIG);
+    guint code = 0;
+    for (guint i = 0; i < 20; i++)
+        code = relay_socket_received(socket, TRUE, 10, 0, 5 * SECOND);
+    assert_int_equal(code, RELAY_CLOSE_REFUSED);
+    relay_audience_leave(stage->audience, socket);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(gives_state_init_and_chunks_from_the_keyframe),
+        T(waits_for_a_lesson_and_goes_on_by_itself),
+        T(resumes_where_it_was_told),
+        T(tells_of_the_gap_when_it_cannot_resume),
+        T(sets_a_slow_viewer_forward_and_says_so),
+        T(gives_each_chunk_the_init_it_needs),
+        T(closes_when_the_lesson_is_over_and_all_is_sent),
+        T(refuses_odd_paths_and_too_many),
+        T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
+        T(bounds_what_a_viewer_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <string.h>
+
+#include "common/media/rtsp.h"
+#include "relay/net/endpoints.h"
+#include "relay/net/rtsp_url.h"
+#include "relay/net/transport.h"
+
+static TkRtspPiece next(const char *text, TkRtspInput *input)
+{
+    return tk_rtsp_next((const guint8 *)text, strlen(text), input);
+}
+
+static void reads_a_request_with_a_body(void **state)
+{
+    static const char text[] = "ANNOUNCE rtsp://h/math RTSP/1.0\r\nCSeq: 3\r\n"
+                               "content-length:  5 \r\nX-Two: a: b\r\n\r\nv=0\r\nrest";
+    TkRtspInput input;
+    assert_int_equal(next(text, &input), TK_RTSP_REQUEST);
+    g_autoptr(TkRtspRequest) request = input.request;
+    assert_string_equal(request->method, "ANNOUNCE");
+    assert_string_equal(request->uri, "rtsp://h/math");
+    assert_string_equal(tk_rtsp_header(request, "cseq"), "3");
+    assert_string_equal(tk_rtsp_header(request, "x-two"), "a: b");
+    assert_null(tk_rtsp_header(request, "Session"));
+    assert_string_equal(request->body, "v=0\r\n");
+    assert_int_equal(input.bytes, strlen(text) - 4);
+}
+
+static void waits_for_every_missing_byte(void **state)
+{
+    static const char text[] =
+        "SETUP rtsp://h/m RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 3\r\n\r\nabc";
+    for (gsize size = 0; size < strlen(text); size++) {
+        TkRtspInput input;
+        assert_int_equal(tk_rtsp_next((const guint8 *)text, size, &input), TK_RTSP_INCOMPLETE);
+    }
+}
+
+static void reads_frames_between_requests(void **state)
+{
+    static const guint8 bytes[] = {'$', 2, 0, 3, 'x', 'y', 'z', '$', 3, 0, 0};
+    TkRtspInput input;
+    assert_int_equal(tk_rtsp_next(bytes, sizeof bytes, &input), TK_RTSP_FRAME);
+    assert_int_equal(input.channel, 2);
+    assert_int_equal(input.payload_bytes, 3);
+    assert_memory_equal(input.payload, "xyz", 3);
+    assert_int_equal(tk_rtsp_next(bytes + input.bytes, sizeof bytes - input.bytes, &input),
+                     TK_RTSP_FRAME);
+    assert_int_equal(input.payload_bytes, 0);
+    assert_int_equal(tk_rtsp_next(bytes, 6, &input), TK_RTSP_INCOMPLETE);
+}
+
+static void refuses_what_is_not_rtsp(void **state)
+{
+    static const char *const bad[] = {
+        "GET / HTTP/1.1\r\n\r\n",
+        "options rtsp://h RTSP/1.0\r\n\r\n",
+        "OPTIONS rtsp://h\r\n\r\n",
+        "OPTIONS rtsp://h RTSP/1.0\r\nno colon\r\n\r\n",
+        "OPTIONS rtsp://h RTSP/1.0\r\nContent-Length: -1\r\n\r\n",
+        "OPTIONS rtsp://h RTSP/1.0\r\nContent-Length: 999999999999\r\n\r\n",
+        "OPTIONS rtsp://h RTSP/1.0\r\nA: \xff\r\n\r\n",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        TkRtspInput input;
+        assert_int_equal(next(bad[i], &input), TK_RTSP_BAD);
+    }
+}
+
+static void bounds_the_head_and_its_headers(void **state)
+{
+    g_autoptr(GString) text = g_string_new("OPTIONS rtsp://h RTSP/1.0\r\n");
+    for (guint i = 0; i <= TK_RTSP_HEADERS_MAX; i++)
+        g_string_append(text, "A: b\r\n");
+    g_string_append(text, "\r\n");
+    TkRtspInput input;
+    assert_int_equal(next(text->str, &input), TK_RTSP_BAD);
+    g_string_truncate(text, 0);
+    while (text->len < TK_RTSP_HEAD_BYTES_MAX)
+        g_string_append_c(text, 'A');
+    assert_int_equal(next(text->str, &input), TK_RTSP_BAD);
+}
+
+static void passes_over_responses(void **state)
+{
+    TkRtspInput input;
+    assert_int_equal(next("RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", &input), TK_RTSP_OTHER);
+    assert_int_equal(input.bytes, 28);
+    assert_int_equal(next("\r\nOPTIONS", &input), TK_RTSP_OTHER);
+}
+
+static void check_url(const char *uri, const char *lesson, const char *stream, const char *query,
+                      gint track, const char *base)
+{
+    g_auto(RelayRtspUrl) url = {0};
+    assert_true(relay_rtsp_url_parse(uri, &url, NULL));
+    assert_string_equal(url.lesson, lesson);
+    assert_string_equal(url.stream, stream);
+    assert_string_equal(url.query ? url.query : "", query);
+    assert_int_equal(url.track, track);
+    assert_string_equal(url.base, base);
+}
+
+static void reads_urls_as_clients_put_them_together(void **state)
+{
+    check_url("rtsp://h:8554/math", "math", "main", "", -1, "rtsp://h:8554/math");
+    check_url("rtsp://h/math/", "math", "main", "", -1, "rtsp://h/math");
+    check_url("rtsp://h/math/slides/track=1", "math", "slides", "", 1, "rtsp://h/math/slides");
+    check_url("rtsp://h/math/track=0?token=a.b", "math", "main", "token=a.b", 0, "rtsp://h/math");
+    check_url("rtsp://h/math?token=a.b/track=1", "math", "main", "token=a.b", 1, "rtsp://h/math");
+    check_url("RTSP://u:p@h/math", "math", "main", "", -1, "RTSP://u:p@h/math");
+}
+
+static void refuses_urls_that_name_no_lesson(void **state)
+{
+    static const char *const bad[] = {
+        "rtsp://h",       "rtsp://h/",         "http://h/math",   "rtsp://h/../etc",
+        "rtsp://h/a/b/c", "rtsp://h/%2e%2e/x", "rtsp://h/a/../b", "*"};
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_auto(RelayRtspUrl) url = {0};
+        g_autoptr(GError) error = NULL;
+        assert_false(relay_rtsp_url_parse(bad[i], &url, &error));
+        assert_non_null(error);
+    }
+}
+
+static void knows_a_tracks_control(void **state)
+{
+    assert_true(relay_rtsp_url_has_control("rtsp://h/m/streamid=0", "streamid=0"));
+    assert_true(relay_rtsp_url_has_control("rtsp://h/m/t", "rtsp://h/m/t"));
+    assert_false(relay_rtsp_url_has_control("rtsp://h/m/streamid=10", "streamid=0"));
+    assert_false(relay_rtsp_url_has_control("rtsp://h/m/xstreamid=0", "streamid=0"));
+    assert_false(relay_rtsp_url_has_control("rtsp://h/m", ""));
+}
+
+static RelayAddress address(const char *host, guint16 port)
+{
+    RelayAddress result;
+    assert_true(relay_address_parse(host, port, &result, NULL));
+    return result;
+}
+
+static void sends_only_to_the_peer_itself(void **state)
+{
+    RelayAddress peer = address("10.0.0.7", 40000), other = address("192.0.2.1", 1);
+    RelayTransport transport;
+    assert_true(relay_transport_choose(
+        "RTP/AVP;unicast;destination=192.0.2.1;client_port=5000-5001", &peer, 0, &transport));
+    assert_true(relay_address_same_host(&transport.rtp, &peer));
+    assert_false(relay_address_same_host(&transport.rtp, &other));
+    assert_int_equal(relay_address_port(&transport.rtp), 5000);
+    assert_int_equal(relay_address_port(&transport.rtcp), 5001);
+}
+
+static void chooses_a_transport_it_speaks(void **state)
+{
+    RelayAddress peer = address("::1", 40000);
+    RelayTransport transport;
+    assert_true(relay_transport_choose(
+        "RTP/SAVP;unicast;client_port=1-2,RTP/AVP/TCP;unicast;interleaved=4-5", &peer, 0,
+        &transport));
+    assert_true(transport.interleaved);
+    assert_int_equal(transport.rtp_channel, 4);
+    assert_true(relay_transport_choose("RTP/AVP/TCP;unicast", &peer, 1, &transport));
+    assert_int_equal(transport.rtp_channel, 2);
+    assert_false(relay_transport_choose("RTP/AVP;multicast", &peer, 0, &transport));
+    assert_false(relay_transport_choose("RTP/AVP;unicast", &peer, 0, &transport));
+    assert_false(relay_transport_choose("RTP/AVP;unicast;client_port=0-1", &peer, 0, &transport));
+    assert_false(relay_transport_choose("RTP/AVP/TCP;interleaved=300-301", &peer, 0, &transport));
+    assert_false(relay_transport_choose(NULL, &peer, 0, &transport));
+}
+
+static void finds_owners_and_follows_nat(void **state)
+{
+    RelayEndpoints *endpoints = relay_endpoints_new();
+    int one, two;
+    RelayAddress said[2] = {address("10.0.0.7", 5000), address("10.0.0.7", 5002)};
+    RelayAddress seen = address("10.0.0.7", 61000), foreign = address("10.0.0.8", 5000);
+    RelayEndpoint found;
+    relay_endpoints_add(endpoints, FALSE, &said[0], &one, 0);
+    relay_endpoints_add(endpoints, FALSE, &said[1], &one, 1);
+    assert_false(relay_endpoints_find(endpoints, FALSE, &foreign, &found));
+    assert_false(relay_endpoints_find(endpoints, TRUE, &said[0], &found));
+    assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
+    assert_int_equal(found.track, 1);
+    assert_false(found.moved);
+    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found)); // track 0 is unproved
+    assert_true(found.moved && found.track == 0 && found.owner == &one);
+    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found));
+    assert_false(found.moved);
+    RelayAddress later = address("10.0.0.7", 62000);
+    assert_false(relay_endpoints_find(endpoints, FALSE, &later, &found)); // all are proved
+    relay_endpoints_add(endpoints, FALSE, &said[1], &two, 0); // the port has a new owner
+    assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
+    assert_ptr_equal(found.owner, &two);
+    relay_endpoints_remove(endpoints, &one);
+    assert_false(relay_endpoints_find(endpoints, FALSE, &seen, &found));
+    relay_endpoints_free(endpoints);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_a_request_with_a_body),
+        cmocka_unit_test(waits_for_every_missing_byte),
+        cmocka_unit_test(reads_frames_between_requests),
+        cmocka_unit_test(refuses_what_is_not_rtsp),
+        cmocka_unit_test(bounds_the_head_and_its_headers),
+        cmocka_unit_test(passes_over_responses),
+        cmocka_unit_test(reads_urls_as_clients_put_them_together),
+        cmocka_unit_test(refuses_urls_that_name_no_lesson),
+        cmocka_unit_test(knows_a_tracks_control),
+        cmocka_unit_test(sends_only_to_the_peer_itself),
+        cmocka_unit_test(chooses_a_transport_it_speaks),
+        cmocka_unit_test(finds_owners_and_follows_nat),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
