@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: MIT
+"""The real programs, started on free ports and stopped by their process ids."""
+
+import contextlib
+import functools
+import http.client
+import json
+import os
+import pathlib
+import queue
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TONGKE_BUILD", ROOT / "build")).resolve()
+MEDIA = ROOT.parent / "shared" / "media"  # real footage; not everybody has it
+DEADLINE_S = 30  # against a hang only: nothing here is measured by time
+SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
+
+
+class Deadline:
+    def __init__(self, seconds=DEADLINE_S):
+        self.at = time.monotonic() + seconds
+
+    def left(self):
+        return max(0.0, self.at - time.monotonic())
+
+    def over(self):
+        return time.monotonic() >= self.at
+
+
+class Program:
+    """A process of ours: its lines are kept, and it is never left behind."""
+
+    living = []
+
+    def __init__(self, cleanup, command, env=None, cwd=None):
+        self.command = [str(part) for part in command]
+        self.name = pathlib.Path(self.command[0]).name
+        Program.living.append(self)
+        self.out, self.err = [], []
+        self.changed = threading.Condition()
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, cwd=cwd, text=True,
+            errors="replace")
+        self.readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self.out), daemon=True),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.err), daemon=True)]
+        for reader in self.readers:
+            reader.start()
+        if cleanup is not None:
+            cleanup(self.kill)
+
+    def _read(self, pipe, lines):
+        for line in pipe:
+            with self.changed:
+                lines.append(line.rstrip("\n"))
+                self.changed.notify_all()
+        pipe.close()
+        with self.changed:
+            self.changed.notify_all()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process.poll() is None
+
+    def wait_line(self, pattern, lines=None, after=0):
+        """The match of the first line that `pattern` is found in, from line `after` on."""
+        lines = self.out if lines is None else lines
+        deadline, expression = Deadline(), re.compile(pattern)
+        with self.changed:
+            while True:
+                for line in lines[after:]:
+                    found = expression.search(line)
+                    if found:
+                        return found
+                after = len(lines)
+                ended = not any(reader.is_alive() for reader in self.readers)
+                if ended or deadline.over():
+                    why = "ended" if ended else "is silent"
+                    raise AssertionError(f"no line with {pattern!r}: {self.name} {why}\n{self.tail()}")
+                self.changed.wait(min(deadline.left(), 1.0))
+
+    def wait_log(self, pattern, after=0):
+        return self.wait_line(pattern, self.err, after)
+
+    def tail(self, count=30):
+        return "\n".join([" ".join(self.command)] + self.out[-count:] + self.err[-count:])
+
+    def wait(self, seconds=DEADLINE_S):
+        """The exit status, once all it said has been read."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} does not end\n{self.tail()}") from None
+        for reader in self.readers:
+            reader.join(DEADLINE_S)
+        return status
+
+    def stop(self, expected=0, by=signal.SIGTERM):
+        """Asks it to end, and holds it to the status and to silence of the sanitizers."""
+        if self.running():
+            self.process.send_signal(by)
+        status = self.wait()
+        if status != expected:
+            raise AssertionError(f"{self.name}: exit status {status}, not {expected}\n{self.tail(60)}")
+        self.check_clean()
+        return status
+
+    def check_clean(self):
+        for line in self.err:
+            if SANITIZER.search(line):
+                raise AssertionError(f"{self.name}: {line}\n{self.tail(80)}")
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+        self.process.wait()
+        if self in Program.living:
+            Program.living.remove(self)
+        for reader in self.readers:
+            reader.join(DEADLINE_S)
+
+
+def run(command, seconds=DEADLINE_S, env=None, cwd=None):
+    """Runs to the end; gives (status, standard output, standard error)."""
+    try:
+        done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", timeout=seconds,
+                              env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, check=False,
+                              cwd=cwd)
+    except subprocess.TimeoutExpired as hung:
+        around = "\n".join(program.tail() for program in Program.living)
+        raise AssertionError(f"{hung}\n{hung.stderr}\n{around}") from None
+    return done.returncode, done.stdout, done.stderr
+
+
+def assignments(values):
+    return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+
+
+class Relay(Program):
+    def __init__(self, cleanup, settings=None, env=None):
+        values = {"rtsp.port": 0, "rtsp.rtp_port": 0, "web.port": 0, **(settings or {})}
+        super().__init__(cleanup, [BUILD / "relay" / "tongke-relay", *assignments(values)], env)
+        port = r" (\S+):(\d+)$"
+        self.rtsp_port = int(self.wait_line("^listening rtsp" + port)[2])
+        self.rtp_port = int(self.wait_line("^listening rtp" + port)[2])
+        self.http_port = int(self.wait_line("^listening http" + port)[2])
+        self.url = f"http://127.0.0.1:{self.http_port}"
+
+    def rtsp(self, path):
+        return f"rtsp://127.0.0.1:{self.rtsp_port}/{path}"
+
+    def get(self, path, token=None):
+        return request("GET", self.url + path, token=token).json()
+
+    def lesson(self, word):
+        return self.get(f"/api/v1/lessons/{word}")
+
+    def metric(self, name):
+        text = request("GET", self.url + "/metrics").text()
+        found = re.search(rf"^tongke_{re.escape(name)} (\d+)$", text, re.M)
+        if not found:
+            raise AssertionError(f"no metric {name} in\n{text}")
+        return int(found[1])
+
+
+class Recorder(Program):
+    def __init__(self, cleanup, relay_url, data, settings=None):
+        values = {"http.port": 0, "relay.url": relay_url, "archive.data": data, **(settings or {})}
+        super().__init__(cleanup, [BUILD / "recorder" / "tongke-recorder", *assignments(values)])
+        port = int(self.wait_line(r"^listening http \S+:(\d+)$")[1])
+        self.url = f"http://127.0.0.1:{port}"
+
+    def get(self, path, token=None):
+        return request("GET", self.url + path, token=token).json()
+
+
+def capture(cleanup, relay, lesson, *options, **kwargs):
+    return Program(cleanup, [BUILD / "client" / "capture" / "tongke-capture", "--relay",
+                          relay.rtsp(lesson), *options], **kwargs)
+
+
+def ctl(*arguments, env=None):
+    return run([BUILD / "client" / "ctl" / "tongkectl", *arguments], env=env)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def text(self):
+        return self.body.decode()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def request(method, url, body=None, token=None, headers=None):
+    parts = urllib.parse.urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    sent = dict(headers or {})
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body)
+        sent.setdefault("Content-Type", "application/json")
+    if isinstance(body, str):
+        body = body.encode()
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=DEADLINE_S)
+    with contextlib.closing(connection):
+        connection.request(method, target, body, sent)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+def temporary(cleanup):
+    folder = tempfile.TemporaryDirectory(prefix="tongke-test-")
+    cleanup(folder.cleanup)
+    return pathlib.Path(folder.name)
+
+
+@functools.lru_cache(maxsize=None)
+def _clips():
+    import atexit
+    folder = tempfile.TemporaryDirectory(prefix="tongke-clips-")
+    atexit.register(folder.cleanup)
+    return pathlib.Path(folder.name)
+
+
+@functools.lru_cache(maxsize=None)
+def clip(seconds=20, b_frames=2, fps=25):
+    """A film of a moving test picture and a tone: H.264 with B-frames and AAC."""
+    path = _clips() / f"clip-{seconds}-{b_frames}-{fps}.mp4"
+    status, _, text = run([
+        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi",
+        "-i", "sine=frequency=440:sample_rate=48000", "-t", str(seconds), "-c:v", "libx264", "-preset",
+        "veryfast", "-bf", str(b_frames), "-g", str(fps), "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac",
+        "1", path])
+    if status:
+        raise AssertionError(f"ffmpeg made no film: {text}")
+    return path
+
+
+def publish(cleanup, relay, path, *, transport="tcp", loop=True, film=None, output=()):
+    """ffmpeg publishes a film in real time, bit for bit."""
+    return Program(cleanup, ["ffmpeg", "-nostdin", "-v", "warning", "-re",
+                          *(["-stream_loop", "-1"] if loop else []), "-i", film or clip(), "-c", "copy",
+                          *output, "-f", "rtsp", "-rtsp_transport", transport, relay.rtsp(path)])
+
+
+class Mailbox:
+    """What a thread reads, for another to wait for."""
+
+    def __init__(self):
+        self.queue = queue.Queue()
+
+    def put(self, item):
+        self.queue.put(item)
+
+    def get(self):
+        try:
+            return self.queue.get(timeout=DEADLINE_S)
+        except queue.Empty:
+            raise AssertionError("nothing came any more") from None
