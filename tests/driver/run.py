@@ -202,8 +202,13 @@ def sanitize(_folder):
     return counts
 
 
+def driver(_folder):
+    return python_cases("driver", PLAIN)
+
+
 # kind: what runs it, whether --quick has it, which build it needs
 KINDS = {
+    "driver": (driver, True, None),
     "lint": (lint, True, None),
     "unit": (lambda folder: meson_suite(folder, "unit"), True, PLAIN),
     "sim": (lambda folder: meson_suite(folder, "sim"), True, PLAIN),
