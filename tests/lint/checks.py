@@ -214,6 +214,30 @@ def links_lead_somewhere(tree):
                     yield f"{path}:{number}: there is no {target}"
 
 
+def both_api_papers_tell_the_same(tree):
+    if not tree.exists("docs/openapi.yaml"):
+        return
+    people = set()
+    for line in tree.read("docs/api.md").splitlines():
+        row = re.match(r"\| `(GET|POST|PATCH|DELETE) ([^|]*)\|", line)
+        for place in re.findall(r"/[^`,\s]*", row.group(2)) if row else []:
+            people.add((row.group(1).lower(), re.sub(r"<(\w+)>", r"{\1}", place.split("?")[0])))
+    people.discard(("get", "/…"))  # the page is no part of the API
+    machines, place = set(), None
+    for line in tree.read("docs/openapi.yaml").splitlines():
+        if re.match(r"  /\S*:$", line):
+            place = line.strip()[:-1]
+        verb = re.match(r"    (get|post|patch|delete):", line)
+        if verb and place:
+            machines.add((verb.group(1), place))
+        if line.startswith("components:"):
+            break
+    for verb, place in sorted(people - machines):
+        yield f"docs/openapi.yaml: {verb} {place} stands in docs/api.md only"
+    for verb, place in sorted(machines - people):
+        yield f"docs/api.md: {verb} {place} stands in docs/openapi.yaml only"
+
+
 MODULES = ["glib-2.0", "gio-2.0", "gio-unix-2.0", "gstreamer-1.0", "gstreamer-app-1.0",
            "gstreamer-rtsp-1.0", "gstreamer-sdp-1.0", "libsoup-3.0", "libwebsockets", "jansson",
            "sqlite3", "libsodium", "pangocairo", "cmocka"]

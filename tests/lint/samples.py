@@ -65,6 +65,12 @@ BROKEN = {
         {"tests/unit/base/test_a.c": ""},
     ],
     checks.links_lead_somewhere: [{"docs/a.md": "see [there](b.md)\n"}],
+    checks.both_api_papers_tell_the_same: [
+        {"docs/api.md": "| `GET /a/<b>?c=` | x |\n| `POST /d` | x |\n",
+         "docs/openapi.yaml": "paths:\n  /a/{b}:\n    get:\n"},
+        {"docs/api.md": "| `GET /a` | x |\n",
+         "docs/openapi.yaml": "paths:\n  /a:\n    get:\n    patch:\n"},
+    ],
     checks.headers_compile_alone: [
         {"common/base/a.h": "#pragma once\ngboolean f(void);\n"},
         {"common/base/a.h": "struct a {\n    int b;\n};\n"},
@@ -83,5 +89,7 @@ SOUND = {
     "tests/unit/base/meson.build": "# SPDX-License-Identifier: MIT\nforeach name : ['a']\n",
     "client/web/package-lock.json":
         '{"packages":{"":{},"node_modules/a":{"integrity":"sha512-x"}}}\n',
+    "docs/api.md": "| `GET /a/<b>?c=`, `/e` | x |\n",
+    "docs/openapi.yaml": "paths:\n  /a/{b}:\n    get:\n  /e:\n    get: *a\n",
     "docs/a.md": "see [there](../common/base/a.h) or <https://example.org/x>\n",
 }
