@@ -151,6 +151,19 @@ def machine_paths(tree):
                 yield f"{path}:{number}: a path of somebody's machine"
 
 
+NODE_MAJOR = 18  # Debian 12's
+
+
+def packages_run_on_debians_node(tree):
+    for path in tree.matching("package-lock.json"):
+        for name, package in json.loads(tree.read(path)).get("packages", {}).items():
+            # Of several ranges the lowest counts.
+            wanted = re.findall(r"(?:>=|\^|~|^)\s*v?(\d+)",
+                                package.get("engines", {}).get("node", ""))
+            if wanted and min(map(int, wanted)) > NODE_MAJOR:
+                yield f"{path}: {name} wants Node.js {package['engines']['node']}"
+
+
 def lock_files_name_no_host(tree):
     for path in tree.matching("package-lock.json"):
         for name, package in json.loads(tree.read(path)).get("packages", {}).items():

@@ -51,6 +51,10 @@ BROKEN = {
         {"a.c": "// " + "x" * 98 + "\n"},
     ],
     checks.machine_paths: [{"a.md": "see /ho" + "me/ann/notes\n"}, {"a.c": '"/wo' + 'rk/x"\n'}],
+    checks.packages_run_on_debians_node: [
+        {"client/web/package-lock.json":
+             '{"packages":{"node_modules/a":{"engines":{"node":">=20"}}}}'},
+    ],
     checks.lock_files_name_no_host: [
         {"client/web/package-lock.json": JSON_LOCK},
         {"client/web/package-lock.json": '{"packages":{"":{},"node_modules/a":{}}}'},
@@ -88,7 +92,8 @@ SOUND = {
     "tests/unit/base/test_a.c": MIT,
     "tests/unit/base/meson.build": "# SPDX-License-Identifier: MIT\nforeach name : ['a']\n",
     "client/web/package-lock.json":
-        '{"packages":{"":{},"node_modules/a":{"integrity":"sha512-x"}}}\n',
+        '{"packages":{"":{},"node_modules/a":{"integrity":"sha512-x",'
+        '"engines":{"node":"^18.0.0 || >=20"}}}}\n',
     "docs/api.md": "| `GET /a/<b>?c=`, `/e` | x |\n",
     "docs/openapi.yaml": "paths:\n  /a/{b}:\n    get:\n  /e:\n    get: *a\n",
     "docs/a.md": "see [there](../common/base/a.h) or <https://example.org/x>\n",
