@@ -35,7 +35,7 @@ typedef struct {
     struct lws *wsi;
     RelaySocket *socket; // WebSocket
     // HTTP: one request at a time
-    guint64 serial; // by which its answer finds it; 0 = none
+    guint64 serial;             // by which its answer finds it; 0 = none
     RelayWebExchange *exchange; // until it is complete and asked
     gsize body_expected;
     RelayUnit *answer;
@@ -58,7 +58,8 @@ struct _RelayWeb {
     RelayWebStats stats; // relaxed atomics
 };
 
-static const lws_retry_bo_t keep_alive = {.secs_since_valid_ping = 20, .secs_since_valid_hangup = 45};
+static const lws_retry_bo_t keep_alive = {.secs_since_valid_ping = 20,
+                                          .secs_since_valid_hangup = 45};
 
 static char *header_of(struct lws *wsi, enum lws_token_indexes token)
 {
@@ -186,9 +187,9 @@ static const struct {
     enum lws_token_indexes token;
     const char *method;
 } methods[] = {
-    {WSI_TOKEN_GET_URI, "GET"},       {WSI_TOKEN_POST_URI, "POST"},
-    {WSI_TOKEN_PATCH_URI, "PATCH"},   {WSI_TOKEN_PUT_URI, "PUT"},
-    {WSI_TOKEN_DELETE_URI, "DELETE"}, {WSI_TOKEN_HEAD_URI, "HEAD"},
+    {WSI_TOKEN_GET_URI, "GET"},         {WSI_TOKEN_POST_URI, "POST"},
+    {WSI_TOKEN_PATCH_URI, "PATCH"},     {WSI_TOKEN_PUT_URI, "PUT"},
+    {WSI_TOKEN_DELETE_URI, "DELETE"},   {WSI_TOKEN_HEAD_URI, "HEAD"},
     {WSI_TOKEN_OPTIONS_URI, "OPTIONS"},
 };
 
@@ -271,9 +272,9 @@ static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;
-    p->socket = relay_audience_open(web->audience, path ? path : "",
-                                    lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token,
-                                    wsi);
+    p->socket =
+        relay_audience_open(web->audience, path ? path : "",
+                            lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token, wsi);
 }
 
 static int close_with(struct lws *wsi, guint code, const char *why)
@@ -289,8 +290,8 @@ static int on_writable(Peer *p)
         g_autoptr(RelayUnit) message = NULL;
         guint close_code;
         const char *reason;
-        RelayWebNext next = relay_socket_next(p->socket, tk_clock_monotonic_ns(), &message,
-                                              &close_code, &reason);
+        RelayWebNext next =
+            relay_socket_next(p->socket, tk_clock_monotonic_ns(), &message, &close_code, &reason);
         if (next == RELAY_WEB_NOTHING)
             return 0;
         if (next == RELAY_WEB_OVER)
@@ -310,9 +311,9 @@ static int on_writable(Peer *p)
 
 static int on_receive(Peer *p, gsize bytes)
 {
-    guint code = relay_socket_received(p->socket, lws_is_first_fragment(p->wsi), bytes,
-                                       lws_remaining_packet_payload(p->wsi),
-                                       tk_clock_monotonic_ns());
+    guint code =
+        relay_socket_received(p->socket, lws_is_first_fragment(p->wsi), bytes,
+                              lws_remaining_packet_payload(p->wsi), tk_clock_monotonic_ns());
     return code ? close_with(p->wsi, code, "bounds of the protocol") : 0;
 }
 
