@@ -25,8 +25,8 @@ struct _RelayServer {
     RelayLessons *lessons;
     RelayRtsp *rtsp;
     RelayConns *conns[RELAY_WORKERS_MAX];
-    guint next_conns;
-    RelayListener *listener;
+    guint next_conns, next_web;
+    RelayListener *rtsp_listener, *web_listener;
     RelayApi api;
 };
 
@@ -132,9 +132,6 @@ static gboolean make_web_workers(RelayServer *s, GError **error)
     const char *page = text(s, "web", "page");
     guint count = (guint)number(s, "workers", "web");
     RelayWebSpec spec = {
-        .listen = text(s, "web", "listen"),
-        .port = (guint16)number(s, "web", "port"),
-        .share_port = count > 1,
         .page = *page ? page : TONGKE_PAGE_DIR,
         .connections_max = (guint)number(s, "limits", "connections"),
         .history_span_ns = number(s, "history", "chunk_s") * TK_NS_PER_S,
@@ -148,19 +145,25 @@ static gboolean make_web_workers(RelayServer *s, GError **error)
         if (!s->handoff.webs[i])
             return FALSE;
         s->handoff.web_count++;
-        spec.port = relay_web_port(s->handoff.webs[0]);
     }
     return TRUE;
 }
 
-static void on_accept(gpointer user, int fd, const RelayAddress *peer)
+static void on_web_accept(gpointer user, int fd, const RelayAddress *peer)
+{
+    RelayServer *s = user;
+    relay_web_adopt(s->handoff.webs[s->next_web], fd);
+    s->next_web = (s->next_web + 1) % s->handoff.web_count;
+}
+
+static void on_rtsp_accept(gpointer user, int fd, const RelayAddress *peer)
 {
     RelayServer *s = user;
     relay_rtsp_accept(s->rtsp, s->conns[s->next_conns], fd, peer);
     s->next_conns = (s->next_conns + 1) % s->handoff.packet_count;
 }
 
-static gboolean make_signalling(RelayServer *s, GError **error)
+static void make_signalling(RelayServer *s)
 {
     RelayLessonsLimits limits = {.away_ns = number(s, "lesson", "away_s") * TK_NS_PER_S,
                                  .teardown_ns = number(s, "lesson", "teardown_s") * TK_NS_PER_S,
@@ -173,9 +176,21 @@ static gboolean make_signalling(RelayServer *s, GError **error)
     for (guint i = 0; i < s->handoff.packet_count; i++)
         s->conns[i] = relay_conns_new(s->handoff.workers[i], s->handoff.fanouts[i],
                                       s->handoff.workers[0], s->ingest, s->desk, &desk);
-    s->listener = relay_listener_new(text(s, "rtsp", "listen"), (guint16)number(s, "rtsp", "port"),
-                                     on_accept, s, error);
-    return s->listener != NULL;
+}
+
+static RelayListener *listen_at(RelayServer *s, const char *group,
+                                void (*on_accept)(gpointer, int, const RelayAddress *),
+                                GError **error)
+{
+    return relay_listener_new(text(s, group, "listen"), (guint16)number(s, group, "port"),
+                              on_accept, s, error);
+}
+
+static gboolean open_ports(RelayServer *s, GError **error)
+{
+    s->rtsp_listener = listen_at(s, "rtsp", on_rtsp_accept, error);
+    s->web_listener = s->rtsp_listener ? listen_at(s, "web", on_web_accept, error) : NULL;
+    return s->web_listener != NULL;
 }
 
 static void start(RelayServer *s)
@@ -184,7 +199,7 @@ static void start(RelayServer *s)
                         .door = s->door,
                         .name = text(s, "relay", "name"),
                         .library = text(s, "web", "library"),
-                        .rtsp_port = relay_listener_port(s->listener),
+                        .rtsp_port = relay_listener_port(s->rtsp_listener),
                         .started_wall_ns = tk_clock_wall_ns(),
                         .metrics = metrics,
                         .user = s};
@@ -202,10 +217,12 @@ RelayServer *relay_server_new(const TkConfig *config, GError **error)
     s->udp = (RelayUdp){.rtp_fd = -1, .rtcp_fd = -1};
     s->desk_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->desk = s->handoff.desk = relay_mailbox_new(G_MAXUINT, wake_desk, s);
-    if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error) &&
-        make_signalling(s, error)) {
-        start(s);
-        return s;
+    if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error)) {
+        make_signalling(s);
+        if (open_ports(s, error)) {
+            start(s);
+            return s;
+        }
     }
     relay_server_free(s);
     return NULL;
@@ -217,7 +234,8 @@ void relay_server_free(RelayServer *server)
     RelayServer *s = server;
     if (!s)
         return;
-    relay_listener_free(s->listener);
+    relay_listener_free(s->rtsp_listener);
+    relay_listener_free(s->web_listener);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_worker_stop(s->handoff.workers[i]);
     for (guint i = 0; i < s->handoff.web_count; i++)
@@ -247,6 +265,6 @@ char *relay_server_addresses(const RelayServer *server)
 {
     const char *rtsp = text(server, "rtsp", "listen"), *web = text(server, "web", "listen");
     return g_strdup_printf("listening rtsp %s:%u\nlistening rtp %s:%u\nlistening http %s:%u\n",
-                           rtsp, relay_listener_port(server->listener), rtsp, server->udp.port, web,
-                           relay_web_port(server->handoff.webs[0]));
+                           rtsp, relay_listener_port(server->rtsp_listener), rtsp, server->udp.port,
+                           web, relay_listener_port(server->web_listener));
 }

@@ -8,7 +8,8 @@
 // is shown: steady, strictly increasing and never after its own presentation, for any stream whose
 // pictures move by at most `depth` places. Embedded.
 
-// max_num_reorder_frames is at most this (ITU-T H.264 section E.2.1); also "the stream does not say".
+// max_num_reorder_frames is at most this (ITU-T H.264 section E.2.1); also "the stream does not
+// say".
 #define RELAY_DECODE_DEPTH_MAX 16
 
 typedef struct {

@@ -128,8 +128,7 @@ static void fix_again(RelayTimelineTrack *t, guint64 at, gint64 off_ns, gint64 w
     t->has_report = FALSE;
 }
 
-gint64 relay_timeline_place(RelayTimeline *timeline, guint track, guint32 timestamp,
-                            gint64 wall_ns)
+gint64 relay_timeline_place(RelayTimeline *timeline, guint track, guint32 timestamp, gint64 wall_ns)
 {
     RelayTimelineTrack *t = &timeline->tracks[track];
     guint64 at = extend(t, timestamp);

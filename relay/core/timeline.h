@@ -52,8 +52,8 @@ void relay_timeline_start(RelayTimeline *timeline, gint64 epoch_wall_ns,
 // A packet came in. Call for each before its frame is placed.
 void relay_timeline_packet(RelayTimeline *timeline, guint track, guint32 timestamp, gint64 wall_ns);
 
-// A timestamp made 64-bit, as the track's others; and the moment at which such a one arrived, to go by
-// as long as there is no report.
+// A timestamp made 64-bit, as the track's others; and the moment at which such a one arrived, to go
+// by as long as there is no report.
 guint64 relay_timeline_extend(const RelayTimeline *timeline, guint track, guint32 timestamp);
 void relay_timeline_anchor(RelayTimeline *timeline, guint track, guint64 at, gint64 wall_ns);
 

@@ -28,7 +28,8 @@ gboolean relay_video_config_parse(GBytes *record, RelayVideoConfig *ret)
     if (!nal || !tk_h264_sps_parse(nal, bytes, &sps))
         return FALSE;
     gboolean says = sps.fps_num && sps.fps_den;
-    *ret = (RelayVideoConfig){
-        .sps = sps, .fps = says ? (double)sps.fps_num / sps.fps_den : 0, .frame_ns = frame_ns(&sps)};
+    *ret = (RelayVideoConfig){.sps = sps,
+                              .fps = says ? (double)sps.fps_num / sps.fps_den : 0,
+                              .frame_ns = frame_ns(&sps)};
     return TRUE;
 }

@@ -13,5 +13,4 @@ typedef struct {
 #define RELAY_VIDEO_FPS_MAX 240 // a shorter step between pictures is a fault, not a rate
 
 // FALSE when its first SPS does not parse.
-gboolean relay_video_config_parse(GBytes *record, RelayVideoConfig *ret)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean relay_video_config_parse(GBytes *record, RelayVideoConfig *ret) G_GNUC_WARN_UNUSED_RESULT;

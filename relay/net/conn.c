@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "relay/net/ingest_mail.h"
 
 // A connection that is neither viewer nor sender: time for its first request and between requests.
 #define FIRST_REQUEST_NS (10 * TK_NS_PER_S)
@@ -24,7 +25,8 @@ struct _RelayConn {
     gboolean asked;     // has sent a whole request
     gint64 heard_ns;    // last whole piece
     RelayRtpViewer *viewer;
-    gboolean udp_viewer;
+    gboolean expected;                             // its UDP ports are known to the ingest
+    RelayAddress moved[RELAY_INPUT_TRACKS_MAX][2]; // [RTCP]: where a NAT has put its ports
     guint8 viewer_rtcp_channels[RELAY_INPUT_TRACKS_MAX];
     RelayStream *sending; // the stream it publishes
     guint8 channels[RELAY_INPUT_TRACKS_MAX];
@@ -35,8 +37,7 @@ struct _RelayConn {
 struct _RelayConns {
     RelayWorker *worker;
     RelayFanout *fanout;
-    RelayWorker *ingest_worker;
-    RelayIngest *ingest;
+    RelayIngestBox ingest;
     RelayMailbox *desk_mailbox;
     RelayConnDesk desk;
     GPtrArray *open; // RelayConn, a reference each
@@ -89,89 +90,25 @@ static void post_news(RelayConn *c, TkRtspRequest *request, const char *why)
     relay_mailbox_post(c->conns->desk_mailbox, tell, news);
 }
 
-// Tasks for the ingest worker.
-typedef struct {
-    RelayConn *conn;
-    RelayStream *stream;
-    RelaySenderSpec sender;
-    RelayUdpViewer viewer;
-    guint track;
-    gboolean rtcp;
-    GBytes *frame;
-} IngestTask;
-
-static void ingest_task_free(IngestTask *task)
-{
-    relay_stream_unref(task->stream);
-    if (task->frame)
-        g_bytes_unref(task->frame);
-    relay_conn_unref(task->conn);
-    g_free(task);
-}
-
-static IngestTask *ingest_task(RelayConn *c, RelayStream *stream)
-{
-    IngestTask *task = g_new0(IngestTask, 1);
-    task->conn = relay_conn_ref(c);
-    task->stream = stream ? relay_stream_ref(stream) : NULL;
-    return task;
-}
-
-static void begin_sending(gpointer owner, gpointer data)
-{
-    IngestTask *task = data;
-    RelayConns *conns = task->conn->conns;
-    if (!relay_ingest_begin(conns->ingest, task->stream, &task->sender))
-        relay_conn_close(task->conn, "the tracks differ from those the stream began with");
-    ingest_task_free(task);
-}
-
-static void end_sending(gpointer owner, gpointer data)
-{
-    IngestTask *task = data;
-    relay_ingest_end(task->conn->conns->ingest, task->stream, task->conn);
-    ingest_task_free(task);
-}
-
-static void pass_frame(gpointer owner, gpointer data)
-{
-    IngestTask *task = data;
-    gsize size;
-    const guint8 *bytes = g_bytes_get_data(task->frame, &size);
-    relay_ingest_frame(task->conn->conns->ingest, task->stream, task->track, task->rtcp, bytes,
-                       size);
-    ingest_task_free(task);
-}
-
-static void add_udp_viewer(gpointer owner, gpointer data)
-{
-    IngestTask *task = data;
-    relay_ingest_add_viewer(task->conn->conns->ingest, &task->viewer);
-    ingest_task_free(task);
-}
-
-static void remove_udp_viewer(gpointer owner, gpointer data)
-{
-    IngestTask *task = data;
-    relay_ingest_remove_viewer(task->conn->conns->ingest, task->conn);
-    ingest_task_free(task);
-}
-
 static void stop_viewing(RelayConn *c)
 {
     if (!c->viewer)
         return;
     relay_fanout_leave(c->conns->fanout, g_steal_pointer(&c->viewer));
-    if (c->udp_viewer)
-        relay_worker_do(c->conns->ingest_worker, remove_udp_viewer, ingest_task(c, NULL));
-    c->udp_viewer = FALSE;
+}
+
+static void stop_expecting(RelayConn *c)
+{
+    if (c->expected)
+        relay_ingest_mail_remove_viewer(&c->conns->ingest, relay_conn_ref(c));
+    c->expected = FALSE;
 }
 
 static void stop_sending(RelayConn *c)
 {
     if (!c->sending)
         return;
-    relay_worker_do(c->conns->ingest_worker, end_sending, ingest_task(c, c->sending));
+    relay_ingest_mail_end(&c->conns->ingest, c->sending, relay_conn_ref(c));
     g_clear_pointer(&c->sending, relay_stream_unref);
 }
 
@@ -179,6 +116,7 @@ static void on_closed(gpointer user, const char *why)
 {
     RelayConn *c = user;
     stop_viewing(c);
+    stop_expecting(c);
     stop_sending(c);
     post_news(c, NULL, why);
     g_clear_pointer(&c->link, relay_link_free);
@@ -197,17 +135,8 @@ static void on_frame(RelayConn *c, const TkRtspInput *piece)
         gboolean rtcp = piece->channel == c->channels[track] + 1;
         if (!rtcp && piece->channel != c->channels[track])
             continue;
-        if (c->conns->worker == c->conns->ingest_worker) {
-            relay_ingest_frame(c->conns->ingest, c->sending, track, rtcp, piece->payload,
-                               piece->payload_bytes);
-        } else {
-            IngestTask *task = ingest_task(c, c->sending);
-            task->track = track;
-            task->rtcp = rtcp;
-            task->frame = g_bytes_new(piece->payload, piece->payload_bytes);
-            if (!relay_worker_offer(c->conns->ingest_worker, pass_frame, task))
-                ingest_task_free(task);
-        }
+        relay_ingest_mail_frame(&c->conns->ingest, c->sending, track, rtcp, piece->payload,
+                                piece->payload_bytes, relay_conn_ref(c));
         return;
     }
 }
@@ -291,12 +220,21 @@ static gint64 tick(gpointer user, gint64 now_ns)
     return conns->open->len ? conns->check_ns : G_MAXINT64;
 }
 
+static void release(gpointer conn)
+{
+    relay_conn_unref(conn);
+}
+
 RelayConns *relay_conns_new(RelayWorker *worker, RelayFanout *fanout, RelayWorker *ingest_worker,
                             RelayIngest *ingest, RelayMailbox *desk_mailbox,
                             const RelayConnDesk *desk)
 {
     RelayConns *conns = g_new0(RelayConns, 1);
-    *conns = (RelayConns){worker, fanout, ingest_worker, ingest, desk_mailbox, *desk};
+    *conns = (RelayConns){.worker = worker,
+                          .fanout = fanout,
+                          .ingest = {ingest_worker, ingest, release},
+                          .desk_mailbox = desk_mailbox,
+                          .desk = *desk};
     conns->open = g_ptr_array_new_with_free_func((GDestroyNotify)relay_conn_unref);
     relay_worker_add_tick(worker, tick, conns);
     return conns;
@@ -320,6 +258,8 @@ typedef struct {
     RelayStream *stream;
     RelayViewerSpec viewer;
     RelaySenderSpec sender;
+    guint track;
+    RelayAddress rtp, rtcp;
     guint8 channels[RELAY_INPUT_TRACKS_MAX];
     char *urls[RELAY_INPUT_TRACKS_MAX];
 } Order;
@@ -416,6 +356,8 @@ static void take_sighting(gpointer owner, gpointer data)
 {
     Sighting *sighting = data;
     RelayConn *c = sighting->conn;
+    if (sighting->address.bytes)
+        c->moved[sighting->track][sighting->rtcp] = sighting->address;
     if (c->viewer && sighting->address.bytes)
         relay_rtp_viewer_redirect(c->viewer, sighting->track, sighting->rtcp, &sighting->address);
     else if (c->viewer)
@@ -438,18 +380,37 @@ static void on_heard(gpointer user)
     on_moved(user, 0, TRUE, &none);
 }
 
-static void register_udp_viewer(RelayConn *c, const RelayViewerSpec *spec)
+static void expect(gpointer owner, gpointer data)
 {
-    IngestTask *task = ingest_task(c, NULL);
-    task->viewer = (RelayUdpViewer){.heard = on_heard, .moved = on_moved, .user = c};
+    g_autoptr(Order) order = data;
+    RelayConn *c = order->conn;
+    if (!c->link)
+        return;
+    RelayUdpViewer viewer = {.heard = on_heard, .moved = on_moved, .user = relay_conn_ref(c)};
+    c->expected = TRUE;
+    relay_ingest_mail_add_viewer(&c->conns->ingest, &viewer, order->track, &order->rtp,
+                                 &order->rtcp);
+}
+
+void relay_conn_expect(RelayConn *conn, guint track, const RelayAddress *rtp,
+                       const RelayAddress *rtcp)
+{
+    Order *order = order_new(conn, NULL);
+    order->track = track;
+    order->rtp = *rtp;
+    order->rtcp = *rtcp;
+    give(order, expect);
+}
+
+// Where the ports of the viewer really are.
+static void follow_nat(const RelayConn *c, RelayViewerSpec *spec)
+{
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
-        if (!spec->tracks[track].enabled)
-            continue;
-        task->viewer.rtp[track] = spec->tracks[track].rtp;
-        task->viewer.rtcp[track] = spec->tracks[track].rtcp;
+        if (c->moved[track][0].bytes)
+            spec->tracks[track].rtp = c->moved[track][0];
+        if (c->moved[track][1].bytes)
+            spec->tracks[track].rtcp = c->moved[track][1];
     }
-    c->udp_viewer = TRUE;
-    relay_worker_do(c->conns->ingest_worker, add_udp_viewer, task);
 }
 
 static void append_rtp_info(GString *text, const RelayRtpViewer *viewer, char *const *urls)
@@ -478,15 +439,13 @@ static void play(gpointer owner, gpointer data)
     order->viewer.on_gone = on_viewer_gone;
     order->viewer.user = c;
     stop_viewing(c);
+    follow_nat(c, &order->viewer);
     c->viewer = relay_fanout_join(c->conns->fanout, order->stream, &order->viewer);
     g_autoptr(GString) text = g_string_new(c->viewer ? order->text : "RTSP/1.0 404 Not Found\r\n");
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         c->viewer_rtcp_channels[track] = order->viewer.tracks[track].rtcp_channel;
-    if (c->viewer) {
+    if (c->viewer)
         append_rtp_info(text, c->viewer, order->urls);
-        if (!order->viewer.interleaved)
-            register_udp_viewer(c, &order->viewer);
-    }
     g_string_append(text, "\r\n");
     relay_link_put_text(c->link, text->str);
     finish_answer(c, !c->viewer);
@@ -504,27 +463,39 @@ void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec
 }
 
 // Receiver reports to an interleaved sender: from the ingest worker to the connection's.
+typedef struct {
+    RelayConn *conn;
+    guint track;
+    GBytes *packet;
+} Report;
+
 static void put_rtcp(gpointer owner, gpointer data)
 {
-    IngestTask *task = data;
-    RelayConn *c = task->conn;
+    Report *report = data;
+    RelayConn *c = report->conn;
     gsize size;
-    const guint8 *bytes = g_bytes_get_data(task->frame, &size);
+    const guint8 *bytes = g_bytes_get_data(report->packet, &size);
     if (c->link && c->sending) {
         // A sender whose queue is full will get the next report.
-        (void)relay_link_put_bytes(c->link, (guint8)(c->channels[task->track] + 1), bytes, size);
+        (void)relay_link_put_bytes(c->link, (guint8)(c->channels[report->track] + 1), bytes, size);
         relay_link_flush(c->link);
     }
-    ingest_task_free(task);
+    g_bytes_unref(report->packet);
+    relay_conn_unref(c);
+    g_free(report);
 }
 
 static void send_rtcp(gpointer user, guint track, const GByteArray *packet)
 {
     RelayConn *c = user;
-    IngestTask *task = ingest_task(c, NULL);
-    task->track = track;
-    task->frame = g_bytes_new(packet->data, packet->len);
-    relay_worker_do(c->conns->worker, put_rtcp, task);
+    Report *report = g_new(Report, 1);
+    *report = (Report){relay_conn_ref(c), track, g_bytes_new(packet->data, packet->len)};
+    relay_worker_do(c->conns->worker, put_rtcp, report);
+}
+
+static void on_refused(gpointer user)
+{
+    relay_conn_close(user, "the tracks differ from those the stream began with");
 }
 
 static void record(gpointer owner, gpointer data)
@@ -539,11 +510,10 @@ static void record(gpointer owner, gpointer data)
     c->tracks_count = order->sender.tracks_count;
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         c->channels[track] = order->channels[track];
-    IngestTask *task = ingest_task(c, c->sending);
-    task->sender = order->sender;
-    task->sender.send_rtcp = send_rtcp;
-    task->sender.user = c;
-    relay_worker_do(c->conns->ingest_worker, begin_sending, task);
+    order->sender.send_rtcp = send_rtcp;
+    order->sender.user = c;
+    relay_ingest_mail_begin(&c->conns->ingest, c->sending, &order->sender, on_refused,
+                            relay_conn_ref(c));
 }
 
 void relay_conn_record(RelayConn *conn, RelayStream *stream, const RelaySenderSpec *spec,
@@ -561,6 +531,7 @@ static void stop(gpointer owner, gpointer data)
 {
     g_autoptr(Order) order = data;
     stop_viewing(order->conn);
+    stop_expecting(order->conn);
     stop_sending(order->conn);
 }
 

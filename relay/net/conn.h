@@ -36,6 +36,11 @@ const RelayAddress *relay_conn_peer(const RelayConn *conn);
 // Answers the request at hand; the next one may come. Takes `text`.
 void relay_conn_answer(RelayConn *conn, char *text, gboolean then_close);
 
+// The client says over which UDP ports it will view a track: from here on packets from there are
+// its own. Call it before the answer that lets the client send.
+void relay_conn_expect(RelayConn *conn, guint track, const RelayAddress *rtp,
+                       const RelayAddress *rtcp);
+
 // Makes it a viewer and answers: `head` (given) + RTP-Info + an empty line. `urls` (given): of each
 // enabled track. Answers 404 when the stream is gone.
 void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec *tracks,

@@ -2,25 +2,28 @@
 #include "relay/net/endpoints.h"
 
 typedef struct {
-    RelayAddress address; // the hash key
+    RelayAddress said; // key of `said`
+    RelayAddress seen; // key of `seen` while it is another one; bytes 0: none
     gpointer owner;
     guint track;
     gboolean rtcp;
-    gboolean proved; // a packet has come from there
+    gboolean heard; // something has come
 } Entry;
 
 struct _RelayEndpoints {
-    GHashTable *by_address[2]; // of Entry; [0] RTP, [1] RTCP
-    GPtrArray *unproved;       // Entry, oldest first; borrowed from the tables
+    GHashTable *said[2]; // Entry, owned; [0] RTP, [1] RTCP
+    GHashTable *seen[2]; // Entry, borrowed
+    GPtrArray *silent;   // Entry of which nothing has come, oldest first; borrowed
 };
 
 RelayEndpoints *relay_endpoints_new(void)
 {
     RelayEndpoints *e = g_new0(RelayEndpoints, 1);
-    for (guint i = 0; i < 2; i++)
-        e->by_address[i] =
-            g_hash_table_new_full(relay_address_hash, relay_address_equal, NULL, g_free);
-    e->unproved = g_ptr_array_new();
+    for (guint i = 0; i < 2; i++) {
+        e->said[i] = g_hash_table_new_full(relay_address_hash, relay_address_equal, NULL, g_free);
+        e->seen[i] = g_hash_table_new(relay_address_hash, relay_address_equal);
+    }
+    e->silent = g_ptr_array_new();
     return e;
 }
 
@@ -28,72 +31,87 @@ void relay_endpoints_free(RelayEndpoints *endpoints)
 {
     if (!endpoints)
         return;
-    g_ptr_array_unref(endpoints->unproved);
-    for (guint i = 0; i < 2; i++)
-        g_hash_table_unref(endpoints->by_address[i]);
+    g_ptr_array_unref(endpoints->silent);
+    for (guint i = 0; i < 2; i++) {
+        g_hash_table_unref(endpoints->seen[i]);
+        g_hash_table_unref(endpoints->said[i]);
+    }
     g_free(endpoints);
+}
+
+static void forget_seen(RelayEndpoints *e, Entry *entry)
+{
+    if (entry->seen.bytes && g_hash_table_lookup(e->seen[entry->rtcp], &entry->seen) == entry)
+        g_hash_table_remove(e->seen[entry->rtcp], &entry->seen);
+    entry->seen.bytes = 0;
+}
+
+static void let_go(RelayEndpoints *e, Entry *entry)
+{
+    forget_seen(e, entry);
+    g_ptr_array_remove(e->silent, entry);
 }
 
 void relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
                          gpointer owner, guint track)
 {
-    // A port can have one owner; the newest holds its RTSP connection for sure.
-    Entry *old = g_hash_table_lookup(endpoints->by_address[rtcp], address);
+    Entry *old = g_hash_table_lookup(endpoints->said[rtcp], address);
     if (old)
-        g_ptr_array_remove(endpoints->unproved, old);
+        let_go(endpoints, old);
     Entry *entry = g_new(Entry, 1);
-    *entry = (Entry){.address = *address, .owner = owner, .track = track, .rtcp = rtcp};
-    g_hash_table_replace(endpoints->by_address[rtcp], &entry->address, entry);
-    g_ptr_array_add(endpoints->unproved, entry);
-}
-
-static gboolean is_of_owner(gpointer key, gpointer value, gpointer owner)
-{
-    return ((Entry *)value)->owner == owner;
+    *entry = (Entry){.said = *address, .owner = owner, .track = track, .rtcp = rtcp};
+    g_hash_table_replace(endpoints->said[rtcp], &entry->said, entry);
+    g_ptr_array_add(endpoints->silent, entry);
 }
 
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner)
 {
-    for (guint i = endpoints->unproved->len; i-- > 0;)
-        if (((Entry *)endpoints->unproved->pdata[i])->owner == owner)
-            g_ptr_array_remove_index(endpoints->unproved, i);
-    for (guint i = 0; i < 2; i++)
-        g_hash_table_foreach_remove(endpoints->by_address[i], is_of_owner, owner);
+    for (guint i = 0; i < 2; i++) {
+        GHashTableIter iter;
+        Entry *entry;
+        g_hash_table_iter_init(&iter, endpoints->said[i]);
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&entry)) {
+            if (entry->owner != owner)
+                continue;
+            let_go(endpoints, entry);
+            g_hash_table_iter_remove(&iter);
+        }
+    }
 }
 
-static Entry *first_unproved(RelayEndpoints *e, gboolean rtcp, const RelayAddress *address)
+// The one that a NAT may have moved to `address`.
+static Entry *claim(RelayEndpoints *e, gboolean rtcp, const RelayAddress *address)
 {
-    for (guint i = 0; i < e->unproved->len; i++) {
-        Entry *entry = e->unproved->pdata[i];
-        if (entry->rtcp == rtcp && relay_address_same_host(&entry->address, address))
-            return entry;
+    if (relay_address_is_loopback(address)) // no NAT on the way
+        return NULL;
+    for (guint i = 0; i < e->silent->len; i++) {
+        Entry *entry = e->silent->pdata[i];
+        if (entry->rtcp != rtcp || !relay_address_same_host(&entry->said, address))
+            continue;
+        entry->seen = *address;
+        g_hash_table_replace(e->seen[rtcp], &entry->seen, entry);
+        return entry;
     }
     return NULL;
-}
-
-static void move(RelayEndpoints *e, Entry *entry, const RelayAddress *address)
-{
-    GHashTable *table = e->by_address[entry->rtcp];
-    g_hash_table_steal(table, &entry->address);
-    entry->address = *address;
-    g_hash_table_replace(table, &entry->address, entry);
 }
 
 gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
                               RelayEndpoint *ret)
 {
-    Entry *entry = g_hash_table_lookup(endpoints->by_address[rtcp], address);
     gboolean moved = FALSE;
-    if (!entry) {
-        entry = first_unproved(endpoints, rtcp, address);
-        if (!entry)
-            return FALSE;
-        move(endpoints, entry, address);
+    Entry *entry = g_hash_table_lookup(endpoints->said[rtcp], address);
+    if (entry) {
+        moved = entry->seen.bytes != 0;
+        forget_seen(endpoints, entry);
+    } else if (!(entry = g_hash_table_lookup(endpoints->seen[rtcp], address))) {
+        entry = claim(endpoints, rtcp, address);
         moved = TRUE;
     }
-    if (!entry->proved) {
-        entry->proved = TRUE;
-        g_ptr_array_remove(endpoints->unproved, entry);
+    if (!entry)
+        return FALSE;
+    if (!entry->heard) {
+        entry->heard = TRUE;
+        g_ptr_array_remove(endpoints->silent, entry);
     }
     *ret = (RelayEndpoint){.owner = entry->owner, .track = entry->track, .moved = moved};
     return TRUE;

@@ -4,22 +4,24 @@
 #include "relay/net/address.h"
 
 // Who is behind a datagram on the one UDP pair: a table from address and port to an owner's track,
-// for the RTP and the RTCP socket each. An owner announced its ports over RTSP; when its first
-// packets come from other ports of the same host (a NAT in between), those take the announced
-// ones' place, in the order of its tracks.
+// for the RTP and the RTCP socket each. An owner says its ports over RTSP before it sends anything.
+// When nothing comes from there but something from another port of the same host, a NAT stands in
+// between: that port is taken for the said one, in the order of the owner's tracks, until a packet
+// does come from where it was said to.
 
 typedef struct _RelayEndpoints RelayEndpoints;
 
 typedef struct {
     gpointer owner;
     guint track;
-    gboolean moved; // this very datagram has shown a new address: tell the owner
+    gboolean moved; // from this datagram on the owner is to be reached at its address: tell it
 } RelayEndpoint;
 
 RelayEndpoints *relay_endpoints_new(void);
 void relay_endpoints_free(RelayEndpoints *endpoints);
 
-// At most 4 entries per owner; `owner` is a key, never followed.
+// At most 4 entries per owner; `owner` is a key, never followed. An owner that has the address
+// already loses it: the newest one holds an RTSP connection for sure.
 void relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
                          gpointer owner, guint track);
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner);

@@ -78,25 +78,6 @@ static gboolean send_unit(RelayFanout *f, RelayRtpViewer *v, RelayUnit *unit, gi
     return TRUE;
 }
 
-// Whether the viewer has more to send as soon as its pacer allows.
-static gboolean serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
-{
-    guint64 lost = relay_viewer_judge(&v->place, v->feed->history, &f->limits, now_ns);
-    if (lost)
-        relay_stat_add(f->units_dropped, lost);
-    gboolean blocked = FALSE;
-    RelayUnit *unit;
-    while (!blocked && (unit = relay_viewer_next(&v->place, v->feed->history))) {
-        if (send_unit(f, v, unit, now_ns))
-            relay_viewer_advance(&v->place);
-        else
-            blocked = TRUE;
-    }
-    if (v->spec.link)
-        relay_link_flush(v->spec.link);
-    return blocked && !v->spec.link;
-}
-
 static void put_report(RelayFanout *f, const RelayRtpViewer *v, guint track, gint64 wall_ns)
 {
     const RelayTrackClock *clock = &v->feed->clocks[track];
@@ -129,6 +110,28 @@ static void report(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
         send_report(f, v, track);
         v->reported_ns = now_ns;
     }
+}
+
+// Whether the viewer has more to send as soon as its pacer allows.
+static gboolean serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    guint64 lost = relay_viewer_judge(&v->place, v->feed->history, &f->limits, now_ns);
+    if (lost)
+        relay_stat_add(f->units_dropped, lost);
+    // Players put picture and sound in step by the first reports: they go ahead of the media.
+    if (v->reported_ns == 0)
+        report(f, v, now_ns);
+    gboolean blocked = FALSE;
+    RelayUnit *unit;
+    while (!blocked && (unit = relay_viewer_next(&v->place, v->feed->history))) {
+        if (send_unit(f, v, unit, now_ns))
+            relay_viewer_advance(&v->place);
+        else
+            blocked = TRUE;
+    }
+    if (v->spec.link)
+        relay_link_flush(v->spec.link);
+    return blocked && !v->spec.link;
 }
 
 static const char *verdict(const RelayRtpViewer *v, gint64 now_ns)

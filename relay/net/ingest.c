@@ -22,6 +22,7 @@ struct _RelayIngestStream {
     RelaySenderSpec sender; // valid while active
     GPtrArray *packets;     // RelayUnit of this round
     gint64 report_ns;       // when receiver reports and clocks are due
+    gboolean clocks_known;  // of all tracks, and handed on
 };
 
 typedef struct {
@@ -157,9 +158,11 @@ static void report_to_sender(RelayIngestStream *s, gint64 now_ns)
 
 static void hand_on_clocks(RelayIngestStream *s)
 {
+    s->clocks_known = TRUE;
     for (guint track = 0; track < s->sender.tracks_count; track++) {
         RelayTrackClock clock = {.identity = relay_input_identity(s->input, track)};
         clock.known = relay_input_clock(s->input, track, &clock.wall_ns, &clock.rtp_timestamp);
+        s->clocks_known &= clock.known;
         if (clock.known)
             s->ingest->sink.on_clock(s->ingest->user, s->stream, track, &clock);
     }
@@ -188,6 +191,8 @@ static gint64 tick(gpointer user, gint64 now_ns)
             continue;
         any = TRUE;
         relay_input_tick(s->input, now_ns, tk_clock_wall_ns());
+        if (!s->clocks_known)
+            hand_on_clocks(s);
         hand_on_packets(s);
         if (now_ns >= s->report_ns) {
             s->report_ns = now_ns + REPORT_INTERVAL_NS;
@@ -286,6 +291,7 @@ gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const Rela
     s->active = TRUE;
     s->sender = *spec;
     s->report_ns = now_ns;
+    s->clocks_known = FALSE;
     for (guint track = 0; track < spec->tracks_count && !spec->interleaved; track++) {
         relay_endpoints_add(ingest->endpoints, FALSE, &spec->rtp[track], s, track);
         relay_endpoints_add(ingest->endpoints, TRUE, &spec->rtcp[track], s, track);
@@ -313,15 +319,12 @@ void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, g
         input_media(s, track, rtcp, data, size, tk_clock_wall_ns());
 }
 
-void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer)
+void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
+                             const RelayAddress *rtp, const RelayAddress *rtcp)
 {
     g_hash_table_replace(ingest->viewers, viewer->user, g_memdup2(viewer, sizeof *viewer));
-    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
-        if (viewer->rtp[track].bytes == 0)
-            continue;
-        relay_endpoints_add(ingest->endpoints, FALSE, &viewer->rtp[track], viewer->user, track);
-        relay_endpoints_add(ingest->endpoints, TRUE, &viewer->rtcp[track], viewer->user, track);
-    }
+    relay_endpoints_add(ingest->endpoints, FALSE, rtp, viewer->user, track);
+    relay_endpoints_add(ingest->endpoints, TRUE, rtcp, viewer->user, track);
 }
 
 void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user)

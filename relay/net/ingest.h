@@ -57,15 +57,15 @@ void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, g
 // A viewer over UDP, so that its packets are known for its own. The calls come on the ingest
 // worker's thread.
 typedef struct {
-    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX],
-        rtcp[RELAY_INPUT_TRACKS_MAX]; // bytes 0: no such track
     void (*heard)(gpointer user);
-    // Its packets come from another port of the same host (NAT).
+    // Its packets come from another port of the same host (NAT), or from its own again.
     void (*moved)(gpointer user, guint track, gboolean rtcp, const RelayAddress *address);
     gpointer user; // the viewer's key
 } RelayUdpViewer;
 
-void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer);
+// One track of it.
+void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
+                             const RelayAddress *rtp, const RelayAddress *rtcp);
 void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user);
 
 typedef struct {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/mailbox.h"
 
+#include <pthread.h>
+
 typedef struct {
     RelayTask task;
     gpointer data;
 } Letter;
 
 struct _RelayMailbox {
-    GMutex lock; // guards `letters`
+    pthread_mutex_t lock; // guards `letters`; not a GMutex, which ThreadSanitizer cannot see
     GArray *letters;
     GArray *reading; // owner's thread only
     guint limit;
@@ -18,7 +20,7 @@ struct _RelayMailbox {
 RelayMailbox *relay_mailbox_new(guint limit, void (*wake)(gpointer), gpointer wake_data)
 {
     RelayMailbox *m = g_new0(RelayMailbox, 1);
-    g_mutex_init(&m->lock);
+    pthread_mutex_init(&m->lock, NULL);
     m->letters = g_array_new(FALSE, FALSE, sizeof(Letter));
     m->reading = g_array_new(FALSE, FALSE, sizeof(Letter));
     m->limit = limit;
@@ -33,19 +35,19 @@ void relay_mailbox_free(RelayMailbox *mailbox)
         return;
     g_array_unref(mailbox->letters);
     g_array_unref(mailbox->reading);
-    g_mutex_clear(&mailbox->lock);
+    pthread_mutex_destroy(&mailbox->lock);
     g_free(mailbox);
 }
 
 static gboolean put(RelayMailbox *m, RelayTask task, gpointer data, guint limit)
 {
     Letter letter = {task, data};
-    g_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->lock);
     guint before = m->letters->len;
     gboolean taken = before < limit;
     if (taken)
         g_array_append_val(m->letters, letter);
-    g_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->lock);
     if (taken && before == 0)
         m->wake(m->wake_data);
     return taken;
@@ -63,11 +65,11 @@ gboolean relay_mailbox_offer(RelayMailbox *mailbox, RelayTask task, gpointer dat
 
 guint relay_mailbox_run(RelayMailbox *mailbox, gpointer owner)
 {
-    g_mutex_lock(&mailbox->lock);
+    pthread_mutex_lock(&mailbox->lock);
     GArray *reading = mailbox->letters;
     mailbox->letters = mailbox->reading;
     mailbox->reading = reading;
-    g_mutex_unlock(&mailbox->lock);
+    pthread_mutex_unlock(&mailbox->lock);
     for (guint i = 0; i < reading->len; i++) {
         Letter letter = g_array_index(reading, Letter, i);
         letter.task(owner, letter.data);

@@ -234,6 +234,8 @@ static void do_setup(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     }
     s->transports[track] = transport;
     s->set_up[track] = TRUE;
+    if (!s->announced && !transport.interleaved)
+        relay_conn_expect(s->conn, (guint)track, &transport.rtp, &transport.rtcp);
     g_autofree char *header = relay_transport_header(&transport, r->rtp_port, s->announced);
     answer(s, request, 200, header);
 }

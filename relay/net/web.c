@@ -44,11 +44,11 @@ typedef struct {
 struct _RelayWeb {
     guint index;
     RelayWebSpec spec;
-    char *listen, *page;
+    char *page;
     struct lws_context *context;
     struct lws_protocols protocols[2];
     struct lws_http_mount mounts[5];
-    guint16 port;
+    struct lws_vhost *vhost;
     GThread *thread;
     RelayMailbox *mailbox;
     gboolean quit;
@@ -235,7 +235,8 @@ static int on_body(Peer *p, const void *in, size_t size)
 {
     RelayWebExchange *x = p->exchange;
     if (size == 0)
-        return 0; // "Content-Length: 0": the library tells of that body too, and it was asked already
+        return 0; // "Content-Length: 0": the library tells of that body too, and it was asked
+                  // already
     if (!x || size > p->body_expected - x->body_bytes)
         return -1;
     memcpy(x->body + x->body_bytes, in, size);
@@ -477,31 +478,22 @@ static gboolean create_context(RelayWeb *web, GError **error)
                                                .per_session_data_size = sizeof(Peer),
                                                .rx_buffer_size = RELAY_SOCKET_MESSAGE_MAX,
                                                .tx_packet_size = TX_PACKET_BYTES};
-    struct lws_context_creation_info info = {
-        .port = web->spec.port,
-        .iface = web->listen,
-        .protocols = web->protocols,
-        .mounts = web->mounts,
-        .headers = page_headers,
-        .user = web,
-        .vhost_name = "tongke",
-        .server_string = "Tongke",
-        .retry_and_idle_policy = &keep_alive,
-        .timeout_secs = 10,
-        .keepalive_timeout = 30,
-        .fd_limit_per_thread = web->spec.connections_max + 64,
-        .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
-                   (web->spec.share_port ? LWS_SERVER_OPTION_ALLOW_LISTEN_SHARE : 0)};
+    struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+                                             .protocols = web->protocols,
+                                             .mounts = web->mounts,
+                                             .headers = page_headers,
+                                             .user = web,
+                                             .vhost_name = "tongke",
+                                             .server_string = "Tongke",
+                                             .retry_and_idle_policy = &keep_alive,
+                                             .timeout_secs = 10,
+                                             .keepalive_timeout = 30,
+                                             .fd_limit_per_thread = web->spec.connections_max + 64};
     web->context = lws_create_context(&info);
-    struct lws_vhost *vhost = web->context ? lws_get_vhost_by_name(web->context, "tongke") : NULL;
-    int port = vhost ? lws_get_vhost_listen_port(vhost) : 0;
-    if (port > 0) {
-        web->port = (guint16)port;
+    web->vhost = web->context ? lws_get_vhost_by_name(web->context, "tongke") : NULL;
+    if (web->vhost)
         return TRUE;
-    }
-    g_set_error(error, TK_ERROR, TK_ERROR_IO,
-                "cannot listen on TCP port %u of %s: %s (another web.port, or 0 for any, may help)",
-                web->spec.port, web->listen, g_strerror(errno ? errno : EADDRINUSE));
+    g_set_error(error, TK_ERROR, TK_ERROR_INTERNAL, "libwebsockets does not start");
     return FALSE;
 }
 
@@ -510,7 +502,6 @@ RelayWeb *relay_web_new(guint index, const RelayWebSpec *spec, GError **error)
     RelayWeb *web = g_new0(RelayWeb, 1);
     web->index = index;
     web->spec = *spec;
-    web->listen = g_strdup(spec->listen);
     web->page = g_strdup(spec->page);
     web->audience = make_audience(web);
     web->peers = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -528,9 +519,25 @@ RelayMailbox *relay_web_mailbox(RelayWeb *web)
     return web->mailbox;
 }
 
-guint16 relay_web_port(const RelayWeb *web)
+typedef struct {
+    RelayWeb *web;
+    int fd;
+} Arrival;
+
+static void adopt(gpointer owner, gpointer data)
 {
-    return web->port;
+    Arrival *arrival = data;
+    // The library closes the descriptor when it cannot take it.
+    if (!lws_adopt_socket_vhost(arrival->web->vhost, arrival->fd))
+        tk_warning("a connection to the web port was dropped: no room");
+    g_free(arrival);
+}
+
+void relay_web_adopt(RelayWeb *web, int fd)
+{
+    Arrival *arrival = g_new(Arrival, 1);
+    *arrival = (Arrival){web, fd};
+    relay_mailbox_post(web->mailbox, adopt, arrival);
 }
 
 static gpointer run(gpointer data)
@@ -569,7 +576,6 @@ void relay_web_free(RelayWeb *web)
     relay_audience_free(web->audience);
     g_hash_table_unref(web->peers);
     relay_mailbox_free(web->mailbox);
-    g_free(web->listen);
     g_free(web->page);
     g_free(web);
 }

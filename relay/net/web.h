@@ -31,10 +31,7 @@ typedef struct {
 } RelayWebDesk;
 
 typedef struct {
-    const char *listen;  // numeric address
-    guint16 port;        // 0: any
-    gboolean share_port; // other workers listen on it too
-    const char *page;    // folder of the page, or NULL
+    const char *page; // folder of the page, or NULL
     guint connections_max;
     gint64 history_span_ns;
     gsize history_bytes_max; // per stream
@@ -45,10 +42,12 @@ typedef struct {
 
 // `index`: the worker's slot in RelayStream.web_feeds. Strings of `spec` are copied.
 RelayWeb *relay_web_new(guint index, const RelayWebSpec *spec, GError **error);
-guint16 relay_web_port(const RelayWeb *web);
 void relay_web_start(RelayWeb *web);
 void relay_web_stop(RelayWeb *web);
 void relay_web_free(RelayWeb *web); // after stop
+
+// A connection was accepted. Takes `fd`; any thread.
+void relay_web_adopt(RelayWeb *web, int fd);
 
 // For letters to its audience (audience_mail.h), from any thread.
 RelayMailbox *relay_web_mailbox(RelayWeb *web);

@@ -108,14 +108,16 @@ static gpointer run(gpointer data)
         int count = epoll_wait(w->epoll, w->events, EVENTS_PER_ROUND, timeout);
         w->now_ns = tk_clock_monotonic_ns();
         w->events_count = MAX(count, 0);
-        for (w->events_at = 0; w->events_at < w->events_count; w->events_at++) {
+        w->events_at = 0;
+        // Letters first: what was posted before a packet was asked for is known when it comes.
+        relay_mailbox_run(w->mailbox, w);
+        for (; w->events_at < w->events_count; w->events_at++) {
             struct epoll_event event = w->events[w->events_at];
             RelayWatch *watch = event.data.ptr;
             if (watch)
                 watch->ready(watch, event.events);
         }
         w->events_count = 0;
-        relay_mailbox_run(w->mailbox, w);
         deadline_ns = run_ticks(w);
     }
     return NULL;
@@ -145,9 +147,14 @@ void relay_worker_post(RelayWorker *worker, RelayTask task, gpointer data)
     relay_mailbox_post(worker->mailbox, task, data);
 }
 
+gboolean relay_worker_is_current(const RelayWorker *worker)
+{
+    return worker->thread == g_thread_self();
+}
+
 void relay_worker_do(RelayWorker *worker, RelayTask task, gpointer data)
 {
-    if (worker->thread == g_thread_self())
+    if (relay_worker_is_current(worker))
         task(worker, data);
     else
         relay_worker_post(worker, task, data);

@@ -36,6 +36,9 @@ gboolean relay_worker_offer(RelayWorker *worker, RelayTask task,
 // Runs the task at once when called on the worker's own thread, else posts it.
 void relay_worker_do(RelayWorker *worker, RelayTask task, gpointer data);
 
+// Whether the caller runs on this worker's thread.
+gboolean relay_worker_is_current(const RelayWorker *worker);
+
 // On the worker's thread (or before start). `watch` is borrowed until unwatch.
 gboolean relay_worker_watch(RelayWorker *worker, RelayWatch *watch, guint32 epoll_events,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;

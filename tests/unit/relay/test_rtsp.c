@@ -185,25 +185,40 @@ static void finds_owners_and_follows_nat(void **state)
     assert_false(relay_endpoints_find(endpoints, FALSE, &foreign, &found));
     assert_false(relay_endpoints_find(endpoints, TRUE, &said[0], &found));
     assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
-    assert_int_equal(found.track, 1);
-    assert_false(found.moved);
-    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found)); // track 0 is unproved
+    assert_true(found.track == 1 && !found.moved);
+    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found)); // track 0 was silent
     assert_true(found.moved && found.track == 0 && found.owner == &one);
     assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found));
     assert_false(found.moved);
     RelayAddress later = address("10.0.0.7", 62000);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &later, &found)); // all are proved
+    assert_false(relay_endpoints_find(endpoints, FALSE, &later, &found));  // none is silent
+    assert_true(relay_endpoints_find(endpoints, FALSE, &said[0], &found)); // no NAT after all
+    assert_true(found.moved && found.track == 0);
+    assert_false(relay_endpoints_find(endpoints, FALSE, &seen, &found));
     relay_endpoints_add(endpoints, FALSE, &said[1], &two, 0); // the port has a new owner
     assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
     assert_ptr_equal(found.owner, &two);
     relay_endpoints_remove(endpoints, &one);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &seen, &found));
+    assert_false(relay_endpoints_find(endpoints, FALSE, &said[0], &found));
+    relay_endpoints_free(endpoints);
+}
+
+static void takes_no_strangers_packet_on_loopback_for_an_owners(void **state)
+{
+    RelayEndpoints *endpoints = relay_endpoints_new();
+    int one;
+    RelayAddress said = address("127.0.0.1", 5000), stranger = address("127.0.0.1", 5004);
+    RelayEndpoint found;
+    relay_endpoints_add(endpoints, FALSE, &said, &one, 0);
+    assert_false(relay_endpoints_find(endpoints, FALSE, &stranger, &found));
+    assert_true(relay_endpoints_find(endpoints, FALSE, &said, &found));
     relay_endpoints_free(endpoints);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_no_strangers_packet_on_loopback_for_an_owners),
         cmocka_unit_test(reads_a_request_with_a_body),
         cmocka_unit_test(waits_for_every_missing_byte),
         cmocka_unit_test(reads_frames_between_requests),
