@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "recorder/follow.h"
 #include "recorder/library/serve.h"
+#include "recorder/posters.h"
 #include "recorder/scan.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ typedef struct {
     RecLinkTarget target;
     RecFollowRules rules;
     RecFollow *follow;
+    RecPosters *posters; // NULL: none are made
     ShelfApi api;
     ShelfServer *server;
     gint64 search_ns;
@@ -39,6 +41,8 @@ static void lesson_changed(const RecLesson *lesson, void *user)
     if (!shelf_index_put(recorder->index, lesson, &error))
         tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = lesson->id, .reason = tk_error_word(error->code)},
                "%s; mend it with --rebuild-index", error->message);
+    if (recorder->posters)
+        rec_posters_consider(recorder->posters, lesson);
 }
 
 static const RecFollowHandler follow_handler = {lesson_changed};
@@ -177,6 +181,7 @@ static void recorder_clear(Recorder *recorder)
 {
     g_clear_handle_id(&recorder->sigterm, g_source_remove);
     g_clear_handle_id(&recorder->sigint, g_source_remove);
+    g_clear_pointer(&recorder->posters, rec_posters_free);
     g_clear_pointer(&recorder->follow, rec_follow_free);
     g_clear_pointer(&recorder->writer, rec_writer_free);
     g_clear_object(&recorder->target.session);
@@ -202,6 +207,8 @@ gboolean rec_recorder_run(const TkConfig *config, GError **error)
                                       tk_config_string(config, "record", "streams")};
     recorder.follow = rec_follow_new(&recorder.rules, recorder.writer, &recorder.target,
                                      &follow_handler, &recorder);
+    if (tk_config_bool(config, "record", "posters"))
+        recorder.posters = rec_posters_new(recorder.data);
     gboolean ok = data_open(&recorder, FALSE, &counts, error) && serve(&recorder, config, error);
     recorder_clear(&recorder);
     return ok;

@@ -235,8 +235,7 @@ static int on_body(Peer *p, const void *in, size_t size)
 {
     RelayWebExchange *x = p->exchange;
     if (size == 0)
-        return 0; // "Content-Length: 0": the library tells of that body too, and it was asked
-                  // already
+        return 0; // a body said to be empty is told of too, and was asked for already
     if (!x || size > p->body_expected - x->body_bytes)
         return -1;
     memcpy(x->body + x->body_bytes, in, size);

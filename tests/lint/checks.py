@@ -151,6 +151,19 @@ def machine_paths(tree):
                 yield f"{path}:{number}: a path of somebody's machine"
 
 
+NODE_MAJOR = 18  # Debian 12's
+
+
+def packages_run_on_debians_node(tree):
+    for path in tree.matching("package-lock.json"):
+        for name, package in json.loads(tree.read(path)).get("packages", {}).items():
+            # Of several ranges the lowest counts.
+            wanted = re.findall(r"(?:>=|\^|~|^)\s*v?(\d+)",
+                                package.get("engines", {}).get("node", ""))
+            if wanted and min(map(int, wanted)) > NODE_MAJOR:
+                yield f"{path}: {name} wants Node.js {package['engines']['node']}"
+
+
 def lock_files_name_no_host(tree):
     for path in tree.matching("package-lock.json"):
         for name, package in json.loads(tree.read(path)).get("packages", {}).items():
@@ -212,6 +225,30 @@ def links_lead_somewhere(tree):
                 place = os.path.normpath(folder + target.split("#")[0])
                 if not tree.exists(place):
                     yield f"{path}:{number}: there is no {target}"
+
+
+def both_api_papers_tell_the_same(tree):
+    if not tree.exists("docs/openapi.yaml"):
+        return
+    people = set()
+    for line in tree.read("docs/api.md").splitlines():
+        row = re.match(r"\| `(GET|POST|PATCH|DELETE) ([^|]*)\|", line)
+        for place in re.findall(r"/[^`,\s]*", row.group(2)) if row else []:
+            people.add((row.group(1).lower(), re.sub(r"<(\w+)>", r"{\1}", place.split("?")[0])))
+    people.discard(("get", "/…"))  # the page is no part of the API
+    machines, place = set(), None
+    for line in tree.read("docs/openapi.yaml").splitlines():
+        if re.match(r"  /\S*:$", line):
+            place = line.strip()[:-1]
+        verb = re.match(r"    (get|post|patch|delete):", line)
+        if verb and place:
+            machines.add((verb.group(1), place))
+        if line.startswith("components:"):
+            break
+    for verb, place in sorted(people - machines):
+        yield f"docs/openapi.yaml: {verb} {place} stands in docs/api.md only"
+    for verb, place in sorted(machines - people):
+        yield f"docs/api.md: {verb} {place} stands in docs/openapi.yaml only"
 
 
 MODULES = ["glib-2.0", "gio-2.0", "gio-unix-2.0", "gstreamer-1.0", "gstreamer-app-1.0",

@@ -51,6 +51,10 @@ BROKEN = {
         {"a.c": "// " + "x" * 98 + "\n"},
     ],
     checks.machine_paths: [{"a.md": "see /ho" + "me/ann/notes\n"}, {"a.c": '"/wo' + 'rk/x"\n'}],
+    checks.packages_run_on_debians_node: [
+        {"client/web/package-lock.json":
+             '{"packages":{"node_modules/a":{"engines":{"node":">=20"}}}}'},
+    ],
     checks.lock_files_name_no_host: [
         {"client/web/package-lock.json": JSON_LOCK},
         {"client/web/package-lock.json": '{"packages":{"":{},"node_modules/a":{}}}'},
@@ -65,6 +69,12 @@ BROKEN = {
         {"tests/unit/base/test_a.c": ""},
     ],
     checks.links_lead_somewhere: [{"docs/a.md": "see [there](b.md)\n"}],
+    checks.both_api_papers_tell_the_same: [
+        {"docs/api.md": "| `GET /a/<b>?c=` | x |\n| `POST /d` | x |\n",
+         "docs/openapi.yaml": "paths:\n  /a/{b}:\n    get:\n"},
+        {"docs/api.md": "| `GET /a` | x |\n",
+         "docs/openapi.yaml": "paths:\n  /a:\n    get:\n    patch:\n"},
+    ],
     checks.headers_compile_alone: [
         {"common/base/a.h": "#pragma once\ngboolean f(void);\n"},
         {"common/base/a.h": "struct a {\n    int b;\n};\n"},
@@ -82,6 +92,9 @@ SOUND = {
     "tests/unit/base/test_a.c": MIT,
     "tests/unit/base/meson.build": "# SPDX-License-Identifier: MIT\nforeach name : ['a']\n",
     "client/web/package-lock.json":
-        '{"packages":{"":{},"node_modules/a":{"integrity":"sha512-x"}}}\n',
+        '{"packages":{"":{},"node_modules/a":{"integrity":"sha512-x",'
+        '"engines":{"node":"^18.0.0 || >=20"}}}}\n',
+    "docs/api.md": "| `GET /a/<b>?c=`, `/e` | x |\n",
+    "docs/openapi.yaml": "paths:\n  /a/{b}:\n    get:\n  /e:\n    get: *a\n",
     "docs/a.md": "see [there](../common/base/a.h) or <https://example.org/x>\n",
 }

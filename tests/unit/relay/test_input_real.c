@@ -26,8 +26,8 @@ static void feed_report(Collect *c, const PayloadPacket *p, gint64 now_ns, gint6
 // without any.
 static void feed(Collect *c, const Payload *payload, gboolean reports)
 {
-    assert_true(relay_input_begin(c->input, payload->formats, payload->tracks, FALSE, START_NS,
-                                  EPOCH_NS));
+    assert_true(
+        relay_input_begin(c->input, payload->formats, payload->tracks, FALSE, START_NS, EPOCH_NS));
     gboolean reported[RELAY_INPUT_TRACKS_MAX] = {FALSE};
     gint64 first_ns = g_array_index(payload->packets, PayloadPacket, 0).decode_ns, passed_ns = 0;
     for (guint i = 0; i < payload->packets->len; i++) {
@@ -69,10 +69,9 @@ static double probe(const char *path, const char *stream, const char *entry)
 // From the first picture shown to the last one's end.
 static double shown_s(const char *path)
 {
-    g_autofree char *command =
-        g_strdup_printf("ffprobe -v error -select_streams v -show_entries "
-                        "packet=pts_time,duration_time -of csv=p=0 %s",
-                        path);
+    g_autofree char *command = g_strdup_printf("ffprobe -v error -select_streams v -show_entries "
+                                               "packet=pts_time,duration_time -of csv=p=0 %s",
+                                               path);
     g_autofree char *output = run(command);
     double first = G_MAXDOUBLE, end = 0;
     g_auto(GStrv) lines = g_strsplit(g_strchomp(output), "\n", 0);
@@ -185,7 +184,8 @@ static void plays_reordered_pictures(void **state)
 
 static void plays_reordered_pictures_without_reports(void **state)
 {
-    play_with(VIDEO "x264enc bframes=3 b-pyramid=true key-int-max=50 ! rtph264pay" SINK "video" SOUND,
+    play_with(VIDEO "x264enc bframes=3 b-pyramid=true key-int-max=50 ! rtph264pay" SINK
+                    "video" SOUND,
               4.0, 0, FALSE);
 }
 

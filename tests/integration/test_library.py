@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: MIT
+"""A lesson through relay and recorder into the library, and out of it again to strangers."""
+
+import json
+import os
+import re
+import signal
+import socket
+import unittest
+import urllib.parse
+
+from tongke import BUILD, Deadline, Recorder, Relay, clip, publish, request, run, temporary
+
+CHUNK_S = 0.1
+TITLE = "函数的单调性"
+
+
+def search(recorder, **query):
+    return recorder.get("/api/v1/recordings?" + urllib.parse.urlencode(query))
+
+
+def folder_of(data, recording_id):
+    return next(data.glob(f"lessons/*/*/{recording_id}"))
+
+
+def index_lines(data, recording_id, stream="main"):
+    text = (folder_of(data, recording_id) / f"{stream}.index").read_text()
+    return [line.split() for line in text.splitlines() if not line.startswith("#")]
+
+
+def chunk_numbers(data, recording_id):
+    return [int(fields[0]) for fields in index_lines(data, recording_id) if fields[3] != "i"]
+
+
+def wait_chunks(data, recording_id, count):
+    """Until so many chunks stand in the index. Files tell nobody when they grow, so this looks."""
+    deadline = Deadline()
+    while not deadline.over():
+        try:
+            if len(chunk_numbers(data, recording_id)) >= count:
+                return
+        except (StopIteration, FileNotFoundError):
+            pass
+        os.sched_yield()
+    raise AssertionError(f"never {count} chunks of {recording_id}")
+
+
+def film_s(path, stream="v"):
+    _, text, _ = run(["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries",
+                      "stream=duration", "-of", "csv=p=0", path])
+    return float(text.split()[0])
+
+
+def decode(url):
+    """Plays to the end; gives what was complained about."""
+    status, _, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", url, "-f",
+                                 "null", "-"])
+    return f"{status} {complaints}".strip()
+
+
+def record(case, relay, recorder, name="math", film=None):
+    """Publishes a film once, from its beginning to its end; gives the recording when it is closed."""
+    after = len(recorder.err)
+    status = publish(case.addCleanup, relay, name, loop=False, film=film,
+                     output=["-metadata", f"title={TITLE}"]).wait()
+    case.assertEqual(status, 0)
+    found = recorder.wait_log(r"recording closed: .* lesson=(\S+)", after)
+    return recorder.get(f"/api/v1/recordings/{found[1]}")
+
+
+class Library(unittest.TestCase):
+    """One lesson, recorded once, looked at from all sides."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.data = temporary(cls.addClassCleanup)
+        cls.relay = Relay(cls.addClassCleanup, {"lesson.teardown_s": 1})
+        cls.recorder = Recorder(cls.addClassCleanup, cls.relay.url, cls.data)
+        cls.film = clip(12)
+        cls.cleanups, cls.addCleanup = [], cls.addClassCleanup
+        cls.recording = record(cls("test_duration"), cls.relay, cls.recorder, film=cls.film)
+        cls.url = f"{cls.recorder.url}/api/v1/recordings/{cls.recording['id']}"
+
+    def test_duration(self):
+        self.assertEqual(self.recording["state"], "closed")
+        self.assertEqual(self.recording["gaps"], [])
+        self.assertAlmostEqual(self.recording["duration_s"], film_s(self.film), delta=CHUNK_S)
+
+    def test_nothing_missing_nothing_twice(self):
+        numbers = chunk_numbers(self.data, self.recording["id"])
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+
+    def test_search(self):
+        for query in ("单调", "函", "函数的单调性", "函数 单调"):
+            found = search(self.recorder, q=query)
+            self.assertEqual([r["id"] for r in found["recordings"]], [self.recording["id"]], query)
+            self.assertIn("<mark>", found["recordings"][0]["match"]["title"])
+        self.assertEqual(search(self.recorder, q="几何")["total"], 0)
+
+    def test_hls_plays(self):
+        self.assertEqual(decode(self.url + "/main/playlist.m3u8"), "0")
+        text = request("GET", self.url + "/main/playlist.m3u8").text()
+        parts = [float(s) for s in re.findall(r"#EXTINF:([\d.]+),", text)]
+        self.assertAlmostEqual(sum(parts), film_s(self.film), delta=CHUNK_S)
+        self.assertTrue(all(s >= 4 for s in parts[:-1]), parts)
+        self.assertTrue(text.endswith("#EXT-X-ENDLIST\n"))
+
+    def test_download_plays_and_seeks(self):
+        url = self.url + "/main/download.mp4"
+        self.assertEqual(decode(url), "0")
+        for stream in ("v", "a"):
+            self.assertAlmostEqual(film_s(url, stream), film_s(self.film, stream), delta=CHUNK_S)
+        status, text, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-ss", "8", "-i", url, "-an",
+                                        "-f", "framecrc", "-"])
+        self.assertEqual((status, complaints), (0, ""))
+        frames = [line for line in text.splitlines() if not line.startswith("#")]
+        self.assertAlmostEqual(len(frames), (film_s(self.film) - 8) * 25, delta=3)
+
+    def test_download_has_the_pictures_that_were_sent(self):
+        def sums(source):
+            _, text, _ = run(["ffmpeg", "-nostdin", "-v", "error", "-i", source, "-an", "-f",
+                              "framemd5", "-"])
+            return [line.split(",")[-1] for line in text.splitlines() if not line.startswith("#")]
+        self.assertEqual(sums(self.url + "/main/download.mp4"), sums(self.film))
+
+    def test_ranges(self):
+        url = self.url + "/main/media.mp4"
+        whole = request("GET", url)
+        size = len(whole.body)
+        self.assertEqual(size, self.recording["streams"][0]["size_bytes"])
+        for asked, status, begin, end in (("bytes=0-9", 206, 0, 10), ("bytes=-100", 206, size - 100, size),
+                                          (f"bytes={size - 5}-", 206, size - 5, size),
+                                          ("bytes=1000-300000", 206, 1000, min(300001, size)),
+                                          ("bytes=5-1", 200, 0, size)):
+            part = request("GET", url, headers={"Range": asked})
+            self.assertEqual(part.status, status, asked)
+            self.assertEqual(part.body, whole.body[begin:end], asked)
+        beyond = request("GET", url, headers={"Range": f"bytes={size}-"})
+        self.assertEqual(beyond.status, 416)
+        self.assertEqual(beyond.headers["Content-Range"], f"bytes */{size}")
+        again = request("GET", url, headers={"If-None-Match": whole.headers["ETag"]})
+        self.assertEqual((again.status, again.body), (304, b""))
+        head = request("HEAD", url)
+        self.assertEqual((head.status, head.headers["Content-Length"]), (200, str(size)))
+
+    def test_pages_of_the_same_host_may_read(self):
+        url = self.recorder.url + "/api/v1/recordings"
+        own = request("OPTIONS", url, headers={"Origin": "http://127.0.0.1:1",
+                                               "Access-Control-Request-Method": "PATCH"})
+        self.assertEqual(own.status, 204)
+        self.assertEqual(own.headers["Access-Control-Allow-Origin"], "http://127.0.0.1:1")
+        self.assertIn("PATCH", own.headers["Access-Control-Allow-Methods"])
+        foreign = request("GET", url, headers={"Origin": "http://evil.example"})
+        self.assertIsNone(foreign.headers["Access-Control-Allow-Origin"])
+
+    def test_paths_lead_nowhere_else(self):
+        here = f"/api/v1/recordings/{self.recording['id']}"
+        for path in ("/api/v1/recordings/../../etc/passwd", "/api/v1/recordings/..%2f..%2fetc%2fpasswd",
+                     here + "/../../../library.sqlite", here + "/main%2f..%2f/media.mp4",
+                     here + "/main/lesson.json", here + "/lesson.json", here + "/MAIN/media.mp4",
+                     "/api/v1/recordings/" + "A" * 5000, here + "/main/media.mp4/x"):
+            answer = request("GET", self.recorder.url + path)
+            self.assertEqual(answer.status, 404, path)
+            self.assertEqual(answer.json()["code"], "not-found")
+
+    def test_bad_requests_say_what_is_wrong(self):
+        url = self.recorder.url + "/api/v1/recordings"
+        for query in ("limit=many", "from=yesterday", "q=" + "x" * 300):
+            answer = request("GET", f"{url}?{query}")
+            self.assertIn(answer.status, (400, 413), query)
+            self.assertIn(query.split("=")[0], answer.json()["detail"])
+        for body in ("", "[]", '{"colour":"red"}', '{"title":7}', "[" * 60000):
+            self.assertEqual(request("PATCH", self.url, body).status, 400, body[:20])
+        self.assertEqual(request("PATCH", self.url, " " * 500000).status, 413)
+        self.assertEqual(request("PUT", self.url, "{}").status, 405)
+
+    def test_poster(self):
+        # It is made after the lesson, by a program of its own.
+        deadline = Deadline()
+        while request("GET", self.url).json()["poster"] is None and not deadline.over():
+            os.sched_yield()
+        poster = request("GET", self.recorder.url + request("GET", self.url).json()["poster"])
+        self.assertEqual((poster.status, poster.headers["Content-Type"]), (200, "image/jpeg"))
+        path = temporary(self.addCleanup) / "poster.jpg"
+        path.write_bytes(poster.body)
+        status, size, complaints = run(["ffprobe", "-v", "error", "-show_entries", "stream=width,height",
+                                        "-of", "csv=p=0", path])
+        self.assertEqual((status, size.strip(), complaints), (0, "640,360", ""))
+
+    def test_health(self):
+        self.assertEqual(request("GET", self.recorder.url + "/healthz").status, 200)
+        self.assertEqual(request("GET", self.recorder.url + "/readyz").status, 200)
+        metrics = request("GET", self.recorder.url + "/metrics").text()
+        self.assertRegex(metrics, r"(?m)^tongke_recorder_chunks_total [1-9]")
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.data = temporary(self.addCleanup)
+
+    def test_recorder_killed_in_the_middle(self):
+        relay = Relay(self.addCleanup, {"lesson.teardown_s": 1})
+        first = Recorder(self.addCleanup, relay.url, self.data)
+        film = clip(12)
+        sender = publish(self.addCleanup, relay, "math", loop=False, film=film)
+        recording_id = first.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 20)
+        first.kill()
+        second = Recorder(self.addCleanup, relay.url, self.data)
+        self.assertEqual(sender.wait(), 0)
+        second.wait_log("recording closed")
+        recording = second.get(f"/api/v1/recordings/{recording_id}")
+        self.assertEqual(recording["gaps"], [])
+        self.assertAlmostEqual(recording["duration_s"], film_s(film), delta=CHUNK_S)
+        numbers = chunk_numbers(self.data, recording_id)
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        self.assertEqual(decode(f"{second.url}/api/v1/recordings/{recording_id}/main/playlist.m3u8"), "0")
+        second.stop()
+
+    def test_sender_away_is_one_recording_with_one_gap(self):
+        relay = Relay(self.addCleanup, {"lesson.teardown_s": 30})
+        recorder = Recorder(self.addCleanup, relay.url, self.data)
+        publish(self.addCleanup, relay, "math", loop=False, film=clip(6)).wait()
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        seen = len(chunk_numbers(self.data, recording_id))
+        # Two seconds of another lesson pass while nobody sends this one.
+        publish(self.addCleanup, relay, "other", loop=False, film=clip(2)).wait()
+        publish(self.addCleanup, relay, "math", loop=False, film=clip(6)).wait()
+        wait_chunks(self.data, recording_id, seen + 20)
+        request("POST", f"{relay.url}/api/v1/lessons/{recording_id}/end")
+        recorder.wait_log(f"recording closed.*{recording_id}")
+        found = [r for r in search(recorder)["recordings"] if r["name"] == "math"]
+        self.assertEqual([r["id"] for r in found], [recording_id])
+        self.assertEqual([g["reason"] for g in found[0]["gaps"]], ["sender-away"])
+        gap = found[0]["gaps"][0]
+        self.assertGreater(gap["to_s"] - gap["from_s"], 1.5)
+        url = f"{recorder.url}/api/v1/recordings/{recording_id}/main"
+        self.assertEqual(request("GET", url + "/playlist.m3u8").text().count("#EXT-X-DISCONTINUITY\n"), 1)
+        self.assertEqual(decode(url + "/playlist.m3u8"), "0")
+        self.assertEqual(decode(url + "/download.mp4"), "0")
+        self.assertAlmostEqual(film_s(url + "/download.mp4"), found[0]["duration_s"], delta=CHUNK_S)
+
+    def test_index_deleted_is_made_again(self):
+        relay = Relay(self.addCleanup, {"lesson.teardown_s": 1})
+        recorder = Recorder(self.addCleanup, relay.url, self.data)
+        recording = record(self, relay, recorder, film=clip(6))
+        before = search(recorder)
+        recorder.stop()
+        for file in self.data.glob("library.sqlite*"):
+            file.unlink()
+        recorder = Recorder(self.addCleanup, relay.url, self.data)
+        self.assertEqual(search(recorder), before)
+        recorder.stop()
+        folder = folder_of(self.data, recording["id"])
+        index = (folder / "main.index").read_text()
+        (folder / "main.index").unlink()
+        status, text, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data", self.data,
+                                        "--rebuild-index"])
+        self.assertEqual(status, 0, complaints)
+        self.assertIn("1 recordings in the index", text)
+        self.assertEqual((folder / "main.index").read_text(), index)
+
+    def test_running_lesson_can_be_replayed(self):
+        relay = Relay(self.addCleanup)
+        recorder = Recorder(self.addCleanup, relay.url, self.data)
+        publish(self.addCleanup, relay, "math", film=clip(6))
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 60)
+        url = f"{recorder.url}/api/v1/recordings/{recording_id}"
+        self.assertEqual(request("GET", url).json()["state"], "recording")
+        text = request("GET", url + "/main/playlist.m3u8").text()
+        self.assertIn("#EXT-X-PLAYLIST-TYPE:EVENT", text)
+        self.assertNotIn("ENDLIST", text)
+        self.assertIn("#EXTINF:", text)
+        self.assertEqual(request("DELETE", url + "?reason=test").status, 409)
+        edited = request("PATCH", url, {"title": TITLE, "grade": "高一", "subject": "数学"})
+        self.assertEqual(edited.json()["info"]["title"], TITLE)
+        # What people set stays when the relay tells of the lesson again.
+        request("PATCH", f"{relay.url}/api/v1/lessons/math", {"title": "x", "teacher": "王芳"})
+        request("POST", f"{relay.url}/api/v1/lessons/math/end")
+        recorder.wait_log("recording closed")
+        found = search(recorder, q="高一数学")["recordings"]
+        self.assertEqual(found[0]["info"]["title"], TITLE)
+        self.assertEqual(found[0]["info"]["teacher"], "王芳")
+        self.assertEqual(request("DELETE", url).status, 400)
+        self.assertEqual(request("DELETE", url + "?reason=" + urllib.parse.quote("家长要求")).status, 204)
+        self.assertEqual(request("GET", url).status, 404)
+        self.assertEqual(list(self.data.glob(f"lessons/*/*/{recording_id}*")), [])
+        note = json.loads((self.data / "deletions.jsonl").read_text())
+        self.assertEqual((note["id"], note["reason"]), (recording_id, "家长要求"))
+
+    def test_second_recorder_on_a_folder_is_refused(self):
+        relay = Relay(self.addCleanup)
+        Recorder(self.addCleanup, relay.url, self.data)
+        status, _, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data", self.data, "--set",
+                                     "http.port=0", "--relay", relay.url])
+        self.assertEqual(status, 1)
+        self.assertIn("another recorder", complaints)
+
+
+class Door(unittest.TestCase):
+    def test_half_sent_requests_are_closed(self):
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", temporary(self.addCleanup))
+        port = urllib.parse.urlsplit(recorder.url).port
+        for begun in (b"", b"GET /hea", b"PATCH /api/v1/recordings/x HTTP/1.1\r\nHost: localhost\r\n"
+                                        b"Content-Length: 10\r\n\r\n{"):
+            with socket.create_connection(("127.0.0.1", port)) as half:
+                half.settimeout(60)
+                half.sendall(begun)
+                self.assertEqual(half.recv(1000), b"")
+
+    def test_strangers_hosts_are_refused_without_a_key(self):
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", temporary(self.addCleanup))
+        answer = request("GET", recorder.url + "/api/v1/recordings", headers={"Host": "evil.example"})
+        self.assertEqual(answer.status, 403)
+
+    def test_beyond_loopback_needs_a_key(self):
+        status, _, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data",
+                                     temporary(self.addCleanup), "--set", "http.listen=0.0.0.0", "--set",
+                                     "http.port=0"])
+        self.assertEqual(status, 1)
+        self.assertIn("tongkectl key new FILE", complaints)
+
+    def test_wrong_settings_are_named(self):
+        program = BUILD / "recorder" / "tongke-recorder"
+        for assignment in ("http.prot=1", "http.port=99999", "archive.sync_ms=5000"):
+            status, _, complaints = run([program, "--set", assignment, "--check"])
+            self.assertEqual(status, 2)
+            self.assertIn(assignment.split("=")[0].split(".")[1], complaints)
+
+    def test_ends_in_order(self):
+        relay = Relay(self.addCleanup)
+        data = temporary(self.addCleanup)
+        recorder = Recorder(self.addCleanup, relay.url, data)
+        publish(self.addCleanup, relay, "math", film=clip(6))
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(data, recording_id, 10)
+        recorder.stop(by=signal.SIGTERM)
+        media = (folder_of(data, recording_id) / "main.mp4").stat().st_size
+        last = index_lines(data, recording_id)[-1]
+        self.assertEqual(int(last[1]) + int(last[2]), media)
+        again = Recorder(self.addCleanup, relay.url, data)
+        self.assertFalse([line for line in again.err if "salvaged" in line])
+
+
+if __name__ == "__main__":
+    unittest.main()
