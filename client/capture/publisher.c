@@ -95,6 +95,7 @@ static const char *advice(guint status, gboolean *ret_final)
     switch (status) {
     case 404:
         return "the relay knows no such place: is the address rtsp://HOST:8554/LESSON?";
+    case 409:
     case 453:
         return "somebody else is sending this lesson";
     case 503:

@@ -102,8 +102,11 @@ static void connect_sink(CapSource *source, GstElement *bin, const char *name, T
 {
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(bin), name);
 
-    if (sink && joint)
-        g_atomic_int_set(slot, (gint)tk_joint_connect(joint, sink, 0));
+    if (!sink || !joint)
+        return;
+    guint number = tk_joint_connect(joint, sink, 0);
+    g_atomic_int_set(slot, (gint)number);
+    tk_joint_prefer(joint, number);
 }
 
 static void on_lost(void *user, const GError *error, const char *debug)

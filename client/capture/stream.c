@@ -11,6 +11,7 @@
 
 #define TICK_MS 100
 #define SLATE_AFTER_NS (3 * TK_NS_PER_S / 2) // without a picture
+#define SLATE_LAG_NS (TK_NS_PER_S / 2)       // behind now, so that returning pictures still fit
 #define STALLED_AFTER_NS (8 * TK_NS_PER_S)   // a source that gives none is opened anew
 #define SILENCE_AFTER_NS TK_NS_PER_S         // without sound
 #define SILENCE_LAG_NS (TK_NS_PER_S / 2)     // behind now, so that returning sound still fits
@@ -86,8 +87,8 @@ static void show_slate(CapStream *stream)
     if (stream->slate_pipeline) {
         tk_slate_attach(stream->slate, tk_pipeline_get(stream->slate_pipeline, "slate"));
         tk_pipeline_set_time(stream->slate_pipeline, stream->clock, stream->base_time);
-        stream->slate_input =
-            tk_joint_connect(stream->pictures, tk_pipeline_get(stream->slate_pipeline, "out"), 0);
+        stream->slate_input = tk_joint_connect(
+            stream->pictures, tk_pipeline_get(stream->slate_pipeline, "out"), -SLATE_LAG_NS);
         if (tk_pipeline_set_state(stream->slate_pipeline, GST_STATE_PLAYING, &error)) {
             tk_joint_select(stream->pictures, stream->slate_input);
             tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
@@ -254,6 +255,7 @@ static void on_first_coded(void *user, guint input)
         return;
     tk_joint_select(stream->coded, input);
     hide_slate(stream);
+    tk_info("%s: the source's H.264 is passed on as it is", stream->name);
     feed_flows(&stream->picture);
 }
 

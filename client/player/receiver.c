@@ -165,8 +165,11 @@ static void add_branch(PlayReceiver *receiver, GstPad *pad, const char *tail, Tk
         return;
     }
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(branch), "out");
-    if (sink)
-        g_atomic_int_set(slot, (gint)tk_joint_connect(joint, sink, 0));
+    if (sink) {
+        guint number = tk_joint_connect(joint, sink, 0);
+        g_atomic_int_set(slot, (gint)number);
+        tk_joint_prefer(joint, number);
+    }
     g_autoptr(GstElement) in = gst_bin_get_by_name(GST_BIN(branch), "in");
     g_autoptr(GstPad) target = gst_element_get_static_pad(in, "sink");
     GstPad *door = gst_ghost_pad_new("sink", target);

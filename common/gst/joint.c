@@ -26,6 +26,7 @@ struct _TkJoint {
     GPtrArray *inputs; // Input, borrowed: the appsinks' call-backs own them
     guint last_number;
     guint selected;
+    guint preferred; // takes over when it can; 0 = none
     GstAppSrc *output;
     GstCaps *caps;      // last given to output
     gboolean wait_key;  // CODED: nothing before the next keyframe
@@ -138,6 +139,17 @@ static gboolean may_pass(TkJoint *joint, const GstBuffer *buffer, GstClockTime t
     return FALSE;
 }
 
+// Under the lock.
+static void take_over(TkJoint *joint, const Input *input, gboolean key, GstClockTime time)
+{
+    if (joint->preferred != input->number || !key ||
+        (joint->kind != TK_JOINT_SOUND && joint->any && time <= joint->floor))
+        return;
+    joint->selected = input->number;
+    joint->preferred = 0;
+    joint->wait_key = TRUE;
+}
+
 typedef struct {
     TkJoint *joint;
     guint number;
@@ -188,6 +200,7 @@ static GstFlowReturn on_sample(GstAppSink *appsink, gpointer data)
         }
         input->last = running;
         input->stats.seen_ns = tk_clock_monotonic_ns();
+        take_over(joint, input, key, (GstClockTime)time);
         if (joint->selected == input->number && may_pass(joint, buffer, (GstClockTime)time)) {
             GstBuffer *out = gst_buffer_copy(buffer);
             GST_BUFFER_PTS(out) = (GstClockTime)time;
@@ -254,6 +267,8 @@ void tk_joint_disconnect(TkJoint *joint, guint number)
         appsink = g_steal_pointer(&input->appsink);
         g_ptr_array_remove_fast(joint->inputs, input);
     }
+    if (joint->preferred == number)
+        joint->preferred = 0;
     if (joint->selected == number) {
         joint->selected = 0;
         joint->wait_key = TRUE;
@@ -261,6 +276,13 @@ void tk_joint_disconnect(TkJoint *joint, guint number)
     g_mutex_unlock(&joint->lock);
     if (appsink) // frees the input once no call-back runs
         gst_app_sink_set_callbacks(GST_APP_SINK(appsink), &(GstAppSinkCallbacks){0}, NULL, NULL);
+}
+
+void tk_joint_prefer(TkJoint *joint, guint number)
+{
+    g_mutex_lock(&joint->lock);
+    joint->preferred = number;
+    g_mutex_unlock(&joint->lock);
 }
 
 void tk_joint_select(TkJoint *joint, guint number)

@@ -35,6 +35,10 @@ void tk_joint_set_offset(TkJoint *joint, guint input, gint64 offset_ns);
 // After it returns nothing of that input goes over any more.
 void tk_joint_disconnect(TkJoint *joint, guint input);
 
+// Lets a connected input take over by itself with its first usable buffer; until then whatever is
+// selected goes on. One at a time, the last one named.
+void tk_joint_prefer(TkJoint *joint, guint input);
+
 // Which input goes over; 0: none.
 void tk_joint_select(TkJoint *joint, guint input);
 guint tk_joint_selected(TkJoint *joint);

@@ -150,6 +150,32 @@ static void coded_pictures_begin_with_a_keyframe(void **state)
     out_close(&out);
 }
 
+static void a_preferred_input_takes_over_with_its_keyframe(void **state)
+{
+    Out out = out_open(TK_JOINT_CODED, 10, SINK);
+    In a = in_open(out.joint, 0), b = in_open(out.joint, 0);
+
+    tk_joint_select(out.joint, a.number);
+    in_push(&a, out.joint, 10, TRUE);
+    in_push(&a, out.joint, 100, FALSE);
+    tk_joint_prefer(out.joint, b.number);
+    in_push(&b, out.joint, 50, TRUE); // too late to fit
+    in_push(&b, out.joint, 60, FALSE);
+    in_push(&a, out.joint, 110, FALSE);
+    in_push(&b, out.joint, 120, TRUE);
+    in_push(&a, out.joint, 125, FALSE);
+    in_push(&b, out.joint, 130, FALSE);
+    assert_int_equal(tk_joint_selected(out.joint), b.number);
+    expect(&out, 10);
+    expect(&out, 100);
+    expect(&out, 110);
+    expect(&out, 120);
+    expect(&out, 130);
+    in_close(&a, out.joint);
+    in_close(&b, out.joint);
+    out_close(&out);
+}
+
 static void a_full_queue_drops_up_to_a_keyframe(void **state)
 {
     // The sink takes one buffer and stands still.
@@ -242,6 +268,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_the_selected_input_passes),
         cmocka_unit_test(times_are_shifted_by_the_offset),
         cmocka_unit_test(coded_pictures_begin_with_a_keyframe),
+        cmocka_unit_test(a_preferred_input_takes_over_with_its_keyframe),
         cmocka_unit_test(a_full_queue_drops_up_to_a_keyframe),
         cmocka_unit_test(reordered_pictures_are_noticed),
         cmocka_unit_test(the_first_buffer_is_told_in_the_main_loop),
