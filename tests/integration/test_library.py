@@ -9,7 +9,7 @@ import socket
 import unittest
 import urllib.parse
 
-from tongke import BUILD, Deadline, Recorder, Relay, clip, publish, request, run, temporary
+from tongke import BUILD, Deadline, Recorder, Relay, clip, ctl, publish, request, run, temporary
 
 CHUNK_S = 0.1
 TITLE = "函数的单调性"
@@ -296,6 +296,67 @@ class Faults(unittest.TestCase):
                                      "http.port=0", "--relay", relay.url])
         self.assertEqual(status, 1)
         self.assertIn("another recorder", complaints)
+
+
+class Keys(unittest.TestCase):
+    """Relay and recorder behind a key: who brings which token may do what."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.data = temporary(cls.addClassCleanup)
+        cls.key, token_file = cls.data / "key.jwk", cls.data / "recorder.token"
+        ctl("key", "new", cls.key)
+        token_file.write_text(cls.token("recorder"))
+        relay = Relay(cls.addClassCleanup, {"lesson.teardown_s": 1, "auth.key_file": cls.key})
+        cls.recorder = Recorder(cls.addClassCleanup, relay.url, cls.data / "library", {
+            "auth.key_file": cls.key, "relay.token_file": token_file})
+        sender = cls.token("sender")
+        status, _, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", clip(6), "-c",
+                                     "copy", "-f", "rtsp", "-rtsp_transport", "tcp",
+                                     relay.rtsp("math") + "?token=" + sender])
+        if status:
+            raise AssertionError(complaints)
+        recording_id = cls.recorder.wait_log(r"recording closed: .* lesson=(\S+)")[1]
+        cls.list = cls.recorder.url + "/api/v1/recordings"
+        cls.url = f"{cls.list}/{recording_id}"
+
+    @classmethod
+    def token(cls, role, lesson="*"):
+        status, text, complaints = ctl("token", "--key", cls.key, "--role", role, "--lesson", lesson)
+        if status:
+            raise AssertionError(complaints)
+        return text.strip()
+
+    def test_without_a_token_nothing_is_told(self):
+        for path in ("", "/main/playlist.m3u8", "/main/media.mp4", "/main/download.mp4", "/poster.jpg"):
+            answer = request("GET", self.url + path)
+            self.assertEqual((answer.status, answer.json()["code"]), (401, "unauthorized"), path)
+        self.assertEqual(request("GET", self.list).status, 401)
+        self.assertEqual(request("GET", self.list + "/01KAN0000000000000000000AA").status, 401)
+        self.assertEqual(request("GET", self.list, token="a.b.c").status, 401)
+        self.assertEqual(request("GET", self.recorder.url + "/healthz").status, 200)
+
+    def test_a_viewer_may_look_and_change_nothing(self):
+        viewer = self.token("viewer")
+        self.assertEqual(request("GET", self.list, token=viewer).json()["total"], 1)
+        self.assertEqual(request("GET", f"{self.url}?token={viewer}").status, 200)
+        for method, url in (("PATCH", self.url), ("DELETE", self.url + "?reason=x")):
+            answer = request(method, url, "{}", token=viewer)
+            self.assertEqual((answer.status, answer.json()["code"]), (403, "forbidden"))
+        edited = request("PATCH", self.url, {"title": "x"}, token=self.token("admin"))
+        self.assertEqual(edited.status, 200)
+
+    def test_a_token_of_another_lesson_sees_nothing_of_it(self):
+        other, own = self.token("viewer", "other"), self.token("viewer", "math")
+        self.assertEqual(request("GET", self.list, token=other).json()["total"], 0)
+        self.assertEqual(request("GET", self.url, token=other).status, 403)
+        self.assertEqual(request("GET", self.list, token=own).json()["total"], 1)
+        self.assertEqual(request("GET", self.url, token=own).status, 200)
+
+    def test_the_playlist_hands_the_token_on(self):
+        viewer = self.token("viewer")
+        self.assertEqual(decode(f"{self.url}/main/playlist.m3u8?token={viewer}"), "0")
+        self.assertNotIn(viewer, "\n".join(self.recorder.err))
 
 
 class Door(unittest.TestCase):
