@@ -21,13 +21,18 @@ struct _RecFollow {
 
     RecLink *link;
     GHashTable *sessions; // id → RecSession
+    GHashTable *again;    // id → json_t: a lesson that began again while its session was ending
     guint timer;
     gboolean told_down;
 };
 
+static void lesson_event(RecFollow *follow, const char *event, const json_t *lesson);
+
 static void session_closed(RecSession *session, void *user)
 {
     RecFollow *follow = user;
+    g_autofree char *id = NULL;
+    g_autoptr(json_t) again = NULL;
     const RecLesson *lesson = rec_session_lesson(session);
 
     tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id},
@@ -35,7 +40,10 @@ static void session_closed(RecSession *session, void *user)
            (double)rec_lesson_duration_ns(lesson) / 1e9, lesson->streams->len, lesson->gaps->len,
            rec_lesson_bytes(lesson));
     follow->handler->on_lesson(lesson, follow->user);
+    g_hash_table_steal_extended(follow->again, lesson->id, (void **)&id, (void **)&again);
     g_hash_table_remove(follow->sessions, lesson->id);
+    if (again)
+        lesson_event(follow, "lesson-started", again);
 }
 
 static const RecSessionHandler session_handler = {session_closed};
@@ -103,6 +111,12 @@ static void lesson_event(RecFollow *follow, const char *event, const json_t *les
         session = session_begin(follow, id, name);
     if (!session)
         return;
+    if (rec_session_ended(session)) {
+        g_hash_table_remove(follow->again, id);
+        if (!over)
+            g_hash_table_insert(follow->again, g_strdup(id), json_deep_copy(lesson));
+        return;
+    }
     rec_session_update(session, event, lesson);
     if (over)
         rec_session_end(session, ended_read(lesson));
@@ -201,6 +215,8 @@ RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer,
     follow->user = user;
     follow->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                              (GDestroyNotify)rec_session_free);
+    follow->again =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
     follow->link = rec_link_new(target, &link_handler, follow);
     follow->timer = g_timeout_add_seconds(UPDATE_S, update_due, follow);
     return follow;
@@ -213,6 +229,7 @@ void rec_follow_free(RecFollow *follow)
     g_clear_handle_id(&follow->timer, g_source_remove);
     rec_link_free(follow->link);
     g_hash_table_unref(follow->sessions);
+    g_hash_table_unref(follow->again);
     g_free(follow);
 }
 

@@ -166,8 +166,6 @@ static void stream_update(RecSession *session, const json_t *object)
     g_ptr_array_add(session->sources,
                     rec_source_new(lesson, stream, session->folder, session->writer,
                                    session->target, &source_handler, session));
-    if (session->ended)
-        rec_source_drain(session->sources->pdata[session->sources->len - 1]);
     save_soon(session);
 }
 
@@ -189,14 +187,18 @@ void rec_session_update(RecSession *session, const char *event, const json_t *le
     g_autoptr(GError) error = NULL;
     const json_t *info = json_object_get(lesson, "info"), *stream;
     const char *started = tk_json_string(lesson, "started", NULL);
+    gint64 epoch_ns = 0;
     size_t i;
 
-    if (session->closing)
+    if (session->ended)
         return;
     event_note(session, event, lesson);
-    if (!session->lesson->started_ns && started &&
-        !tk_clock_parse_rfc3339(started, &session->lesson->started_ns, NULL))
-        session->lesson->started_ns = 0;
+    if (started && tk_clock_parse_rfc3339(started, &epoch_ns, NULL)) {
+        if (!session->lesson->started_ns)
+            session->lesson->started_ns = epoch_ns;
+        for (i = 0; i < session->sources->len; i++)
+            rec_source_set_epoch(session->sources->pdata[i], epoch_ns);
+    }
     g_autofree char *text = info ? tk_json_dump(info) : g_strdup("");
     if (g_strcmp0(text, session->info_saved) != 0) {
         if (!rec_lesson_set_info(session->lesson, json_is_object(info) ? info : NULL, &error))
@@ -219,6 +221,11 @@ void rec_session_end(RecSession *session, gint64 ended_ns)
     for (guint i = 0; i < session->sources->len; i++)
         rec_source_drain(session->sources->pdata[i]);
     close_maybe(session);
+}
+
+gboolean rec_session_ended(const RecSession *session)
+{
+    return session->ended;
 }
 
 gboolean rec_session_edit(RecSession *session, const json_t *edits, GError **error)

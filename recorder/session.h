@@ -27,6 +27,9 @@ void rec_session_update(RecSession *session, const char *event, const json_t *le
 // The lesson is over; `ended_ns` 0: it is not known since when.
 void rec_session_end(RecSession *session, gint64 ended_ns);
 
+// Whether rec_session_end was called: it takes no updates any more.
+gboolean rec_session_ended(const RecSession *session);
+
 // As rec_lesson_edit, saved soon.
 gboolean rec_session_edit(RecSession *session, const json_t *edits, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "recorder/source.h"
 
+#include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "recorder/archive/recover.h"
@@ -22,6 +23,8 @@ struct _RecSource {
     RecEntry last; // the last chunk queued
     GBytes *init;  // the initialisation segment in force, as queued
     TkCmafInit tracks;
+    gint64 last_shift_ns; // of the last chunk's media time
+    gint64 epoch_ns;      // from which the relay counts; 0 = not known
 
     gboolean over; // the relay said that the stream has ended
     gboolean draining, done, told_down;
@@ -56,15 +59,20 @@ static void file_failed(const GError *error, void *user)
     rec_link_drop(source->link, "the disk takes no more");
 }
 
-static void init_load(RecSource *source, const RecEntry *entry)
+// `last`, the last chunk, may be NULL. Recovery has held both against the file.
+static void init_load(RecSource *source, const RecEntry *entry, const RecEntry *last)
 {
     g_autofree char *path = rec_stream_path(source->folder, source->stream->name, "mp4");
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
-    if (!file || entry->offset + entry->bytes > g_mapped_file_get_length(file))
+    gsize size = file ? g_mapped_file_get_length(file) : 0;
+    if (entry->offset + entry->bytes > size || (last && last->offset + last->bytes > size))
         return;
-    const guint8 *data = (const guint8 *)g_mapped_file_get_contents(file) + entry->offset;
-    if (tk_cmaf_init_parse(data, entry->bytes, &source->tracks))
-        source->init = g_bytes_new(data, entry->bytes);
+    const guint8 *data = (const guint8 *)g_mapped_file_get_contents(file);
+    if (!tk_cmaf_init_parse(data + entry->offset, entry->bytes, &source->tracks))
+        return;
+    source->init = g_bytes_new(data + entry->offset, entry->bytes);
+    if (last && !rec_entry_shift(&source->tracks, last, data + last->offset, &source->last_shift_ns))
+        source->last_shift_ns = 0;
 }
 
 // Takes up what the folder has, and opens it.
@@ -90,12 +98,28 @@ static gboolean file_resume(RecSource *source, GError **error)
     source->has_last = before != NULL;
     if (before)
         source->last = *before;
+    source->last_shift_ns = 0;
     if (init)
-        init_load(source, init);
+        init_load(source, init, before);
     source->media_end = recovered.media_bytes;
     source->file = rec_writer_open(source->writer, source->folder, source->stream->name,
                                    source->media_end, file_failed, source, error);
     return source->file != NULL;
+}
+
+// How much later than the lesson began the relay's media time does.
+static gint64 source_shift_ns(const RecSource *source)
+{
+    gint64 started_ns = source->lesson->started_ns;
+    return source->epoch_ns && started_ns ? source->epoch_ns - started_ns : source->last_shift_ns;
+}
+
+// Whether the relay's numbers do not go on from those of the last chunk. Clocks are told to the
+// millisecond.
+static gboolean source_begins_anew(const RecSource *source)
+{
+    return source->has_last &&
+           ABS(source_shift_ns(source) - source->last_shift_ns) >= 2 * TK_NS_PER_MS;
 }
 
 static char *source_path(void *user)
@@ -106,7 +130,9 @@ static char *source_path(void *user)
     if (!source->file && !file_resume(source, &error))
         source_log(source, TK_LOG_ERROR, "io", error->message);
     return g_strdup_printf("/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
-                           source->has_last ? source->last.sequence + 1 : 1);
+                           source->has_last && !source_begins_anew(source)
+                               ? source->last.sequence + 1
+                               : 1);
 }
 
 static void source_text(void *user, const char *text, gsize length)
@@ -121,6 +147,11 @@ static void source_text(void *user, const char *text, gsize length)
         source->stream->width = (guint)CLAMP(tk_json_int(message, "width", 0), 0, 65535);
         source->stream->height = (guint)CLAMP(tk_json_int(message, "height", 0), 0, 65535);
     } else if (strcmp(type, "state") == 0) {
+        gint64 epoch_ns = 0;
+        const char *started =
+            tk_json_string(json_object_get(message, "lesson"), "started", NULL);
+        if (started && tk_clock_parse_rfc3339(started, &epoch_ns, NULL))
+            rec_source_set_epoch(source, epoch_ns);
         const char *state = tk_json_string(message, "state", "");
         source->over = strcmp(state, "ended") == 0;
         // A relay that waits for this id knows nothing of the lesson any more.
@@ -174,12 +205,19 @@ static gboolean chunk_take(RecSource *source, GBytes *piece, const TkCmafChunk *
 {
     RecEntry entry;
 
-    if (!rec_entry_from_chunk(&source->tracks, chunk, g_bytes_get_data(piece, NULL), &entry))
+    gboolean anew = source_begins_anew(source);
+    gint64 shift_ns = anew ? source_shift_ns(source) : source->last_shift_ns;
+
+    if (!source->has_last)
+        shift_ns = source_shift_ns(source);
+    if (!rec_entry_from_chunk(&source->tracks, chunk, g_bytes_get_data(piece, NULL), shift_ns,
+                              &entry))
         return FALSE;
-    if (source->has_last && entry.sequence <= source->last.sequence)
+    if (source->has_last && !anew && entry.sequence <= source->last.sequence)
         return TRUE;
     if (piece_append(source, piece, &entry)) {
         source->last = entry;
+        source->last_shift_ns = shift_ns;
         source->has_last = TRUE;
         source->handler->on_change(source->user);
     }
@@ -255,6 +293,17 @@ void rec_source_free(RecSource *source)
     tk_cmaf_init_clear(&source->tracks);
     g_free(source->folder);
     g_free(source);
+}
+
+void rec_source_set_epoch(RecSource *source, gint64 epoch_ns)
+{
+    gboolean anew = source_begins_anew(source);
+    source->epoch_ns = epoch_ns;
+    // What was asked for was counted from another beginning.
+    if (!anew && source_begins_anew(source)) {
+        source_log(source, TK_LOG_WARNING, NULL, "the relay counts the lesson anew");
+        rec_link_drop(source->link, "the relay counts the lesson anew");
+    }
 }
 
 static gboolean drain_due(void *data)

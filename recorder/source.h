@@ -26,6 +26,10 @@ RecSource *rec_source_new(RecLesson *lesson, RecStream *stream, const char *fold
 void rec_source_free(RecSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecSource, rec_source_free)
 
+// Wall-clock time from which the relay counts media time now. A relay that was restarted counts
+// anew, chunks as well; what it sends is put behind what was recorded before.
+void rec_source_set_epoch(RecSource *source, gint64 epoch_ns);
+
 // The relay says that the lesson is over: the rest is fetched for at most REC_SOURCE_DRAIN_S
 // seconds of the relay being there, then on_done.
 #define REC_SOURCE_DRAIN_S 10

@@ -120,7 +120,7 @@ static const TkCmafTrack *track_find(const TkCmafInit *init, guint32 track_id)
 }
 
 gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, const guint8 *data,
-                              RecEntry *ret)
+                              gint64 shift_ns, RecEntry *ret)
 {
     gboolean has_video = FALSE, key = FALSE;
     const TkCmafRunInfo *first = NULL;
@@ -146,7 +146,7 @@ gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, 
         !ticks_to_ns(first->duration, first_track->timescale, &duration_ns))
         return FALSE;
     *ret = (RecEntry){
-        .media_ns = media_ns,
+        .media_ns = media_ns + shift_ns,
         .duration_ns = duration_ns,
         .wall_ns = chunk->ntp ? tk_clock_wall_from_ntp(chunk->ntp) : 0,
         .sequence = chunk->sequence,
@@ -155,6 +155,19 @@ gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, 
         .crc = rec_crc32(data, chunk->bytes),
     };
     ret->wall_ns = MAX(ret->wall_ns, 0);
+    return ret->media_ns >= 0;
+}
+
+gboolean rec_entry_shift(const TkCmafInit *init, const RecEntry *entry, const guint8 *data,
+                         gint64 *ret_shift_ns)
+{
+    TkCmafChunk chunk;
+    RecEntry own;
+    gsize bytes;
+    if (tk_cmaf_piece(data, entry->bytes, &chunk, &bytes) != TK_CMAF_CHUNK ||
+        !rec_entry_from_chunk(init, &chunk, data, 0, &own))
+        return FALSE;
+    *ret_shift_ns = entry->media_ns - own.media_ns;
     return TRUE;
 }
 

@@ -39,10 +39,21 @@ void rec_entry_format(const RecEntry *entry, GString *out);
 // One line without its newline.
 gboolean rec_entry_parse(const char *line, gsize length, RecEntry *ret) G_GNUC_WARN_UNUSED_RESULT;
 
-// Describes a chunk by its bytes and the initialisation segment that it needs. Fails when a track
-// is unknown or times are beyond any lesson. offset is left 0.
+// Describes a chunk by its bytes and the initialisation segment that it needs. `shift_ns` is added
+// to its own media time: a relay that was restarted counts anew from its own start. Fails when a
+// track is unknown or times are beyond any lesson. offset is left 0.
 gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, const guint8 *data,
-                              RecEntry *ret) G_GNUC_WARN_UNUSED_RESULT;
+                              gint64 shift_ns, RecEntry *ret) G_GNUC_WARN_UNUSED_RESULT;
+
+// By how much an entry's media time is shifted from what stands in its chunk, at `data`.
+gboolean rec_entry_shift(const TkCmafInit *init, const RecEntry *entry, const guint8 *data,
+                         gint64 *ret_shift_ns) G_GNUC_WARN_UNUSED_RESULT;
+
+// Whether `after` was numbered anew: by a relay that was restarted.
+static inline gboolean rec_entry_restarts(const RecEntry *before, const RecEntry *after)
+{
+    return after->sequence <= before->sequence;
+}
 
 static inline gint64 rec_entry_end_ns(const RecEntry *entry)
 {

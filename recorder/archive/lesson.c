@@ -126,7 +126,8 @@ guint64 rec_lesson_bytes(const RecLesson *lesson)
 gboolean rec_gap_between(const RecEntry *before, const RecEntry *after, RecGap *ret)
 {
     gint64 from_ns = before ? rec_entry_end_ns(before) : 0;
-    gboolean missed = after->sequence != (before ? before->sequence + 1 : 1);
+    gboolean anew = !before || rec_entry_restarts(before, after);
+    gboolean missed = after->sequence != (anew ? 1 : before->sequence + 1);
 
     if (!missed && (!before || after->media_ns - from_ns <= REC_GAP_MIN_NS))
         return FALSE;

@@ -85,8 +85,17 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
     guint32 sequence = last ? last->sequence + !(last->flags & REC_ENTRY_INIT) : 1;
     gint64 media_ns = last ? rec_entry_end_ns(last) : 0;
     TkCmafInit init = {0};
+    RecEntry before = {0}; // the chunk before, as its own bytes tell of it
+    gint64 shift_ns = 0;
 
     init_find(entries, media, &init);
+    for (guint i = entries->len; i > 0 && before.bytes == 0; i--) {
+        before = g_array_index(entries, RecEntry, i - 1);
+        if (before.flags & REC_ENTRY_INIT ||
+            !rec_entry_shift(&init, &before, media + before.offset, &shift_ns))
+            before.bytes = 0;
+    }
+    before.media_ns -= shift_ns;
     while (at < size) {
         TkCmafChunk chunk;
         gsize bytes = 0;
@@ -105,8 +114,13 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
                                    .crc = rec_crc32(media + at, bytes)};
             }
         } else if (piece == TK_CMAF_CHUNK) {
-            good = rec_entry_from_chunk(&init, &chunk, media + at, &entry);
+            good = rec_entry_from_chunk(&init, &chunk, media + at, 0, &entry);
             if (good) {
+                // Only the wall clock tells how long a relay was away that counted anew after it.
+                if (before.bytes && rec_entry_restarts(&before, &entry))
+                    shift_ns += (entry.wall_ns - entry.media_ns) - (before.wall_ns - before.media_ns);
+                before = entry;
+                entry.media_ns = MAX(entry.media_ns + shift_ns, 0);
                 sequence = entry.sequence + 1;
                 media_ns = rec_entry_end_ns(&entry);
             }

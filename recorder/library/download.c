@@ -25,13 +25,13 @@ static gboolean init_take(ShelfMoov *moov, const guint8 *data, gsize size, TkCma
 }
 
 static void chunk_take(ShelfMoov *moov, const TkCmafChunk *chunk, const TkCmafInit *init,
-                       guint64 offset)
+                       guint64 offset, gint64 shift_ns)
 {
     for (guint r = 0; r < chunk->runs_count; r++) {
         const TkCmafRunInfo *run = &chunk->runs[r];
         for (guint i = 0; i < init->tracks_count; i++)
             if (init->tracks[i].track_id == run->track_id)
-                shelf_moov_add_run(moov, &init->tracks[i], run, offset);
+                shelf_moov_add_run(moov, &init->tracks[i], run, offset, shift_ns);
     }
 }
 
@@ -62,15 +62,16 @@ GBytes *shelf_download_head(const RecEntry *entries, guint count, const guint8 *
         const RecEntry *entry = &entries[i];
         TkCmafChunk chunk;
         gsize bytes;
+        gint64 shift_ns;
         if (entry->offset > media_bytes || entry->bytes > media_bytes - entry->offset)
             break;
         const guint8 *data = media + entry->offset;
         if (entry->flags & REC_ENTRY_INIT) {
             if (!init_take(moov, data, entry->bytes, &init))
                 tk_cmaf_init_clear(&init);
-        } else if (init.tracks_count &&
+        } else if (init.tracks_count && rec_entry_shift(&init, entry, data, &shift_ns) &&
                    tk_cmaf_piece(data, entry->bytes, &chunk, &bytes) == TK_CMAF_CHUNK) {
-            chunk_take(moov, &chunk, &init, entry->offset);
+            chunk_take(moov, &chunk, &init, entry->offset, shift_ns);
         }
     }
     tk_cmaf_init_clear(&init);

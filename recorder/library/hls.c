@@ -53,7 +53,7 @@ static void cutter_add(Cutter *cutter, const RecEntry *entry)
     if (!cutter->init)
         return;
     if (cutter->before && (rec_gap_between(cutter->before, entry, &gap) ||
-                           entry->media_ns < cutter->before->media_ns))
+                           rec_entry_restarts(cutter->before, entry)))
         segment_break(cutter);
     if (cutter->has_open && entry->offset != cutter->open.offset + cutter->open.bytes)
         segment_break(cutter);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "recorder/library/moov.h"
 
+#include "common/base/clock.h"
 #include "common/media/box.h"
 
 #include <string.h>
@@ -174,13 +175,13 @@ static void last_stretch(Track *track, guint64 ticks)
     track->end_ticks += (guint64)((gint64)changed - (gint64)duration);
 }
 
-static guint64 rescale(guint64 ticks, guint32 from, guint32 to)
+static guint64 rescale(guint64 ticks, guint64 from, guint64 to)
 {
     return from == to ? ticks : ticks / from * to + ticks % from * to / from;
 }
 
 void shelf_moov_add_run(ShelfMoov *moov, const TkCmafTrack *source, const TkCmafRunInfo *run,
-                        guint64 offset)
+                        guint64 offset, gint64 shift_ns)
 {
     Track *track = track_find(moov, source->track_id);
     TkCmafCursor cursor = {0};
@@ -189,7 +190,8 @@ void shelf_moov_add_run(ShelfMoov *moov, const TkCmafTrack *source, const TkCmaf
 
     if (!track || run->samples_count == 0)
         return;
-    guint64 start = rescale(run->decode_time, source->timescale, track->timescale);
+    guint64 start = rescale(run->decode_time, source->timescale, track->timescale) +
+                    rescale((guint64)MAX(shift_ns, 0), TK_NS_PER_S, track->timescale);
     if (track->sizes->len == 0)
         track->first_ticks = track->end_ticks = start;
     else if (start != track->end_ticks)

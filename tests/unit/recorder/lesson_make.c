@@ -167,7 +167,7 @@ void lesson_store(const char *folder, const char *stream, const LessonPieces *pi
         data = g_bytes_get_data(pieces->chunks->pdata[i], &size);
         assert_int_equal(tk_cmaf_piece(data, size, &chunk, &bytes), TK_CMAF_CHUNK);
         assert_int_equal(bytes, size);
-        assert_true(rec_entry_from_chunk(&init, &chunk, data, &entry));
+        assert_true(rec_entry_from_chunk(&init, &chunk, data, 0, &entry));
         entry.offset = offset;
         file_append(media, data, size);
         rec_entry_format(&entry, lines);
