@@ -9,7 +9,7 @@ import socket
 import unittest
 import urllib.parse
 
-from tongke import BUILD, Deadline, Recorder, Relay, clip, ctl, publish, request, run, temporary
+from tongke import BUILD, Deadline, Recorder, Relay, capture, clip, ctl, publish, request, run, temporary
 
 CHUNK_S = 0.1
 TITLE = "函数的单调性"
@@ -239,6 +239,32 @@ class Faults(unittest.TestCase):
         self.assertEqual(decode(url + "/playlist.m3u8"), "0")
         self.assertEqual(decode(url + "/download.mp4"), "0")
         self.assertAlmostEqual(film_s(url + "/download.mp4"), found[0]["duration_s"], delta=CHUNK_S)
+
+    def test_relay_restarted_in_the_middle(self):
+        relay = Relay(self.addCleanup)
+        recorder = Recorder(self.addCleanup, relay.url, self.data)
+        recording_id = "01KAN0000000000000000000AA"  # the sender's own, so that it can go on with it
+        sender = capture(self.addCleanup, relay, "math", "--size", "320x180", "--lesson-id", recording_id)
+        recorder.wait_log(f"recording: math lesson={recording_id}")
+        wait_chunks(self.data, recording_id, 30)
+        relay.kill()
+        after = len(chunk_numbers(self.data, recording_id))
+        relay = Relay(self.addCleanup, {"rtsp.port": relay.rtsp_port, "web.port": relay.http_port})
+        wait_chunks(self.data, recording_id, after + 30)
+        sender.stop()
+        request("POST", f"{relay.url}/api/v1/lessons/{recording_id}/end")
+        recorder.wait_log(f"recording closed.*{recording_id}", len(recorder.err) - 1)
+        recording = recorder.get(f"/api/v1/recordings/{recording_id}")
+        self.assertEqual([g["reason"] for g in recording["gaps"]], ["sender-away"])
+        lines = [fields for fields in index_lines(self.data, recording_id) if fields[3] != "i"]
+        numbers, times = [int(f[0]) for f in lines], [int(f[4]) for f in lines]
+        anew = numbers.index(1, 1)
+        self.assertEqual(numbers, [*range(1, anew + 1), *range(1, len(numbers) - anew + 1)])
+        self.assertEqual(times, sorted(times))
+        url = f"{recorder.url}/api/v1/recordings/{recording_id}/main"
+        self.assertEqual(request("GET", url + "/playlist.m3u8").text().count("#EXT-X-DISCONTINUITY\n"), 1)
+        self.assertEqual(decode(url + "/download.mp4"), "0")
+        self.assertAlmostEqual(film_s(url + "/download.mp4"), recording["duration_s"], delta=CHUNK_S)
 
     def test_index_deleted_is_made_again(self):
         relay = Relay(self.addCleanup, {"lesson.teardown_s": 1})
