@@ -130,9 +130,12 @@ static gboolean may_pass(TkJoint *joint, const GstBuffer *buffer, GstClockTime t
     case TK_JOINT_CODED:
         if (!joint->wait_key)
             return TRUE;
-        if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT) ||
-            (joint->any && time <= joint->floor))
+        if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT))
             return FALSE;
+        if (joint->any && time <= joint->floor) {
+            ask_for_keyframe(joint);
+            return FALSE;
+        }
         joint->wait_key = FALSE;
         return TRUE;
     }

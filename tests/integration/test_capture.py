@@ -111,7 +111,7 @@ class Capture(unittest.TestCase):
         camera_relay.stop(signal.SIGKILL)
         capture.wait_for("main: picture lost: .*next try in 1 s")
         self.assertTrue(becomes(lambda light: light < DARK, look))
-        tracks, packets = probe(relay.url("math"), 100)
+        tracks, packets = probe(relay.url("math"), 200)
         self.assertEqual({"video", "audio"}, {p["codec_type"] for p in packets})
         self.assertEqual("live", relay.lesson("math")["state"])
 
