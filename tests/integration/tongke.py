@@ -54,8 +54,7 @@ class Program:
             threading.Thread(target=self._read, args=(self.process.stderr, self.err), daemon=True)]
         for reader in self.readers:
             reader.start()
-        if cleanup is not None:
-            cleanup(self.kill)
+        cleanup(self.kill)
 
     def _read(self, pipe, lines):
         for line in pipe:
@@ -114,7 +113,13 @@ class Program:
         if status != expected:
             raise AssertionError(f"{self.name}: exit status {status}, not {expected}\n{self.tail(60)}")
         self.check_clean()
+        Program.living.remove(self)
         return status
+
+    def stop_if_running(self):
+        """For the end of a test: a server that serves still must end well, too."""
+        if self in Program.living:
+            self.stop()
 
     def check_clean(self):
         for line in self.err:
@@ -157,6 +162,10 @@ class Relay(Program):
         self.rtp_port = int(self.wait_line("^listening rtp" + port)[2])
         self.http_port = int(self.wait_line("^listening http" + port)[2])
         self.url = f"http://127.0.0.1:{self.http_port}"
+        cleanup(self.stop_if_running)
+
+    def ws(self, path):
+        return f"ws://127.0.0.1:{self.http_port}{path}"
 
     def rtsp(self, path):
         return f"rtsp://127.0.0.1:{self.rtsp_port}/{path}"
@@ -181,6 +190,7 @@ class Recorder(Program):
         super().__init__(cleanup, [BUILD / "recorder" / "tongke-recorder", *assignments(values)])
         port = int(self.wait_line(r"^listening http \S+:(\d+)$")[1])
         self.url = f"http://127.0.0.1:{port}"
+        cleanup(self.stop_if_running)
 
     def get(self, path, token=None):
         return request("GET", self.url + path, token=token).json()
@@ -239,12 +249,13 @@ def _clips():
 
 
 @functools.lru_cache(maxsize=None)
-def clip(seconds=20, b_frames=2, fps=25):
+def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
     """A film of a moving test picture and a tone: H.264 with B-frames and AAC."""
-    path = _clips() / f"clip-{seconds}-{b_frames}-{fps}.mp4"
+    path = _clips() / f"clip-{seconds}-{b_frames}-{fps}-{bitrate}.mp4"
+    rate = [] if bitrate is None else ["-vf", "noise=alls=60:allf=t", "-b:v", bitrate]
     status, _, text = run([
         "ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi",
-        "-i", "sine=frequency=440:sample_rate=48000", "-t", str(seconds), "-c:v", "libx264", "-preset",
+        "-i", "sine=frequency=440:sample_rate=48000", "-t", str(seconds), *rate, "-c:v", "libx264", "-preset",
         "veryfast", "-bf", str(b_frames), "-g", str(fps), "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac",
         "1", path])
     if status:

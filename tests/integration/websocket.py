@@ -177,8 +177,12 @@ class Chunk:
         self.types = [kind for kind, _, _ in boxes(data)]
         self.times = {}  # track -> decode time in its timescale
         self.number = None
+        self.captured_ns = None
         for kind, begin, end in boxes(data):
-            if kind == "moof":
+            if kind == "prft":
+                seconds, fraction = struct.unpack_from(">II", data, begin + 8)
+                self.captured_ns = seconds * 10**9 + (fraction * 10**9 >> 32)
+            elif kind == "moof":
                 self._read_moof(data, begin, end)
 
     def _read_moof(self, data, begin, end):
