@@ -23,6 +23,33 @@ class Rtsp:
     def send(self, data):
         self.socket.sendall(data)
 
+    def try_send(self, data):
+        """Whether the relay still takes it."""
+        try:
+            self.socket.sendall(data)
+            return True
+        except OSError:
+            return False
+
+    def is_closed(self):
+        """Waits for the relay to close; what it says before is passed over."""
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        return True  # a time-out is an error of its own
+
+    def frame(self):
+        """The next interleaved frame with its four bytes of head."""
+        while len(self.buffer) < 4:
+            self._more()
+        size = 4 + int.from_bytes(self.buffer[2:4], "big")
+        while len(self.buffer) < size:
+            self._more()
+        frame, self.buffer = self.buffer[:size], self.buffer[size:]
+        return frame
+
     def _more(self):
         piece = self.socket.recv(65536)
         if not piece:
