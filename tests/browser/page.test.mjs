@@ -141,8 +141,9 @@ test('live: keys alone are enough', async () => {
   await page.context().close();
 });
 
-test('live: where sound needs a gesture, one large button says so', async () => {
+test('live: where sound needs a gesture, one large button says so', async (t) => {
   const careful = await launch({ sound: false });
+  t.after(() => careful.close()); // also when it fails: a browser left open keeps Node.js here
   const page = await openPage(careful);
   await live(page);
   const button = page.getByRole('button', { name: '点这里打开声音' });
@@ -153,7 +154,6 @@ test('live: where sound needs a gesture, one large button says so', async () => 
   await button.waitFor({ state: 'detached' });
   await page.waitForFunction(() => !document.querySelector('video.main').muted && !document.querySelector('video.main').paused);
   noTrouble(page);
-  await careful.close();
 });
 
 test('live: the sender killed and back, the page goes on without a reload', async () => {
