@@ -306,18 +306,18 @@ static void watch_picture(CapStream *stream, gint64 now_ns)
 static void fill_silence(CapStream *stream)
 {
     TkJointStats stats;
-    GstClockTime now = running_now(stream);
+    gint64 now = (gint64)running_now(stream);
 
     tk_joint_stats(stream->sound_raw, &stats);
-    if (now < stats.end + SILENCE_AFTER_NS)
+    if (now < (gint64)stats.end + SILENCE_AFTER_NS)
         return;
-    GstClockTime end = now - SILENCE_LAG_NS;
-    GstClockTime from = MAX(stats.end, end - SILENCE_AFTER_NS);
-    guint64 samples = gst_util_uint64_scale(end - from, CAP_SOUND_RATE, GST_SECOND);
+    gint64 end = now - SILENCE_LAG_NS;
+    gint64 from = MAX((gint64)stats.end, end - SILENCE_AFTER_NS);
+    guint64 samples = gst_util_uint64_scale((guint64)(end - from), CAP_SOUND_RATE, GST_SECOND);
     gsize bytes = samples * CAP_SOUND_CHANNELS * sizeof(gint16);
     GstBuffer *buffer = gst_buffer_new_allocate(NULL, bytes, NULL);
     gst_buffer_memset(buffer, 0, 0, bytes);
-    GST_BUFFER_PTS(buffer) = from;
+    GST_BUFFER_PTS(buffer) = (GstClockTime)from;
     GST_BUFFER_DURATION(buffer) = gst_util_uint64_scale(samples, GST_SECOND, CAP_SOUND_RATE);
     tk_joint_push(stream->sound_raw, buffer, gst_caps_from_string(CAP_SOUND_CAPS));
 }

@@ -144,6 +144,16 @@ class Capture(unittest.TestCase):
             self.assertLess(max(steps), gap, kind)
         self.assertNotIn("lost", capture.said())
 
+    def test_a_source_without_sound_gets_silence(self):
+        relay = self.start(Relay)
+        capture = self.capture(relay, "--source", self.file(3, "-an"), "--loop", *SMALL)
+        publishes(capture, relay)
+        _, packets = probe(relay.url("math"), 400)
+        times = [float(p["pts_time"]) for p in packets if p["codec_type"] == "audio"
+                 and "pts_time" in p]
+        self.assertGreater(times[-1] - times[0], 3)
+        self.assertLess(max(b - a for a, b in zip(times, times[1:])), 0.07)
+
     def test_a_file_with_b_frames_is_not_passed_on(self):
         relay = self.start(Relay)
         capture = self.capture(relay, "--source", self.file(3, "-bf", "2"), "--loop", "--copy",
