@@ -137,8 +137,7 @@ static gboolean make_web_workers(RelayServer *s, GError **error)
         .history_span_ns = number(s, "history", "chunk_s") * TK_NS_PER_S,
         .history_bytes_max = (gsize)number(s, "history", "chunk_mib") << 20,
         .door = s->door,
-        .desk_mailbox = s->desk,
-        .desk = {on_request, on_viewer, on_snapshot, s},
+        .desk = {s->desk, on_request, on_viewer, on_snapshot, s},
     };
     for (guint i = 0; i < count; i++) {
         s->handoff.webs[i] = relay_web_new(i, &spec, error);

@@ -117,6 +117,8 @@ RelayWebResponse relay_api_answer(const RelayApi *api, const RelayWebRequest *re
 {
     const char *path = request->path;
     static const char lesson_prefix[] = "/api/v1/lessons/";
+    if (request->foreign)
+        return fail(TK_ERROR_FORBIDDEN, "without a key this relay answers pages of its own only");
     if (g_str_has_prefix(path, lesson_prefix) && path[strlen(lesson_prefix)])
         return one_lesson(api, request, path + strlen(lesson_prefix));
     if (!g_str_equal(request->method, "GET"))

@@ -71,3 +71,23 @@ void relay_audience_mail_event(RelayMailbox *to, const char *json)
 {
     relay_mailbox_post(to, take_event, g_strdup(json));
 }
+
+typedef struct {
+    guint64 serial;
+    char *json;
+} Snapshot;
+
+static void take_snapshot(gpointer owner, gpointer data)
+{
+    Snapshot *letter = data;
+    relay_audience_give_snapshot(owner, letter->serial, letter->json);
+    g_free(letter->json);
+    g_free(letter);
+}
+
+void relay_audience_mail_snapshot(RelayMailbox *to, guint64 serial, const char *json)
+{
+    Snapshot *letter = g_new(Snapshot, 1);
+    *letter = (Snapshot){serial, g_strdup(json)};
+    relay_mailbox_post(to, take_snapshot, letter);
+}

@@ -18,3 +18,6 @@ void relay_audience_mail_state(RelayMailbox *to, RelayStream *stream, const char
 
 // To every follower of events.
 void relay_audience_mail_event(RelayMailbox *to, const char *json);
+
+// The first message for the follower with this serial.
+void relay_audience_mail_snapshot(RelayMailbox *to, guint64 serial, const char *json);

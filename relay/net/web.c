@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "relay/net/address.h"
 #include "relay/net/audience.h"
+#include "relay/net/origin.h"
 
 G_STATIC_ASSERT(RELAY_WEB_HEADROOM >= LWS_PRE);
 
@@ -101,6 +102,13 @@ static gboolean is_local(struct lws *wsi)
            relay_address_is_loopback(&peer);
 }
 
+static gboolean is_foreign(const RelayWeb *web, struct lws *wsi, gboolean changes)
+{
+    g_autofree char *origin = header_of(wsi, WSI_TOKEN_ORIGIN);
+    g_autofree char *host = header_of(wsi, WSI_TOKEN_HOST);
+    return !relay_origin_trusted(origin, host, changes, relay_door_is_open(web->spec.door));
+}
+
 // HTTP: a request goes to the main thread, its answer comes back as a task.
 
 struct _RelayWebExchange {
@@ -108,7 +116,7 @@ struct _RelayWebExchange {
     guint64 serial;
     char *method, *path, *query, *token, *body;
     gsize body_bytes;
-    gboolean local;
+    gboolean local, foreign;
     RelayWebResponse response;
 };
 
@@ -162,15 +170,21 @@ static void ask_desk(gpointer owner, gpointer data)
 {
     RelayWebExchange *x = data;
     const RelayWebDesk *desk = &x->web->spec.desk;
-    RelayWebRequest request = {x->method, x->path,       x->query, x->token,
-                               x->body,   x->body_bytes, x->local};
+    RelayWebRequest request = {.method = x->method,
+                               .path = x->path,
+                               .query = x->query,
+                               .token = x->token,
+                               .body = x->body,
+                               .body_bytes = x->body_bytes,
+                               .local = x->local,
+                               .foreign = x->foreign};
     x->response = desk->on_request(desk->user, &request);
     relay_mailbox_post(x->web->mailbox, take_response, x);
 }
 
 static void ask(Peer *p)
 {
-    relay_mailbox_post(p->web->spec.desk_mailbox, ask_desk, g_steal_pointer(&p->exchange));
+    relay_mailbox_post(p->web->spec.desk.mailbox, ask_desk, g_steal_pointer(&p->exchange));
 }
 
 // The request is answered, or its connection gone.
@@ -205,6 +219,7 @@ static RelayWebExchange *read_request(RelayWeb *web, struct lws *wsi)
     x->query = query_of(wsi);
     x->token = token_of(wsi);
     x->local = is_local(wsi);
+    x->foreign = is_foreign(web, wsi, g_strcmp0(x->method, "GET") != 0);
     return x;
 }
 
@@ -272,8 +287,9 @@ static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;
+    gboolean may = path && !is_foreign(web, wsi, TRUE);
     p->socket =
-        relay_audience_open(web->audience, path ? path : "",
+        relay_audience_open(web->audience, may ? path : "",
                             lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token, wsi);
 }
 
@@ -352,59 +368,18 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-// What the audience asks of the main thread.
-
-typedef struct {
-    RelayWeb *web;
-    RelayStream *stream;
-    gint change;
-    char *school;
-} Coming;
-
-static void tell_viewer(gpointer owner, gpointer data)
-{
-    Coming *coming = data;
-    const RelayWebDesk *desk = &coming->web->spec.desk;
-    desk->on_viewer(desk->user, coming->stream, coming->change, coming->school);
-    relay_stream_unref(coming->stream);
-    g_free(coming->school);
-    g_free(coming);
-}
+// What the audience wants done.
 
 static void on_viewer(gpointer user, RelayStream *stream, gint change, const char *school)
 {
-    Coming *coming = g_new(Coming, 1);
-    *coming = (Coming){user, relay_stream_ref(stream), change, g_strdup(school)};
-    relay_mailbox_post(coming->web->spec.desk_mailbox, tell_viewer, coming);
-}
-
-typedef struct {
-    RelayWeb *web;
-    guint64 serial;
-    char *json;
-} Snapshot;
-
-static void take_snapshot(gpointer owner, gpointer data)
-{
-    Snapshot *snapshot = data;
-    relay_audience_give_snapshot(owner, snapshot->serial, snapshot->json);
-    g_free(snapshot->json);
-    g_free(snapshot);
-}
-
-static void ask_snapshot(gpointer owner, gpointer data)
-{
-    Snapshot *snapshot = data;
-    const RelayWebDesk *desk = &snapshot->web->spec.desk;
-    snapshot->json = desk->on_snapshot(desk->user);
-    relay_mailbox_post(snapshot->web->mailbox, take_snapshot, snapshot);
+    RelayWeb *web = user;
+    relay_web_desk_tell_viewer(&web->spec.desk, stream, change, school);
 }
 
 static void on_snapshot(gpointer user, guint64 serial)
 {
-    Snapshot *snapshot = g_new(Snapshot, 1);
-    *snapshot = (Snapshot){user, serial, NULL};
-    relay_mailbox_post(snapshot->web->spec.desk_mailbox, ask_snapshot, snapshot);
+    RelayWeb *web = user;
+    relay_web_desk_ask_snapshot(&web->spec.desk, web->mailbox, serial);
 }
 
 static void wake_socket(gpointer link)

@@ -2,33 +2,12 @@
 #pragma once
 
 #include "relay/net/audience.h"
+#include "relay/net/web_desk.h"
 
 // A web worker: one libwebsockets context on its own poll loop and thread, with the page, the API's
 // sockets, and its WebSocket viewers. The only module that knows libwebsockets.
 
 typedef struct _RelayWeb RelayWeb;
-
-// A request for the main thread. Strings are borrowed for the call.
-typedef struct {
-    const char *method, *path, *query, *token;
-    const char *body;
-    gsize body_bytes;
-    gboolean local; // from a loopback address
-} RelayWebRequest;
-
-typedef struct {
-    guint status;
-    const char *content_type; // static
-    char *body;               // given
-} RelayWebResponse;
-
-// Called on the main thread through its mailbox.
-typedef struct {
-    RelayWebResponse (*on_request)(gpointer user, const RelayWebRequest *request);
-    void (*on_viewer)(gpointer user, RelayStream *stream, gint change, const char *school);
-    char *(*on_snapshot)(gpointer user); // the events' first message; newly allocated
-    gpointer user;
-} RelayWebDesk;
 
 typedef struct {
     const char *page; // folder of the page, or NULL
@@ -36,7 +15,6 @@ typedef struct {
     gint64 history_span_ns;
     gsize history_bytes_max; // per stream
     const RelayDoor *door;
-    RelayMailbox *desk_mailbox;
     RelayWebDesk desk;
 } RelayWebSpec;
 

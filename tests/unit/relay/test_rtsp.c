@@ -5,6 +5,7 @@
 
 #include "common/media/rtsp.h"
 #include "relay/net/endpoints.h"
+#include "relay/net/origin.h"
 #include "relay/net/rtsp_url.h"
 #include "relay/net/transport.h"
 
@@ -215,10 +216,35 @@ static void takes_no_strangers_packet_on_loopback_for_an_owners(void **state)
     relay_endpoints_free(endpoints);
 }
 
+static void lets_no_foreign_page_in_by_the_loopback_door(void **state)
+{
+    static const struct {
+        const char *origin, *host;
+        gboolean changes, trusted;
+    } rows[] = {
+        {NULL, "127.0.0.1:8080", TRUE, TRUE},
+        {"http://127.0.0.1:8080", "127.0.0.1:8080", TRUE, TRUE},
+        {"http://localhost:8080", "localhost:8080", TRUE, TRUE},
+        {"http://[::1]:8080", "[::1]:8080", TRUE, TRUE},
+        {"https://evil.example", "127.0.0.1:8080", TRUE, FALSE},
+        {"https://evil.example", "127.0.0.1:8080", FALSE, TRUE}, // CORS keeps the answer from it
+        {"null", "127.0.0.1:8080", TRUE, FALSE},
+        {"http://rebound.example", "rebound.example", TRUE, FALSE},
+        {NULL, "rebound.example:8080", FALSE, FALSE},
+        {"http://127.0.0.1.evil.example", "127.0.0.1", TRUE, FALSE},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        assert_int_equal(relay_origin_trusted(rows[i].origin, rows[i].host, rows[i].changes, TRUE),
+                         rows[i].trusted);
+        assert_true(relay_origin_trusted(rows[i].origin, rows[i].host, rows[i].changes, FALSE));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_no_strangers_packet_on_loopback_for_an_owners),
+        cmocka_unit_test(lets_no_foreign_page_in_by_the_loopback_door),
         cmocka_unit_test(reads_a_request_with_a_body),
         cmocka_unit_test(waits_for_every_missing_byte),
         cmocka_unit_test(reads_frames_between_requests),

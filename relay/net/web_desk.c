@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/web_desk.h"
+
+#include "relay/net/audience_mail.h"
+
+typedef struct {
+    const RelayWebDesk *desk;
+    RelayStream *stream;
+    gint change;
+    char *school;
+} Coming;
+
+static void tell_viewer(gpointer owner, gpointer data)
+{
+    Coming *coming = data;
+    coming->desk->on_viewer(coming->desk->user, coming->stream, coming->change, coming->school);
+    relay_stream_unref(coming->stream);
+    g_free(coming->school);
+    g_free(coming);
+}
+
+void relay_web_desk_tell_viewer(const RelayWebDesk *desk, RelayStream *stream, gint change,
+                                const char *school)
+{
+    Coming *coming = g_new(Coming, 1);
+    *coming = (Coming){desk, relay_stream_ref(stream), change, g_strdup(school)};
+    relay_mailbox_post(desk->mailbox, tell_viewer, coming);
+}
+
+typedef struct {
+    const RelayWebDesk *desk;
+    RelayMailbox *reply_to;
+    guint64 serial;
+} Question;
+
+static void answer_snapshot(gpointer owner, gpointer data)
+{
+    Question *question = data;
+    g_autofree char *json = question->desk->on_snapshot(question->desk->user);
+    relay_audience_mail_snapshot(question->reply_to, question->serial, json);
+    g_free(question);
+}
+
+void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_to, guint64 serial)
+{
+    Question *question = g_new(Question, 1);
+    *question = (Question){desk, reply_to, serial};
+    relay_mailbox_post(desk->mailbox, answer_snapshot, question);
+}
