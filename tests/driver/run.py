@@ -264,7 +264,8 @@ def run_all(args):
     kinds = args.only or [kind for kind in KINDS if KINDS[kind][1] or not args.quick]
     needed = {KINDS[kind][2] for kind in kinds}
     failed_builds = set()
-    for folder, options in ((PLAIN, ["-Dpage=enabled"]), (SANITIZED, ["-Db_sanitize=address,undefined"])):
+    for folder, options in ((PLAIN, ["-Dpage=enabled"]),
+                            (SANITIZED, ["-Db_sanitize=address,undefined"])):
         if folder in needed and not build(folder, *options):
             failed_builds.add(folder)
             counts.fail(f"building {folder.name}")

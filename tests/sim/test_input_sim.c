@@ -16,7 +16,7 @@
 typedef struct {
     double loss, doubled;
     guint delay_ms, jitter_ms;
-    gboolean drops_out; // the sender goes away in the middle, for 3 s, and comes back as another
+    gboolean drops_out;  // the sender goes away in the middle, for 3 s, and comes back as another
     gint64 clock_off_ms; // sender's clock - ours
 } Network;
 
@@ -39,9 +39,9 @@ typedef struct {
     GRand *rand;
     const Network *network;
     Sender senders[2];
-    GArray *in_flight; // of InFlight
-    GArray *sent[2];   // of SentFrame
-    GHashTable *arrived[2]; // sequence numbers of this session
+    GArray *in_flight;         // of InFlight
+    GArray *sent[2];           // of SentFrame
+    GHashTable *arrived[2];    // sequence numbers of this session
     gint first[2], highest[2]; // of this session, as distances from the first sent; -1
     guint16 origin[2];
     guint64 missing[2]; // what the input should call lost
@@ -177,8 +177,8 @@ static void run_session(Sim *s, gint64 from_ms, gint64 until_ms)
     end_session(s, quiet_ms);
 }
 
-// The sent frame that a sample is, by its size and its time on the lesson's clock. A clock that is not
-// trusted is known through reports, as late as the line makes them.
+// The sent frame that a sample is, by its size and its time on the lesson's clock. A clock that is
+// not trusted is known through reports, as late as the line makes them.
 static gint find_sent(const Sim *s, guint track, const CollectSample *sample, guint from)
 {
     guint32 rate = track ? 48 : 90;
@@ -300,12 +300,9 @@ static void the_worst_of_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_clean_line),
-        cmocka_unit_test(a_sender_that_comes_back),
-        cmocka_unit_test(a_clock_that_is_wrong),
-        cmocka_unit_test(a_line_that_shuffles),
-        cmocka_unit_test(a_line_that_loses),
-        cmocka_unit_test(the_worst_of_all),
+        cmocka_unit_test(a_clean_line),          cmocka_unit_test(a_sender_that_comes_back),
+        cmocka_unit_test(a_clock_that_is_wrong), cmocka_unit_test(a_line_that_shuffles),
+        cmocka_unit_test(a_line_that_loses),     cmocka_unit_test(the_worst_of_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ static void refuses_what_it_cannot_unpack(void **state)
 {
     static const guint8 sound[] = {0x40, 0x00, 0x23, 0x20, 0x3f, 0xc0};
     // version, time framing, frames, programs, layers, object type
-    static const guint8 flips[][2] = {{0, 0x80}, {0, 0x40}, {0, 0x01}, {1, 0x10}, {1, 0x02}, {2, 0x40}};
+    static const guint8 flips[][2] = {{0, 0x80}, {0, 0x40}, {0, 0x01},
+                                      {1, 0x10}, {1, 0x02}, {2, 0x40}};
     TkAacConfig aac;
     for (guint i = 0; i < G_N_ELEMENTS(flips); i++) {
         guint8 config[sizeof sound];
