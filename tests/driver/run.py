@@ -14,7 +14,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "driver"))
 
-from tap import Counts, Reader  # noqa: E402
+from tap import RESULT, Counts, Reader  # noqa: E402
 
 PLAIN = ROOT / "build-test"
 SANITIZED = ROOT / "build-sanitize"
@@ -141,8 +141,10 @@ def meson_suite(folder, suite, env=None):
 
 def tap_program(name, command, env=None, cwd=ROOT):
     notes = []
+    explained = [False]  # what follows a failure explains it: our comments, or node:test's YAML
 
     def on_case(verdict, case):
+        explained[0] = verdict == "not ok"
         say(f"   {verdict:6} {case}")
 
     reader = Reader(on_case)
@@ -150,8 +152,9 @@ def tap_program(name, command, env=None, cwd=ROOT):
     def on_line(text):
         reader.line(text)
         notes.append(text)
-        if text.lstrip().startswith("#") and reader.counts.failed:
-            say(f"          {text.lstrip()}")
+        if explained[0] and not RESULT.match(text):
+            say(f"          {text.strip()}")
+            explained[0] = text.strip() != "..."
 
     status = stream(command, on_line, env, cwd)
     known = reader.counts.failed
