@@ -59,7 +59,8 @@ static RecSession *session_add(RecFollow *follow, RecLesson *lesson, const char 
 
 void rec_follow_resume(RecFollow *follow, RecLesson *lesson, const char *folder)
 {
-    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id}, "recording goes on: %s", lesson->name);
+    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id}, "recording goes on: %s",
+           lesson->name);
     session_add(follow, lesson, folder);
 }
 
@@ -169,9 +170,7 @@ static void follow_text(void *user, const char *text, gsize length)
         lesson_event(follow, type, json_object_get(message, "lesson"));
 }
 
-static void follow_binary(void *user, GBytes *message)
-{
-}
+static void follow_binary(void *user, GBytes *message) {}
 
 static void follow_down(void *user, guint status, guint code, const char *why)
 {
@@ -213,8 +212,8 @@ RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer,
     follow->target = target;
     follow->handler = handler;
     follow->user = user;
-    follow->sessions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                             (GDestroyNotify)rec_session_free);
+    follow->sessions =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)rec_session_free);
     follow->again =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
     follow->link = rec_link_new(target, &link_handler, follow);

@@ -90,7 +90,8 @@ static void connection_closed(SoupWebsocketConnection *connection, RecLink *link
 static gboolean guard_due(void *data)
 {
     RecLink *link = data;
-    if (!link->drop_reason && tk_clock_monotonic_ns() - link->heard_ns < SILENCE_S_MAX * TK_NS_PER_S)
+    if (!link->drop_reason &&
+        tk_clock_monotonic_ns() - link->heard_ns < SILENCE_S_MAX * TK_NS_PER_S)
         return G_SOURCE_CONTINUE;
     // A peer that does not answer our close either is left without one.
     g_autofree char *why = g_steal_pointer(&link->drop_reason);
@@ -140,7 +141,8 @@ static void try_done(GObject *source, GAsyncResult *result, void *data)
         return;
     }
     guint status = soup_message_get_status(message);
-    gboolean refused = g_error_matches(error, SOUP_WEBSOCKET_ERROR, SOUP_WEBSOCKET_ERROR_NOT_WEBSOCKET);
+    gboolean refused =
+        g_error_matches(error, SOUP_WEBSOCKET_ERROR, SOUP_WEBSOCKET_ERROR_NOT_WEBSOCKET);
     link_down(link, refused ? status : 0, 0,
               link->cancel_late ? "no answer from the relay" : error->message);
 }
@@ -167,7 +169,8 @@ static void link_try(RecLink *link)
     }
     if (link->target->token_file[0]) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *token = tk_file_read(link->target->token_file, TOKEN_BYTES_MAX, NULL, &error);
+        g_autofree char *token =
+            tk_file_read(link->target->token_file, TOKEN_BYTES_MAX, NULL, &error);
         if (!token) {
             g_object_unref(message);
             link_down(link, 0, 0, error->message);

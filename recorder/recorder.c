@@ -39,7 +39,8 @@ static void lesson_changed(const RecLesson *lesson, void *user)
     Recorder *recorder = user;
     g_autoptr(GError) error = NULL;
     if (!shelf_index_put(recorder->index, lesson, &error))
-        tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = lesson->id, .reason = tk_error_word(error->code)},
+        tk_log(TK_LOG_ERROR,
+               &(TkLogFields){.lesson = lesson->id, .reason = tk_error_word(error->code)},
                "%s; mend it with --rebuild-index", error->message);
     if (recorder->posters)
         rec_posters_consider(recorder->posters, lesson);
@@ -66,8 +67,9 @@ static void metric(GString *out, const char *name, const char *type, const char 
 {
     char text[G_ASCII_DTOSTR_BUF_SIZE];
     g_ascii_dtostr(text, sizeof text, value);
-    g_string_append_printf(out, "# HELP tongke_recorder_%s %s\n# TYPE tongke_recorder_%s %s\n"
-                                "tongke_recorder_%s %s\n",
+    g_string_append_printf(out,
+                           "# HELP tongke_recorder_%s %s\n# TYPE tongke_recorder_%s %s\n"
+                           "tongke_recorder_%s %s\n",
                            name, help, name, type, name, text);
 }
 
@@ -86,7 +88,8 @@ static void metrics(void *user, GString *out)
     metric(out, "bytes_total", "counter", "Bytes of media written.", (double)stats.bytes);
     metric(out, "write_failures_total", "counter", "Files that the disk refused.",
            (double)stats.failures);
-    metric(out, "queued_bytes", "gauge", "Bytes waiting to be written.", (double)stats.queued_bytes);
+    metric(out, "queued_bytes", "gauge", "Bytes waiting to be written.",
+           (double)stats.queued_bytes);
     metric(out, "unsynced_seconds", "gauge", "Age of the oldest piece that is not durable yet.",
            (double)stats.unsynced_ns / 1e9);
     metric(out, "search_seconds_max", "gauge", "The longest search since the start.",
@@ -160,8 +163,9 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
 
     if (*key_file && !key)
         return FALSE;
-    recorder->api = (ShelfApi){recorder->data, recorder->index, &recorder->search_ns,
-                               recording_edit, not_ready, metrics, recorder};
+    recorder->api =
+        (ShelfApi){recorder->data, recorder->index, &recorder->search_ns, recording_edit, not_ready,
+                   metrics,        recorder};
     recorder->server = shelf_server_new(&options, &recorder->api, error);
     if (!recorder->server)
         return FALSE;

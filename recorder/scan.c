@@ -39,8 +39,8 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     }
     if (!shelf_index_put(scan->index, lesson, error))
         return FALSE;
-    if (++scan->counts.put % BATCH == 0 && (!shelf_index_commit(scan->index, error) ||
-                                            !shelf_index_begin(scan->index, error)))
+    if (++scan->counts.put % BATCH == 0 &&
+        (!shelf_index_commit(scan->index, error) || !shelf_index_begin(scan->index, error)))
         return FALSE;
     if (lesson->state == REC_STATE_RECORDING && scan->on_open)
         scan->on_open(g_steal_pointer(&lesson), folder, scan->user);

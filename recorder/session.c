@@ -112,9 +112,8 @@ RecSession *rec_session_new(RecLesson *lesson, const char *folder, const char *s
     session->sources = g_ptr_array_new_with_free_func((GDestroyNotify)rec_source_free);
     lesson->state = REC_STATE_RECORDING;
     for (guint i = 0; i < lesson->streams->len; i++)
-        g_ptr_array_add(session->sources,
-                        rec_source_new(lesson, lesson->streams->pdata[i], folder, writer, target,
-                                       &source_handler, session));
+        g_ptr_array_add(session->sources, rec_source_new(lesson, lesson->streams->pdata[i], folder,
+                                                         writer, target, &source_handler, session));
     lesson_write(session);
     session->changed = TRUE;
     return session;

@@ -31,8 +31,8 @@ void rec_session_end(RecSession *session, gint64 ended_ns);
 gboolean rec_session_ended(const RecSession *session);
 
 // As rec_lesson_edit, saved soon.
-gboolean rec_session_edit(RecSession *session, const json_t *edits, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_session_edit(RecSession *session, const json_t *edits,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // Borrowed; changes with each chunk.
 const RecLesson *rec_session_lesson(const RecSession *session);

@@ -44,8 +44,8 @@ static void source_log(const RecSource *source, TkLogLevel level, const char *re
                        const char *text)
 {
     tk_log(level,
-           &(TkLogFields){.lesson = source->lesson->id, .stream = source->stream->name,
-                          .reason = reason},
+           &(TkLogFields){
+               .lesson = source->lesson->id, .stream = source->stream->name, .reason = reason},
            "%s", text);
 }
 
@@ -71,7 +71,8 @@ static void init_load(RecSource *source, const RecEntry *entry, const RecEntry *
     if (!tk_cmaf_init_parse(data + entry->offset, entry->bytes, &source->tracks))
         return;
     source->init = g_bytes_new(data + entry->offset, entry->bytes);
-    if (last && !rec_entry_shift(&source->tracks, last, data + last->offset, &source->last_shift_ns))
+    if (last &&
+        !rec_entry_shift(&source->tracks, last, data + last->offset, &source->last_shift_ns))
         source->last_shift_ns = 0;
 }
 
@@ -129,10 +130,9 @@ static char *source_path(void *user)
 
     if (!source->file && !file_resume(source, &error))
         source_log(source, TK_LOG_ERROR, "io", error->message);
-    return g_strdup_printf("/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
-                           source->has_last && !source_begins_anew(source)
-                               ? source->last.sequence + 1
-                               : 1);
+    return g_strdup_printf(
+        "/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
+        source->has_last && !source_begins_anew(source) ? source->last.sequence + 1 : 1);
 }
 
 static void source_text(void *user, const char *text, gsize length)
@@ -148,8 +148,7 @@ static void source_text(void *user, const char *text, gsize length)
         source->stream->height = (guint)CLAMP(tk_json_int(message, "height", 0), 0, 65535);
     } else if (strcmp(type, "state") == 0) {
         gint64 epoch_ns = 0;
-        const char *started =
-            tk_json_string(json_object_get(message, "lesson"), "started", NULL);
+        const char *started = tk_json_string(json_object_get(message, "lesson"), "started", NULL);
         if (started && tk_clock_parse_rfc3339(started, &epoch_ns, NULL))
             rec_source_set_epoch(source, epoch_ns);
         const char *state = tk_json_string(message, "state", "");

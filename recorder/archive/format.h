@@ -12,18 +12,18 @@ typedef enum {
 } RecEntryFlags;
 
 typedef struct {
-    guint64 offset;      // in <stream>.mp4, bytes
-    gint64 media_ns;     // decode time of its first sample; zero is the lesson's start
-    gint64 duration_ns;  // of its first run; 0 for an initialisation segment
-    gint64 wall_ns;      // when its first sample was captured; 0 = not known
-    guint32 sequence;    // mfhd; initialisation segment: of the first chunk that needs it
+    guint64 offset;     // in <stream>.mp4, bytes
+    gint64 media_ns;    // decode time of its first sample; zero is the lesson's start
+    gint64 duration_ns; // of its first run; 0 for an initialisation segment
+    gint64 wall_ns;     // when its first sample was captured; 0 = not known
+    guint32 sequence;   // mfhd; initialisation segment: of the first chunk that needs it
     guint32 bytes;
-    guint32 flags;       // RecEntryFlags
-    guint32 crc;         // CRC-32 (IEEE 802.3) of the bytes
+    guint32 flags; // RecEntryFlags
+    guint32 crc;   // CRC-32 (IEEE 802.3) of the bytes
 } RecEntry;
 
 #define REC_INDEX_HEADER                                                                           \
-    "# tongke-index 1: sequence offset bytes flags media_ns duration_ns wall_ns crc32"            \
+    "# tongke-index 1: sequence offset bytes flags media_ns duration_ns wall_ns crc32"             \
     " (flags: k keyframe, i initialisation segment)\n"
 
 // A hole in media time longer than this is a gap; shorter ones are jitter.
@@ -76,8 +76,8 @@ char *rec_stream_path(const char *folder, const char *stream, const char *suffix
 gboolean rec_folder_make(const char *folder, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // Replaces a file atomically and durably: temporary file, fsync, rename, fsync of the folder.
-gboolean rec_file_replace(const char *path, const char *data, gsize size, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_file_replace(const char *path, const char *data, gsize size,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // Writes all of it or sets errno and returns FALSE.
 gboolean rec_write_all(int fd, const void *data, gsize size) G_GNUC_WARN_UNUSED_RESULT;

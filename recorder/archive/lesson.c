@@ -297,10 +297,8 @@ RecLesson *rec_lesson_parse(const char *text, gsize length, GError **error)
     const json_t *info = json_object_get(root, "info");
     if (!rec_lesson_set_info(lesson, json_is_object(info) ? info : NULL, error))
         return NULL;
-    json_array_foreach(json_object_get(root, "streams"), i, object)
-        stream_read(lesson, object);
-    json_array_foreach(json_object_get(root, "gaps"), i, object)
-        gap_read(lesson, object);
+    json_array_foreach(json_object_get(root, "streams"), i, object) stream_read(lesson, object);
+    json_array_foreach(json_object_get(root, "gaps"), i, object) gap_read(lesson, object);
     return g_steal_pointer(&lesson);
 }
 

@@ -19,19 +19,19 @@ typedef struct {
     char *name;
     char *mime; // NULL until told
     guint width, height;
-    gboolean started;         // the members below say something
-    gint64 first_ns, end_ns;  // media time of the first sample, and behind the last
-    guint64 size_bytes;       // of <stream>.mp4
+    gboolean started;        // the members below say something
+    gint64 first_ns, end_ns; // media time of the first sample, and behind the last
+    guint64 size_bytes;      // of <stream>.mp4
 } RecStream;
 
 typedef struct {
     char *id, *name;
     RecState state;
-    TkLessonInfo *info;   // with the edits
-    json_t *edits;        // members of info set by hand in the library; win over the relay's; or NULL
+    TkLessonInfo *info; // with the edits
+    json_t *edits;      // members of info set by hand in the library; win over the relay's; or NULL
     gint64 started_ns, ended_ns; // wall; 0 = not known
-    GPtrArray *streams;   // RecStream
-    GPtrArray *gaps;      // RecGap, in order of from_ns within a stream
+    GPtrArray *streams;          // RecStream
+    GPtrArray *gaps;             // RecGap, in order of from_ns within a stream
 } RecLesson;
 
 RecLesson *rec_lesson_new(const char *id, const char *name);
@@ -42,11 +42,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecLesson, rec_lesson_free)
 RecStream *rec_lesson_stream(RecLesson *lesson, const char *name, gboolean create);
 
 // The relay's word on the lesson, then the edits over it. Unknown members are passed over.
-gboolean rec_lesson_set_info(RecLesson *lesson, const json_t *info, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_lesson_set_info(RecLesson *lesson, const json_t *info,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 // Members of info set (null: cleared) by hand; strict.
-gboolean rec_lesson_edit(RecLesson *lesson, const json_t *edits, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_lesson_edit(RecLesson *lesson, const json_t *edits,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // From the first sample of any stream to the end of the last one, gaps included.
 gint64 rec_lesson_duration_ns(const RecLesson *lesson);
@@ -55,8 +55,8 @@ gint64 rec_lesson_end_ns(const RecLesson *lesson);
 guint64 rec_lesson_bytes(const RecLesson *lesson);
 
 // What lies between two neighbouring chunks (`before` NULL: the stream's start), if it is a gap.
-gboolean rec_gap_between(const RecEntry *before, const RecEntry *after, RecGap *ret)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_gap_between(const RecEntry *before, const RecEntry *after,
+                         RecGap *ret) G_GNUC_WARN_UNUSED_RESULT;
 // Takes over what a new chunk says: extent, and a gap before it. `before`: the chunk before it or
 // NULL; initialisation segments only count bytes.
 void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *before,
@@ -69,7 +69,7 @@ void rec_lesson_reset_stream(RecLesson *lesson, RecStream *stream);
 char *rec_lesson_dump(const RecLesson *lesson);
 RecLesson *rec_lesson_parse(const char *text, gsize length, GError **error);
 RecLesson *rec_lesson_load(const char *folder, GError **error);
-gboolean rec_lesson_save(const RecLesson *lesson, const char *folder, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_lesson_save(const RecLesson *lesson, const char *folder,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 #define REC_LESSON_FILE "lesson.json"

@@ -80,7 +80,8 @@ static gsize piece_search(const guint8 *media, gsize size, gsize from)
 static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size)
 {
     GArray *entries = recovered->entries;
-    const RecEntry *last = entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
+    const RecEntry *last =
+        entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
     gsize at = last ? last->offset + last->bytes : 0, end = at;
     guint32 sequence = last ? last->sequence + !(last->flags & REC_ENTRY_INIT) : 1;
     gint64 media_ns = last ? rec_entry_end_ns(last) : 0;
@@ -109,8 +110,10 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
             if (good) {
                 tk_cmaf_init_clear(&init);
                 init = fresh;
-                entry = (RecEntry){.flags = REC_ENTRY_INIT, .bytes = (guint32)bytes,
-                                   .sequence = sequence, .media_ns = media_ns,
+                entry = (RecEntry){.flags = REC_ENTRY_INIT,
+                                   .bytes = (guint32)bytes,
+                                   .sequence = sequence,
+                                   .media_ns = media_ns,
                                    .crc = rec_crc32(media + at, bytes)};
             }
         } else if (piece == TK_CMAF_CHUNK) {
@@ -118,7 +121,8 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
             if (good) {
                 // Only the wall clock tells how long a relay was away that counted anew after it.
                 if (before.bytes && rec_entry_restarts(&before, &entry))
-                    shift_ns += (entry.wall_ns - entry.media_ns) - (before.wall_ns - before.media_ns);
+                    shift_ns +=
+                        (entry.wall_ns - entry.media_ns) - (before.wall_ns - before.media_ns);
                 before = entry;
                 entry.media_ns = MAX(entry.media_ns + shift_ns, 0);
                 sequence = entry.sequence + 1;
@@ -292,8 +296,8 @@ RecLesson *rec_recover_lesson(const char *folder, const char *id, gboolean deep,
         lesson = lesson_bare(folder, id);
         damaged = TRUE;
     }
-    *ret_changed = damaged || deep || lesson->state == REC_STATE_RECORDING ||
-                   index_missing(folder, streams);
+    *ret_changed =
+        damaged || deep || lesson->state == REC_STATE_RECORDING || index_missing(folder, streams);
     for (char **name = streams; *name && *ret_changed; name++)
         if (!stream_count(lesson, folder, *name, error))
             return NULL;

@@ -427,6 +427,7 @@ void rec_writer_stats(RecWriter *writer, RecWriterStats *ret)
     g_mutex_lock(&writer->lock);
     *ret = writer->stats;
     ret->queued_bytes = writer->queued_bytes;
-    ret->unsynced_ns = writer->dirty_since_ns ? tk_clock_monotonic_ns() - writer->dirty_since_ns : 0;
+    ret->unsynced_ns =
+        writer->dirty_since_ns ? tk_clock_monotonic_ns() - writer->dirty_since_ns : 0;
     g_mutex_unlock(&writer->lock);
 }

@@ -33,8 +33,8 @@ RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stre
 
 // Queues a piece; entry->offset is where it will stand. FALSE: the queue is full or the file has
 // failed, and nothing was queued.
-gboolean rec_file_append(RecFile *file, GBytes *piece, const RecEntry *entry)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean rec_file_append(RecFile *file, GBytes *piece,
+                         const RecEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
 
 // Syncs and closes after what is queued. on_fail is not called any more. NULL is passed over.
 void rec_file_close(RecFile *file);

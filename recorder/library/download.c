@@ -38,7 +38,7 @@ static void chunk_take(ShelfMoov *moov, const TkCmafChunk *chunk, const TkCmafIn
 static GBytes *head_write(const ShelfMoov *moov, guint64 media_bytes)
 {
     static const guint8 ftyp[] = {0, 0, 0, 24, 'f', 't', 'y', 'p', 'i', 's', 'o', 'm',
-                                  0, 0, 2, 0, 'i', 's', 'o', 'm', 'a', 'v', 'c', '1'};
+                                  0, 0, 2, 0,  'i', 's', 'o', 'm', 'a', 'v', 'c', '1'};
     GByteArray *out = g_byte_array_new();
     g_byte_array_append(out, ftyp, sizeof ftyp);
     // Offsets are of a fixed width, so a first writing tells how long the head will be.

@@ -52,8 +52,8 @@ static void cutter_add(Cutter *cutter, const RecEntry *entry)
     }
     if (!cutter->init)
         return;
-    if (cutter->before && (rec_gap_between(cutter->before, entry, &gap) ||
-                           rec_entry_restarts(cutter->before, entry)))
+    if (cutter->before &&
+        (rec_gap_between(cutter->before, entry, &gap) || rec_entry_restarts(cutter->before, entry)))
         segment_break(cutter);
     if (cutter->has_open && entry->offset != cutter->open.offset + cutter->open.bytes)
         segment_break(cutter);
@@ -79,10 +79,9 @@ static void segment_write(GString *out, const Segment *segment, const Segment *b
     if (segment->discontinuity)
         g_string_append(out, "#EXT-X-DISCONTINUITY\n");
     if (!before || before->init != segment->init)
-        g_string_append_printf(out,
-                               "#EXT-X-MAP:URI=\"media.mp4%s\",BYTERANGE=\"%u@%" G_GUINT64_FORMAT
-                               "\"\n",
-                               query, segment->init->bytes, segment->init->offset);
+        g_string_append_printf(
+            out, "#EXT-X-MAP:URI=\"media.mp4%s\",BYTERANGE=\"%u@%" G_GUINT64_FORMAT "\"\n", query,
+            segment->init->bytes, segment->init->offset);
     if (started_ns) {
         g_autofree char *date = tk_clock_format_rfc3339(started_ns + segment->media_ns);
         g_string_append_printf(out, "#EXT-X-PROGRAM-DATE-TIME:%s\n", date);

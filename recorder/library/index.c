@@ -195,11 +195,12 @@ static gboolean step_done(ShelfIndex *index, sqlite3_stmt *statement, const char
 static gboolean put_words(ShelfIndex *index, const RecLesson *lesson, gint64 no, GError **error)
 {
     const TkLessonInfo *info = lesson->info;
-    const char *grade = info->grade ? info->grade : "", *subject = info->subject ? info->subject : "";
+    const char *grade = info->grade ? info->grade : "",
+               *subject = info->subject ? info->subject : "";
     const char *title = info->title ? info->title : "";
     g_autofree char *context =
         g_strdup_printf("%s%s%s %s%s%s", grade, subject, title, subject, grade, title);
-    const char *columns[] = {info->title, info->unit,  info->teacher,     info->school,
+    const char *columns[] = {info->title,   info->unit,  info->teacher,     info->school,
                              info->subject, info->grade, info->description, context};
 
     bind_text(index->remove_text, 1, lesson->id);
@@ -250,7 +251,8 @@ gboolean shelf_index_remove(ShelfIndex *index, const char *id, GError **error)
 static RecLesson *document_parse(sqlite3_stmt *statement, int column, GError **error)
 {
     const char *text = (const char *)sqlite3_column_text(statement, column);
-    return rec_lesson_parse(text ? text : "", (gsize)sqlite3_column_bytes(statement, column), error);
+    return rec_lesson_parse(text ? text : "", (gsize)sqlite3_column_bytes(statement, column),
+                            error);
 }
 
 RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error)
@@ -272,7 +274,8 @@ GHashTable *shelf_index_ids(ShelfIndex *index, GError **error)
 {
     GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(index->db, "SELECT id, state FROM recording", -1, &statement, NULL);
+    int code =
+        sqlite3_prepare_v2(index->db, "SELECT id, state FROM recording", -1, &statement, NULL);
 
     while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         g_hash_table_insert(ids, g_strdup((const char *)sqlite3_column_text(statement, 0)),
@@ -371,9 +374,9 @@ static gboolean find_facet(ShelfIndex *index, const char *column, const char *wh
                            const GPtrArray *bindings, GArray *facets, GError **error)
 {
     g_autofree char *select = g_strdup_printf("SELECT recording.%s, count(*)", column);
-    g_autofree char *group = g_strdup_printf(
-        " AND recording.%s IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %d", column,
-        SHELF_FACET_VALUES_MAX);
+    g_autofree char *group =
+        g_strdup_printf(" AND recording.%s IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %d",
+                        column, SHELF_FACET_VALUES_MAX);
     sqlite3_stmt *statement = filter_prepare(index, select, where, group, bindings, error);
     int code;
 
@@ -393,8 +396,8 @@ static gboolean find_facet(ShelfIndex *index, const char *column, const char *wh
 gboolean shelf_index_find(ShelfIndex *index, const ShelfFilter *filter, ShelfPage *ret,
                           GError **error)
 {
-    g_auto(ShelfPage) page = {.lessons =
-                                  g_ptr_array_new_with_free_func((GDestroyNotify)rec_lesson_free)};
+    g_auto(ShelfPage)
+        page = {.lessons = g_ptr_array_new_with_free_func((GDestroyNotify)rec_lesson_free)};
     g_autoptr(GPtrArray) bindings = g_ptr_array_new_with_free_func(g_free);
     gboolean asked = filter->query && *filter->query;
     g_autofree char *expression = asked ? shelf_search_expression(filter->query) : NULL;
@@ -406,8 +409,7 @@ gboolean shelf_index_find(ShelfIndex *index, const ShelfFilter *filter, ShelfPag
     // A query of punctuation alone finds nothing.
     if (!asked || expression) {
         g_autofree char *where = filter_sql(filter, expression, bindings);
-        sqlite3_stmt *count =
-            filter_prepare(index, "SELECT count(*)", where, "", bindings, error);
+        sqlite3_stmt *count = filter_prepare(index, "SELECT count(*)", where, "", bindings, error);
         if (!count)
             return FALSE;
         gboolean ok = sqlite3_step(count) == SQLITE_ROW || fail(index, "count", error);

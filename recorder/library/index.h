@@ -20,10 +20,10 @@ gboolean shelf_index_begin(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED
 gboolean shelf_index_commit(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // Adds or replaces.
-gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
-gboolean shelf_index_remove(ShelfIndex *index, const char *id, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson,
+                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean shelf_index_remove(ShelfIndex *index, const char *id,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // NULL with TK_ERROR_NOT_FOUND when there is none. Newly allocated.
 RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error);
@@ -35,7 +35,7 @@ GHashTable *shelf_index_ids(ShelfIndex *index, GError **error);
 typedef struct {
     const char *query;
     const char *subject, *grade, *teacher, *school;
-    const char *lesson; // a token's lesson: name or id that may be seen; NULL = all
+    const char *lesson;    // a token's lesson: name or id that may be seen; NULL = all
     gint64 from_ns, to_ns; // started in [from, to); 0 = open
     guint limit, offset;
 } ShelfFilter;
@@ -51,8 +51,8 @@ extern const char *const shelf_facet_names[SHELF_FACETS]; // subject grade teach
 
 typedef struct {
     guint total;
-    GPtrArray *lessons;             // RecLesson
-    GArray *facets[SHELF_FACETS];   // ShelfFacet, most frequent first
+    GPtrArray *lessons;           // RecLesson
+    GArray *facets[SHELF_FACETS]; // ShelfFacet, most frequent first
 } ShelfPage;
 
 void shelf_page_clear(ShelfPage *page);

@@ -25,11 +25,11 @@ typedef struct {
     GPtrArray *descriptions; // GBytes: sample entries
     guint32 description;     // of the samples that come, from 1
 
-    GArray *sizes;     // guint32
-    GArray *durations; // Pair
-    GArray *offsets;   // Pair, composition time; value as two's complement
-    GArray *keys;      // guint32, sample numbers from 1
-    GArray *chunks;    // Chunk
+    GArray *sizes;                  // guint32
+    GArray *durations;              // Pair
+    GArray *offsets;                // Pair, composition time; value as two's complement
+    GArray *keys;                   // guint32, sample numbers from 1
+    GArray *chunks;                 // Chunk
     guint64 first_ticks, end_ticks; // decode time of the first sample, and behind the last
     gint32 first_cts;
     gboolean cts_used;
@@ -98,8 +98,10 @@ static GBytes *sample_entry(const guint8 *data, gsize size, guint32 track_id)
             continue;
         guint8 version = tk_reader_u8(&tkhd);
         tk_reader_take(&tkhd, 3 + (version == 1 ? 16 : 8));
-        if (tk_reader_u32(&tkhd) != track_id || !box_find(&trak, TK_FOURCC('m', 'd', 'i', 'a'), &mdia) ||
-            !box_find(&mdia, TK_FOURCC('m', 'i', 'n', 'f'), &minf) || !box_find(&minf, TK_FOURCC('s', 't', 'b', 'l'), &stbl) ||
+        if (tk_reader_u32(&tkhd) != track_id ||
+            !box_find(&trak, TK_FOURCC('m', 'd', 'i', 'a'), &mdia) ||
+            !box_find(&mdia, TK_FOURCC('m', 'i', 'n', 'f'), &minf) ||
+            !box_find(&minf, TK_FOURCC('s', 't', 'b', 'l'), &stbl) ||
             !box_find(&stbl, TK_FOURCC('s', 't', 's', 'd'), &stsd))
             continue;
         tk_reader_take(&stsd, 8);
@@ -322,7 +324,8 @@ static void minf_write(GByteArray *out, const Track *track, guint64 base)
     gsize dinf = tk_box_begin(out, TK_FOURCC('d', 'i', 'n', 'f'));
     box = tk_box_begin_full(out, TK_FOURCC('d', 'r', 'e', 'f'), 0, 0);
     tk_put(out, 1, 4);
-    gsize url = tk_box_begin_full(out, TK_FOURCC('u', 'r', 'l', ' '), 0, 1); // the samples are in this file
+    gsize url =
+        tk_box_begin_full(out, TK_FOURCC('u', 'r', 'l', ' '), 0, 1); // the samples are in this file
     tk_box_end(out, url);
     tk_box_end(out, box);
     tk_box_end(out, dinf);
@@ -389,7 +392,8 @@ static void edits_write(GByteArray *out, const Track *track, guint64 delay)
 static void trak_write(GByteArray *out, const Track *track, guint64 delay, guint64 base)
 {
     gsize trak = tk_box_begin(out, TK_FOURCC('t', 'r', 'a', 'k'));
-    gsize box = tk_box_begin_full(out, TK_FOURCC('t', 'k', 'h', 'd'), 1, 3); // enabled, in the movie
+    gsize box =
+        tk_box_begin_full(out, TK_FOURCC('t', 'k', 'h', 'd'), 1, 3); // enabled, in the movie
     tk_put(out, 0, 8);
     tk_put(out, 0, 8);
     tk_put(out, track->track_id, 4);

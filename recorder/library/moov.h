@@ -15,8 +15,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ShelfMoov, shelf_moov_free)
 gboolean shelf_moov_describe(ShelfMoov *moov, const TkCmafTrack *track, const guint8 *data,
                              gsize size) G_GNUC_WARN_UNUSED_RESULT;
 
-// The samples of a run in the chunk that stands at `offset` in the media; `shift_ns` is added to its
-// media time.
+// The samples of a run in the chunk that stands at `offset` in the media; `shift_ns` is added to
+// its media time.
 void shelf_moov_add_run(ShelfMoov *moov, const TkCmafTrack *track, const TkCmafRunInfo *run,
                         guint64 offset, gint64 shift_ns);
 

@@ -44,8 +44,7 @@ static json_t *seconds(gint64 ns)
 static json_t *stream_json(const RecLesson *lesson, const RecStream *stream)
 {
     json_t *object = json_object();
-    g_autofree char *base =
-        g_strdup_printf("/api/v1/recordings/%s/%s", lesson->id, stream->name);
+    g_autofree char *base = g_strdup_printf("/api/v1/recordings/%s/%s", lesson->id, stream->name);
     g_autofree char *playlist = g_strconcat(base, "/playlist.m3u8", NULL);
     g_autofree char *download = g_strconcat(base, "/download.mp4", NULL);
 
@@ -241,8 +240,8 @@ ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes
 static gboolean file_is_ours(const char *name)
 {
     static const char *const suffixes[] = {".mp4", ".index", ".head"};
-    static const char *const names[] = {"lesson.json", "lesson.json.damaged", "lesson.json.new",
-                                        "events.jsonl", "poster.jpg", "poster.jpg.new"};
+    static const char *const names[] = {"lesson.json",  "lesson.json.damaged", "lesson.json.new",
+                                        "events.jsonl", "poster.jpg",          "poster.jpg.new"};
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         if (strcmp(name, names[i]) == 0)
             return TRUE;
@@ -306,8 +305,8 @@ ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,
         g_set_error(&error, TK_ERROR, TK_ERROR_CONFLICT,
                     "the lesson is being recorded; end it first");
     else if (!reason || !*reason || strlen(reason) > REASON_BYTES_MAX)
-        g_set_error(&error, TK_ERROR, TK_ERROR_INVALID,
-                    "say why: ?reason= with 1 to %d bytes", REASON_BYTES_MAX);
+        g_set_error(&error, TK_ERROR, TK_ERROR_INVALID, "say why: ?reason= with 1 to %d bytes",
+                    REASON_BYTES_MAX);
     // The note comes first: a deletion without one must not happen, the other way round it may.
     else if (deletion_note(api, lesson, request, reason, &error) &&
              g_rename(folder, leaving) != 0 && errno != ENOENT)

@@ -81,7 +81,8 @@ static gboolean digits_read(const char **at, guint64 *ret)
     return errno == 0;
 }
 
-ShelfRange shelf_range_parse(const char *header, guint64 total, guint64 *ret_from, guint64 *ret_bytes)
+ShelfRange shelf_range_parse(const char *header, guint64 total, guint64 *ret_from,
+                             guint64 *ret_bytes)
 {
     guint64 first = 0, last = G_MAXUINT64;
 

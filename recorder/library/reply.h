@@ -6,14 +6,14 @@
 // A request and its answer, without the HTTP library: what serve.c hands in and sends out.
 
 typedef struct {
-    const char *method; // "GET" also for HEAD
-    const char *path;   // still percent-encoded
-    GHashTable *query;  // decoded name → value
+    const char *method;      // "GET" also for HEAD
+    const char *path;        // still percent-encoded
+    GHashTable *query;       // decoded name → value
     const char *query_token; // the token as it stood in the URL, or NULL
-    GBytes *body;       // may be empty
-    gboolean loopback;  // the peer is this machine
-    gboolean door;      // a key is set: claims are needed
-    const TkClaims *claims; // NULL: none that are valid
+    GBytes *body;            // may be empty
+    gboolean loopback;       // the peer is this machine
+    gboolean door;           // a key is set: claims are needed
+    const TkClaims *claims;  // NULL: none that are valid
 } ShelfRequest;
 
 typedef struct _ShelfReply ShelfReply;
@@ -47,7 +47,8 @@ guint64 shelf_reply_bytes(const ShelfReply *reply);
 // What a Range header (RFC 9110 section 14.2) asks of `total` bytes.
 typedef enum { SHELF_RANGE_NONE, SHELF_RANGE_PART, SHELF_RANGE_UNSATISFIABLE } ShelfRange;
 // One range only; what is malformed or asks for several is NONE: all is sent.
-ShelfRange shelf_range_parse(const char *header, guint64 total, guint64 *ret_from, guint64 *ret_bytes);
+ShelfRange shelf_range_parse(const char *header, guint64 total, guint64 *ret_from,
+                             guint64 *ret_bytes);
 
 // Up to `max` bytes of the answer from `at`. New; NULL when the file cannot be read.
 GBytes *shelf_reply_read(const ShelfReply *reply, guint64 at, gsize max);

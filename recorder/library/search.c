@@ -114,9 +114,7 @@ static int tokenizer_create(void *context, const char **args, int count, Fts5Tok
     return SQLITE_OK;
 }
 
-static void tokenizer_delete(Fts5Tokenizer *tokenizer)
-{
-}
+static void tokenizer_delete(Fts5Tokenizer *tokenizer) {}
 
 static int tokenizer_run(Fts5Tokenizer *tokenizer, void *context, int flags, const char *text,
                          int length, int (*token)(void *, int, const char *, int, int, int))

@@ -231,8 +231,8 @@ static void headers_filename(const char *filename, SoupMessageHeaders *headers)
 {
     // RFC 6266 with the extended form of RFC 8187 for what is not ASCII.
     g_autofree char *encoded = g_uri_escape_string(filename, NULL, FALSE);
-    g_autofree char *value = g_strdup_printf(
-        "attachment; filename=\"lesson.mp4\"; filename*=UTF-8''%s", encoded);
+    g_autofree char *value =
+        g_strdup_printf("attachment; filename=\"lesson.mp4\"; filename*=UTF-8''%s", encoded);
     soup_message_headers_replace(headers, "Content-Disposition", value);
 }
 
@@ -297,8 +297,8 @@ static TkClaims *claims_read(const ShelfServer *server, SoupServerMessage *messa
         token = header + 7;
     if (!token)
         return NULL;
-    TkClaims *claims = tk_token_verify(server->options.key, token,
-                                       tk_clock_wall_ns() / TK_NS_PER_S, &error);
+    TkClaims *claims =
+        tk_token_verify(server->options.key, token, tk_clock_wall_ns() / TK_NS_PER_S, &error);
     if (!claims)
         tk_log(TK_LOG_INFO,
                &(TkLogFields){.peer = soup_server_message_get_remote_host(message),

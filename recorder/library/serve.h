@@ -15,8 +15,8 @@ typedef struct _ShelfServer ShelfServer;
 #define SHELF_BODY_BYTES_MAX (64u << 10)
 
 typedef struct {
-    const char *listen; // an address of this machine
-    guint16 port;       // 0: any that is free
+    const char *listen;       // an address of this machine
+    guint16 port;             // 0: any that is free
     const char *allow_origin; // origins separated by spaces, "*", or "same-host"; "" = none
     guint connections_max;
     const TkTokenKey *key; // NULL: no door; then only loopback is listened on

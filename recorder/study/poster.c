@@ -51,8 +51,8 @@ static gboolean entry_push(GstAppSrc *source, GMappedFile *media, const RecEntry
     gsize size = g_mapped_file_get_length(media);
     if (entry->offset > size || entry->bytes > size - entry->offset)
         return FALSE;
-    GstBuffer *buffer = gst_buffer_new_memdup(g_mapped_file_get_contents(media) + entry->offset,
-                                              entry->bytes);
+    GstBuffer *buffer =
+        gst_buffer_new_memdup(g_mapped_file_get_contents(media) + entry->offset, entry->bytes);
     return gst_app_src_push_buffer(source, buffer) == GST_FLOW_OK;
 }
 

@@ -16,5 +16,5 @@ gboolean study_poster_choose(const RecEntry *entries, guint count, guint *ret_in
 // decoding takes, at most STUDY_POSTER_S; to be called from a process of its own, since decoders
 // have met hostile pictures before.
 #define STUDY_POSTER_S 20
-gboolean study_poster_make(const char *folder, const char *stream, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean study_poster_make(const char *folder, const char *stream,
+                           GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,7 +9,8 @@ import socket
 import unittest
 import urllib.parse
 
-from tongke import BUILD, Deadline, Recorder, Relay, capture, clip, ctl, publish, request, run, temporary
+from tongke import (BUILD, Deadline, Recorder, Relay, capture, clip, ctl, publish, request, run,
+                    temporary)
 
 CHUNK_S = 0.1
 TITLE = "函数的单调性"
@@ -59,7 +60,7 @@ def decode(url):
 
 
 def record(case, relay, recorder, name="math", film=None):
-    """Publishes a film once, from its beginning to its end; gives the recording when it is closed."""
+    """Publishes a film once, from beginning to end; gives the recording when it is closed."""
     after = len(recorder.err)
     status = publish(case.addCleanup, relay, name, loop=False, film=film,
                      output=["-metadata", f"title={TITLE}"]).wait()
@@ -110,8 +111,8 @@ class Library(unittest.TestCase):
         self.assertEqual(decode(url), "0")
         for stream in ("v", "a"):
             self.assertAlmostEqual(film_s(url, stream), film_s(self.film, stream), delta=CHUNK_S)
-        status, text, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-ss", "8", "-i", url, "-an",
-                                        "-f", "framecrc", "-"])
+        status, text, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-ss", "8", "-i", url,
+                                        "-an", "-f", "framecrc", "-"])
         self.assertEqual((status, complaints), (0, ""))
         frames = [line for line in text.splitlines() if not line.startswith("#")]
         self.assertAlmostEqual(len(frames), (film_s(self.film) - 8) * 25, delta=3)
@@ -128,7 +129,8 @@ class Library(unittest.TestCase):
         whole = request("GET", url)
         size = len(whole.body)
         self.assertEqual(size, self.recording["streams"][0]["size_bytes"])
-        for asked, status, begin, end in (("bytes=0-9", 206, 0, 10), ("bytes=-100", 206, size - 100, size),
+        for asked, status, begin, end in (("bytes=0-9", 206, 0, 10),
+                                          ("bytes=-100", 206, size - 100, size),
                                           (f"bytes={size - 5}-", 206, size - 5, size),
                                           ("bytes=1000-300000", 206, 1000, min(300001, size)),
                                           ("bytes=5-1", 200, 0, size)):
@@ -155,7 +157,8 @@ class Library(unittest.TestCase):
 
     def test_paths_lead_nowhere_else(self):
         here = f"/api/v1/recordings/{self.recording['id']}"
-        for path in ("/api/v1/recordings/../../etc/passwd", "/api/v1/recordings/..%2f..%2fetc%2fpasswd",
+        for path in ("/api/v1/recordings/../../etc/passwd",
+                     "/api/v1/recordings/..%2f..%2fetc%2fpasswd",
                      here + "/../../../library.sqlite", here + "/main%2f..%2f/media.mp4",
                      here + "/main/lesson.json", here + "/lesson.json", here + "/MAIN/media.mp4",
                      "/api/v1/recordings/" + "A" * 5000, here + "/main/media.mp4/x"):
@@ -183,7 +186,8 @@ class Library(unittest.TestCase):
         self.assertEqual((poster.status, poster.headers["Content-Type"]), (200, "image/jpeg"))
         path = temporary(self.addCleanup) / "poster.jpg"
         path.write_bytes(poster.body)
-        status, size, complaints = run(["ffprobe", "-v", "error", "-show_entries", "stream=width,height",
+        status, size, complaints = run(["ffprobe", "-v", "error", "-show_entries",
+                                        "stream=width,height",
                                         "-of", "csv=p=0", path])
         self.assertEqual((status, size.strip(), complaints), (0, "640,360", ""))
 
@@ -214,7 +218,8 @@ class Faults(unittest.TestCase):
         self.assertAlmostEqual(recording["duration_s"], film_s(film), delta=CHUNK_S)
         numbers = chunk_numbers(self.data, recording_id)
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
-        self.assertEqual(decode(f"{second.url}/api/v1/recordings/{recording_id}/main/playlist.m3u8"), "0")
+        url = f"{second.url}/api/v1/recordings/{recording_id}/main"
+        self.assertEqual(decode(url + "/playlist.m3u8"), "0")
         second.stop()
 
     def test_sender_away_is_one_recording_with_one_gap(self):
@@ -235,7 +240,8 @@ class Faults(unittest.TestCase):
         gap = found[0]["gaps"][0]
         self.assertGreater(gap["to_s"] - gap["from_s"], 1.5)
         url = f"{recorder.url}/api/v1/recordings/{recording_id}/main"
-        self.assertEqual(request("GET", url + "/playlist.m3u8").text().count("#EXT-X-DISCONTINUITY\n"), 1)
+        text = request("GET", url + "/playlist.m3u8").text()
+        self.assertEqual(text.count("#EXT-X-DISCONTINUITY\n"), 1)
         self.assertEqual(decode(url + "/playlist.m3u8"), "0")
         self.assertEqual(decode(url + "/download.mp4"), "0")
         self.assertAlmostEqual(film_s(url + "/download.mp4"), found[0]["duration_s"], delta=CHUNK_S)
@@ -243,8 +249,10 @@ class Faults(unittest.TestCase):
     def test_relay_restarted_in_the_middle(self):
         relay = Relay(self.addCleanup)
         recorder = Recorder(self.addCleanup, relay.url, self.data)
-        recording_id = "01KAN0000000000000000000AA"  # the sender's own, so that it can go on with it
-        sender = capture(self.addCleanup, relay, "math", "--size", "320x180", "--lesson-id", recording_id)
+        # The sender's own, so that it can go on with it.
+        recording_id = "01KAN0000000000000000000AA"
+        sender = capture(self.addCleanup, relay, "math", "--size", "320x180", "--lesson-id",
+                         recording_id)
         recorder.wait_log(f"recording: math lesson={recording_id}")
         wait_chunks(self.data, recording_id, 30)
         relay.kill()
@@ -262,9 +270,11 @@ class Faults(unittest.TestCase):
         self.assertEqual(numbers, [*range(1, anew + 1), *range(1, len(numbers) - anew + 1)])
         self.assertEqual(times, sorted(times))
         url = f"{recorder.url}/api/v1/recordings/{recording_id}/main"
-        self.assertEqual(request("GET", url + "/playlist.m3u8").text().count("#EXT-X-DISCONTINUITY\n"), 1)
+        text = request("GET", url + "/playlist.m3u8").text()
+        self.assertEqual(text.count("#EXT-X-DISCONTINUITY\n"), 1)
         self.assertEqual(decode(url + "/download.mp4"), "0")
-        self.assertAlmostEqual(film_s(url + "/download.mp4"), recording["duration_s"], delta=CHUNK_S)
+        self.assertAlmostEqual(film_s(url + "/download.mp4"), recording["duration_s"],
+                               delta=CHUNK_S)
 
     def test_index_deleted_is_made_again(self):
         relay = Relay(self.addCleanup, {"lesson.teardown_s": 1})
@@ -309,7 +319,8 @@ class Faults(unittest.TestCase):
         self.assertEqual(found[0]["info"]["title"], TITLE)
         self.assertEqual(found[0]["info"]["teacher"], "王芳")
         self.assertEqual(request("DELETE", url).status, 400)
-        self.assertEqual(request("DELETE", url + "?reason=" + urllib.parse.quote("家长要求")).status, 204)
+        reason = urllib.parse.quote("家长要求")
+        self.assertEqual(request("DELETE", f"{url}?reason={reason}").status, 204)
         self.assertEqual(request("GET", url).status, 404)
         self.assertEqual(list(self.data.glob(f"lessons/*/*/{recording_id}*")), [])
         note = json.loads((self.data / "deletions.jsonl").read_text())
@@ -318,7 +329,8 @@ class Faults(unittest.TestCase):
     def test_second_recorder_on_a_folder_is_refused(self):
         relay = Relay(self.addCleanup)
         Recorder(self.addCleanup, relay.url, self.data)
-        status, _, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data", self.data, "--set",
+        status, _, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data", self.data,
+                                     "--set",
                                      "http.port=0", "--relay", relay.url])
         self.assertEqual(status, 1)
         self.assertIn("another recorder", complaints)
@@ -337,7 +349,8 @@ class Keys(unittest.TestCase):
         cls.recorder = Recorder(cls.addClassCleanup, relay.url, cls.data / "library", {
             "auth.key_file": cls.key, "relay.token_file": token_file})
         sender = cls.token("sender")
-        status, _, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", clip(6), "-c",
+        status, _, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", clip(6),
+                                     "-c",
                                      "copy", "-f", "rtsp", "-rtsp_transport", "tcp",
                                      relay.rtsp("math") + "?token=" + sender])
         if status:
@@ -348,13 +361,15 @@ class Keys(unittest.TestCase):
 
     @classmethod
     def token(cls, role, lesson="*"):
-        status, text, complaints = ctl("token", "--key", cls.key, "--role", role, "--lesson", lesson)
+        status, text, complaints = ctl("token", "--key", cls.key, "--role", role, "--lesson",
+                                        lesson)
         if status:
             raise AssertionError(complaints)
         return text.strip()
 
     def test_without_a_token_nothing_is_told(self):
-        for path in ("", "/main/playlist.m3u8", "/main/media.mp4", "/main/download.mp4", "/poster.jpg"):
+        for path in ("", "/main/playlist.m3u8", "/main/media.mp4", "/main/download.mp4",
+                     "/poster.jpg"):
             answer = request("GET", self.url + path)
             self.assertEqual((answer.status, answer.json()["code"]), (401, "unauthorized"), path)
         self.assertEqual(request("GET", self.list).status, 401)
@@ -389,8 +404,9 @@ class Door(unittest.TestCase):
     def test_half_sent_requests_are_closed(self):
         recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", temporary(self.addCleanup))
         port = urllib.parse.urlsplit(recorder.url).port
-        for begun in (b"", b"GET /hea", b"PATCH /api/v1/recordings/x HTTP/1.1\r\nHost: localhost\r\n"
-                                        b"Content-Length: 10\r\n\r\n{"):
+        head = (b"PATCH /api/v1/recordings/x HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: 10\r\n\r\n")
+        for begun in (b"", b"GET /hea", head + b"{"):
             with socket.create_connection(("127.0.0.1", port)) as half:
                 half.settimeout(60)
                 half.sendall(begun)
@@ -398,12 +414,14 @@ class Door(unittest.TestCase):
 
     def test_strangers_hosts_are_refused_without_a_key(self):
         recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", temporary(self.addCleanup))
-        answer = request("GET", recorder.url + "/api/v1/recordings", headers={"Host": "evil.example"})
+        answer = request("GET", recorder.url + "/api/v1/recordings",
+                         headers={"Host": "evil.example"})
         self.assertEqual(answer.status, 403)
 
     def test_beyond_loopback_needs_a_key(self):
         status, _, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data",
-                                     temporary(self.addCleanup), "--set", "http.listen=0.0.0.0", "--set",
+                                     temporary(self.addCleanup), "--set", "http.listen=0.0.0.0",
+                                     "--set",
                                      "http.port=0"])
         self.assertEqual(status, 1)
         self.assertIn("tongkectl key new FILE", complaints)

@@ -26,8 +26,8 @@ static void encode(const char *pipeline, Encoded *ret)
     ret->keys = g_array_new(FALSE, FALSE, sizeof(gboolean));
     for (guint i = 0; i < capture.frames->len; i++) {
         GstSample *sample = capture.frames->pdata[i];
-        gboolean key = !GST_BUFFER_FLAG_IS_SET(gst_sample_get_buffer(sample),
-                                               GST_BUFFER_FLAG_DELTA_UNIT);
+        gboolean key =
+            !GST_BUFFER_FLAG_IS_SET(gst_sample_get_buffer(sample), GST_BUFFER_FLAG_DELTA_UNIT);
         g_ptr_array_add(ret->frames, gst_capture_bytes(sample));
         g_array_append_val(ret->keys, key);
     }
@@ -55,7 +55,8 @@ static TkCmafRun run_of(const Encoded *encoded, guint32 track_id, guint32 ticks,
     for (guint i = from; i < to; i++) {
         gsize size;
         const guint8 *bytes = g_bytes_get_data(encoded->frames->pdata[i], &size);
-        TkCmafSample sample = {.duration = ticks, .size = (guint32)size,
+        TkCmafSample sample = {.duration = ticks,
+                               .size = (guint32)size,
                                .key = g_array_index(encoded->keys, gboolean, i)};
         g_byte_array_append(data, bytes, (guint)size);
         g_array_append_val(samples, sample);
@@ -107,16 +108,25 @@ LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, 
     encode(picture, &video);
     encode(tone, &audio);
     TkCmafTrack tracks[2] = {
-        {.kind = TK_TRACK_VIDEO, .track_id = 1, .timescale = 90000, .config = video.config,
-         .config_bytes = video.config_bytes, .width = width, .height = 96},
-        {.kind = TK_TRACK_AUDIO, .track_id = 2, .timescale = 48000, .config = audio.config,
-         .config_bytes = audio.config_bytes, .channels = 1, .rate = 48000},
+        {.kind = TK_TRACK_VIDEO,
+         .track_id = 1,
+         .timescale = 90000,
+         .config = video.config,
+         .config_bytes = video.config_bytes,
+         .width = width,
+         .height = 96},
+        {.kind = TK_TRACK_AUDIO,
+         .track_id = 2,
+         .timescale = 48000,
+         .config = audio.config,
+         .config_bytes = audio.config_bytes,
+         .channels = 1,
+         .rate = 48000},
     };
     pieces->init = tk_cmaf_init_write(tracks, 2);
     pieces->chunks = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     for (guint i = 0; i < video.frames->len; i++)
-        g_ptr_array_add(pieces->chunks,
-                        chunk_make(&video, &audio, i, start_s, first_sequence + i));
+        g_ptr_array_add(pieces->chunks, chunk_make(&video, &audio, i, start_s, first_sequence + i));
     encoded_clear(&video);
     encoded_clear(&audio);
     return pieces;
@@ -154,8 +164,11 @@ void lesson_store(const char *folder, const char *stream, const LessonPieces *pi
         g_string_append(lines, REC_INDEX_HEADER);
     assert_true(tk_cmaf_init_parse(data, size, &init));
     if (with_init) {
-        RecEntry entry = {.offset = offset, .bytes = (guint32)size, .flags = REC_ENTRY_INIT,
-                          .sequence = 1, .crc = rec_crc32(data, size)};
+        RecEntry entry = {.offset = offset,
+                          .bytes = (guint32)size,
+                          .flags = REC_ENTRY_INIT,
+                          .sequence = 1,
+                          .crc = rec_crc32(data, size)};
         file_append(media, data, size);
         rec_entry_format(&entry, lines);
         offset += size;

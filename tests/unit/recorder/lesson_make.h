@@ -20,7 +20,8 @@ LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, 
 void lesson_free(LessonPieces *pieces);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LessonPieces, lesson_free)
 
-// Appends pieces to <folder>/<stream>.mp4 and .index, as the recorder would; `init` may be left out.
+// Appends pieces to <folder>/<stream>.mp4 and .index, as the recorder would; `init` may be left
+// out.
 void lesson_store(const char *folder, const char *stream, const LessonPieces *pieces,
                   gboolean with_init, guint from, guint count);
 

@@ -32,8 +32,14 @@ static void check_crc(void **state)
 
 static void check_line(void **state)
 {
-    RecEntry entry = {.offset = 812, .media_ns = 1, .duration_ns = 2, .wall_ns = 3, .sequence = 7,
-                      .bytes = 9, .flags = REC_ENTRY_KEY, .crc = 0xab};
+    RecEntry entry = {.offset = 812,
+                      .media_ns = 1,
+                      .duration_ns = 2,
+                      .wall_ns = 3,
+                      .sequence = 7,
+                      .bytes = 9,
+                      .flags = REC_ENTRY_KEY,
+                      .crc = 0xab};
     RecEntry back;
     g_autoptr(GString) line = g_string_new(NULL);
     rec_entry_format(&entry, line);
@@ -253,8 +259,8 @@ static RecEntry entry_of(guint i, guint64 offset)
 {
     gsize size;
     const guint8 *data = g_bytes_get_data(pieces->chunks->pdata[i], &size);
-    return (RecEntry){.sequence = i + 1, .offset = offset, .bytes = (guint32)size,
-                      .crc = rec_crc32(data, size)};
+    return (RecEntry){
+        .sequence = i + 1, .offset = offset, .bytes = (guint32)size, .crc = rec_crc32(data, size)};
 }
 
 // What the writer says is durable is there, media and index, before the file is closed.

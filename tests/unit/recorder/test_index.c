@@ -88,10 +88,8 @@ static RecLesson *lesson_new(guint number, const char *title, const char *grade,
 }
 
 static const char *const corpus[][4] = {
-    {"函数的单调性", "高一", "数学", "王芳"},
-    {"函数的奇偶性", "高一", "数学", "李明"},
-    {"单摆的周期", "高二", "物理", "王芳"},
-    {"The Great Wall", "七年级", "英语", "Zhang Wei"},
+    {"函数的单调性", "高一", "数学", "王芳"}, {"函数的奇偶性", "高一", "数学", "李明"},
+    {"单摆的周期", "高二", "物理", "王芳"},   {"The Great Wall", "七年级", "英语", "Zhang Wei"},
     {"静夜思", "二年级", "语文", "李白"},
 };
 
@@ -165,7 +163,8 @@ static void check_search(void **state)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         ShelfFilter filter = {.query = cases[i].query, .limit = 20};
         g_autofree char *found = titles(index, &filter);
-        g_auto(GStrv) got = g_strsplit(found, "|", -1), wanted = g_strsplit(cases[i].titles, "|", -1);
+        g_auto(GStrv) got = g_strsplit(found, "|", -1),
+                      wanted = g_strsplit(cases[i].titles, "|", -1);
         // Relevance orders; here it counts what is found.
         gboolean same = g_strv_length(got) == g_strv_length(wanted);
         for (char **title = wanted; same && *title; title++)
@@ -184,7 +183,8 @@ static void check_filters(void **state)
     g_auto(ShelfPage) page = {0};
     ShelfFilter all = {.limit = 2, .offset = 1}, grade = {.grade = "高一", .limit = 20};
     ShelfFilter time = {.from_ns = LESSON_WALL_NS + 86400 * TK_NS_PER_S,
-                        .to_ns = LESSON_WALL_NS + 3 * 86400 * TK_NS_PER_S, .limit = 20};
+                        .to_ns = LESSON_WALL_NS + 3 * 86400 * TK_NS_PER_S,
+                        .limit = 20};
     ShelfFilter foreign = {.lesson = "other", .limit = 20};
 
     g_autofree char *second = titles(index, &all), *high = titles(index, &grade);

@@ -20,7 +20,8 @@ typedef struct {
 // Ten seconds, five of nothing, then five seconds of another picture size.
 static void store(Stored *stored)
 {
-    g_autoptr(LessonPieces) first = lesson_make(10, 0, 1, 128), second = lesson_make(5, 15, 101, 160);
+    g_autoptr(LessonPieces) first = lesson_make(10, 0, 1, 128),
+                            second = lesson_make(5, 15, 101, 160);
     stored->folder = lesson_folder_new();
     lesson_store(stored->folder, "main", first, TRUE, 0, 100);
     lesson_store(stored->folder, "main", second, TRUE, 0, 50);
@@ -95,7 +96,11 @@ static void check_playlist_without_key(void **state)
     RecEntry entries[] = {
         {.bytes = 10, .flags = REC_ENTRY_INIT, .sequence = 1},
         {.offset = 10, .bytes = 10, .sequence = 1, .duration_ns = 100},
-        {.offset = 20, .bytes = 10, .sequence = 2, .media_ns = 100, .duration_ns = 100,
+        {.offset = 20,
+         .bytes = 10,
+         .sequence = 2,
+         .media_ns = 100,
+         .duration_ns = 100,
          .flags = REC_ENTRY_KEY},
     };
     g_autofree char *text = shelf_hls_playlist(entries, 3, 0, TRUE, "");
@@ -125,8 +130,9 @@ static char *download_write(const Stored *stored)
 
 static double probe_number(const char *path, const char *stream, const char *entry)
 {
-    const char *const argv[] = {"ffprobe", "-v", "error", "-select_streams", stream,
-                                "-show_entries", entry, "-of", "csv=p=0", path, NULL};
+    const char *const argv[] = {
+        "ffprobe", "-v", "error", "-select_streams", stream, "-show_entries", entry, "-of",
+        "csv=p=0", path, NULL};
     g_autofree char *text = lesson_run(argv);
     return g_ascii_strtod(text, NULL);
 }
@@ -145,8 +151,8 @@ static void check_download(void **state)
     const char *const decode[] = {"ffmpeg", "-v", "error", "-i", path, "-f", "null", "-", NULL};
     g_free(lesson_run(decode));
     // Behind the gap too, and from there only what is behind it.
-    const char *const seek[] = {"ffmpeg", "-v", "error", "-ss", "16", "-i", path, "-an", "-f",
-                                "framecrc", "-", NULL};
+    const char *const seek[] = {"ffmpeg", "-v",  "error", "-ss",      "16", "-i",
+                                path,     "-an", "-f",    "framecrc", "-",  NULL};
     g_autofree char *frames = lesson_run(seek);
     assert_int_equal(occurrences(frames, "\n0, "), 40);
     stored_clear(&stored);
