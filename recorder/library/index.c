@@ -393,6 +393,71 @@ static gboolean find_facet(ShelfIndex *index, const char *column, const char *wh
     return code == SQLITE_DONE;
 }
 
+static gint facet_compare(gconstpointer a, gconstpointer b)
+{
+    const ShelfFacet *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count ? 1 : -1) : strcmp(x->value, y->value);
+}
+
+// What a search finds is gone through once for the total and all facets: finding it again for each
+// of them costs more than counting here.
+static gboolean find_counts(ShelfIndex *index, const char *where, const GPtrArray *bindings,
+                            ShelfPage *page, GError **error)
+{
+    sqlite3_stmt *statement = filter_prepare(
+        index, "SELECT recording.subject, recording.grade, recording.teacher, recording.school",
+        where, "", bindings, error);
+    GHashTable *counts[SHELF_FACETS];
+    int code;
+
+    if (!statement)
+        return FALSE;
+    for (guint i = 0; i < SHELF_FACETS; i++)
+        counts[i] = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        page->total++;
+        for (guint i = 0; i < SHELF_FACETS; i++) {
+            const char *value = (const char *)sqlite3_column_text(statement, (int)i);
+            void *count = value ? g_hash_table_lookup(counts[i], value) : NULL;
+            if (value)
+                g_hash_table_insert(counts[i], g_strdup(value),
+                                    GUINT_TO_POINTER(GPOINTER_TO_UINT(count) + 1));
+        }
+    }
+    if (code != SQLITE_DONE)
+        fail(index, "count", error);
+    sqlite3_finalize(statement);
+    for (guint i = 0; i < SHELF_FACETS; i++) {
+        GHashTableIter iter;
+        void *value, *count;
+        g_hash_table_iter_init(&iter, counts[i]);
+        while (g_hash_table_iter_next(&iter, &value, &count)) {
+            ShelfFacet facet = {g_strdup(value), GPOINTER_TO_UINT(count)};
+            g_array_append_val(page->facets[i], facet);
+        }
+        g_hash_table_unref(counts[i]);
+        g_array_sort(page->facets[i], facet_compare);
+        if (page->facets[i]->len > SHELF_FACET_VALUES_MAX)
+            g_array_set_size(page->facets[i], SHELF_FACET_VALUES_MAX);
+    }
+    return code == SQLITE_DONE;
+}
+
+// Without words the columns' own indexes count.
+static gboolean list_counts(ShelfIndex *index, const char *where, const GPtrArray *bindings,
+                            ShelfPage *page, GError **error)
+{
+    sqlite3_stmt *count = filter_prepare(index, "SELECT count(*)", where, "", bindings, error);
+    if (!count)
+        return FALSE;
+    gboolean ok = sqlite3_step(count) == SQLITE_ROW || fail(index, "count", error);
+    page->total = (guint)sqlite3_column_int64(count, 0);
+    sqlite3_finalize(count);
+    for (guint i = 0; ok && i < SHELF_FACETS; i++)
+        ok = find_facet(index, shelf_facet_names[i], where, bindings, page->facets[i], error);
+    return ok;
+}
+
 gboolean shelf_index_find(ShelfIndex *index, const ShelfFilter *filter, ShelfPage *ret,
                           GError **error)
 {
@@ -409,15 +474,9 @@ gboolean shelf_index_find(ShelfIndex *index, const ShelfFilter *filter, ShelfPag
     // A query of punctuation alone finds nothing.
     if (!asked || expression) {
         g_autofree char *where = filter_sql(filter, expression, bindings);
-        sqlite3_stmt *count = filter_prepare(index, "SELECT count(*)", where, "", bindings, error);
-        if (!count)
-            return FALSE;
-        gboolean ok = sqlite3_step(count) == SQLITE_ROW || fail(index, "count", error);
-        page.total = (guint)sqlite3_column_int64(count, 0);
-        sqlite3_finalize(count);
-        ok = ok && find_lessons(index, filter, expression != NULL, where, bindings, &page, error);
-        for (guint i = 0; ok && i < SHELF_FACETS; i++)
-            ok = find_facet(index, shelf_facet_names[i], where, bindings, page.facets[i], error);
+        gboolean ok =
+            (expression ? find_counts : list_counts)(index, where, bindings, &page, error) &&
+            find_lessons(index, filter, expression != NULL, where, bindings, &page, error);
         if (!ok)
             return FALSE;
     }

@@ -9,8 +9,8 @@ import socket
 import unittest
 import urllib.parse
 
-from tongke import (BUILD, Deadline, Recorder, Relay, capture, clip, ctl, publish, request, run,
-                    temporary)
+from tongke import (BUILD, ROOT, Deadline, Recorder, Relay, capture, clip, ctl, publish, request,
+                    run, temporary)
 
 CHUNK_S = 0.1
 TITLE = "函数的单调性"
@@ -432,6 +432,11 @@ class Door(unittest.TestCase):
             status, _, complaints = run([program, "--set", assignment, "--check"])
             self.assertEqual(status, 2)
             self.assertIn(assignment.split("=")[0].split(".")[1], complaints)
+
+    def test_example_is_in_step(self):
+        status, text, _ = run([BUILD / "recorder" / "tongke-recorder", "--print-example"])
+        self.assertEqual(status, 0)
+        self.assertEqual(text, (ROOT / "configs" / "tongke-recorder.conf").read_text())
 
     def test_ends_in_order(self):
         relay = Relay(self.addCleanup)

@@ -199,6 +199,17 @@ static void check_filters(void **state)
     const ShelfFacet *subject = &g_array_index(page.facets[0], ShelfFacet, 0);
     assert_string_equal(subject->value, "数学");
     assert_int_equal(subject->count, 2);
+
+    // Counted another way when words are asked for.
+    g_auto(ShelfPage) found = {0};
+    ShelfFilter words = {.query = "单", .limit = 1};
+    assert_true(shelf_index_find(index, &words, &found, NULL));
+    assert_int_equal(found.total, 2);
+    assert_int_equal(found.lessons->len, 1);
+    assert_int_equal(found.facets[0]->len, 2);
+    const ShelfFacet *teacher = &g_array_index(found.facets[2], ShelfFacet, 0);
+    assert_string_equal(teacher->value, "王芳");
+    assert_int_equal(teacher->count, 2);
     g_clear_pointer(&index, shelf_index_free);
     lesson_folder_free(data);
 }
