@@ -100,3 +100,21 @@ export async function axeFindings(page) {
     .filter((one) => one.impact === 'serious' || one.impact === 'critical')
     .map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).join(', ')}`);
 }
+
+// What somebody in front of the page would report.
+export async function describe(page) {
+  try {
+    const seen = await page.evaluate(() => ({
+      address: location.href,
+      text: document.body.innerText.replace(/\s+/g, ' ').slice(0, 400),
+      videos: Array.from(document.querySelectorAll('video'), (video) => {
+        const ranges = Array.from({ length: video.buffered.length }, (_, i) => video.buffered.start(i).toFixed(2) + '–' + video.buffered.end(i).toFixed(2));
+        const { className, currentTime, paused, seeking, muted, readyState, error } = video;
+        return { className, currentTime, paused, seeking, muted, readyState, error: error && error.message, ranges: ranges.join(' ') };
+      }),
+    }));
+    return JSON.stringify({ ...seen, troubles: page.troubles }, null, 1);
+  } catch (error) {
+    return 'the page could not be asked: ' + error.message;
+  }
+}

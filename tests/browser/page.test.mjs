@@ -2,7 +2,7 @@
 // The page in Chromium against the running system: live, library, replay, and what goes wrong.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { axeFindings, inStep, launch, moving, noTrouble, openPage, pictures } from './browser.mjs';
+import { axeFindings, describe, inStep, launch, moving, noTrouble, openPage, pictures } from './browser.mjs';
 import { Stack, ask } from './stack.mjs';
 
 const INFO = {
@@ -23,10 +23,30 @@ after(async () => {
   await stack.stop();
 });
 
+// A test that closes the pages it opened, and tells what they showed if it failed.
+function scene(name, act) {
+  test(name, async (t) => {
+    const pages = [];
+    const open = async (options, from = browser) => {
+      const page = await openPage(from, options);
+      pages.push(page);
+      return page;
+    };
+    try {
+      await act(open, t);
+    } catch (error) {
+      for (const page of pages) error.message += '\n' + (await describe(page));
+      throw error;
+    } finally {
+      for (const page of pages) await page.context().close();
+    }
+  });
+}
+
 const live = (page) => page.goto(stack.page + '#/live/math');
 
-test('now: the running lesson stands there and leads into the live room', async () => {
-  const page = await openPage(browser);
+scene('now: the running lesson stands there and leads into the live room', async (open) => {
+  const page = await open();
   await page.goto(stack.page);
   await page.getByRole('heading', { name: '正在上课' }).waitFor();
   const card = page.getByRole('link', { name: /直播中.*函数的单调性/ });
@@ -35,11 +55,10 @@ test('now: the running lesson stands there and leads into the live room', async 
   await moving(page);
   assert.equal(new URL(page.url()).hash, '#/live/math');
   noTrouble(page);
-  await page.context().close();
 });
 
-test('live: both pictures move, with sound, in step and close to now', async () => {
-  const page = await openPage(browser);
+scene('live: both pictures move, with sound, in step and close to now', async (open) => {
+  const page = await open();
   await live(page);
   const seen = await moving(page, 3, 10);
   assert.equal(seen.main.muted, false);
@@ -48,11 +67,10 @@ test('live: both pictures move, with sound, in step and close to now', async () 
   await page.getByRole('button', { name: /已连接 · 延迟 \d+\.\d 秒/ }).waitFor();
   await page.getByRole('heading', { name: '函数的单调性' }).waitFor();
   noTrouble(page);
-  await page.context().close();
 });
 
-test('live: four layouts, swapped and remembered', async () => {
-  const page = await openPage(browser);
+scene('live: four layouts, swapped and remembered', async (open) => {
+  const page = await open();
   await live(page);
   await moving(page);
   const layout = () => page.evaluate(() => document.querySelector('.stage').className);
@@ -68,11 +86,10 @@ test('live: four layouts, swapped and remembered', async () => {
   await moving(page);
   assert.match(await layout(), /layout-side/);
   noTrouble(page);
-  await page.context().close();
 });
 
-test('live: the technician reads the line in plain numbers', async () => {
-  const page = await openPage(browser, { lang: 'en' });
+scene('live: the technician reads the line in plain numbers', async (open) => {
+  const page = await open({ lang: 'en' });
   await live(page);
   await moving(page);
   await page.getByRole('button', { name: /Show the state of the line/ }).click();
@@ -83,11 +100,10 @@ test('live: the technician reads the line in plain numbers', async () => {
   await page.keyboard.press('Escape');
   await sheet.waitFor({ state: 'detached' });
   noTrouble(page);
-  await page.context().close();
 });
 
-test('live: a browser with nothing newer than Chromium 70 plays it as well', async () => {
-  const page = await openPage(browser, {
+scene('live: a browser with nothing newer than Chromium 70 plays it as well', async (open) => {
+  const page = await open({
     before: () => {
       delete Array.prototype.at;
       delete String.prototype.at;
@@ -108,11 +124,10 @@ test('live: a browser with nothing newer than Chromium 70 plays it as well', asy
   await live(page);
   await moving(page);
   noTrouble(page);
-  await page.context().close();
 });
 
-test('live: keys alone are enough', async () => {
-  const page = await openPage(browser);
+scene('live: keys alone are enough', async (open) => {
+  const page = await open();
   await page.goto(stack.page);
   await page.getByRole('link', { name: /直播中.*函数的单调性/ }).waitFor();
   const focused = () => page.evaluate(() => {
@@ -138,14 +153,19 @@ test('live: keys alone are enough', async () => {
   }
   for (const name of [/返回/, /线路状态/, /关闭声音/, /切换布局/, /全屏/]) assert.ok(reached.some((one) => name.test(one)), name + ' in ' + reached);
   noTrouble(page);
-  await page.context().close();
 });
 
-test('live: where sound needs a gesture, one large button says so', async (t) => {
+scene('live: where sound needs a gesture, one large button says so', async (open, t) => {
   const careful = await launch({ sound: false });
   t.after(() => careful.close()); // also when it fails: a browser left open keeps Node.js here
-  const page = await openPage(careful);
+  // To the browser every question that playwright asks of a page is a gesture: let the page tell.
+  const page = await open({
+    before: () => new MutationObserver(() => document.querySelector('.sound-blocked') && console.log('blocked'))
+      .observe(document, { childList: true, subtree: true }),
+  }, careful);
+  const blocked = page.waitForEvent('console', (message) => message.text() === 'blocked');
   await live(page);
+  await blocked;
   const button = page.getByRole('button', { name: '点这里打开声音' });
   await button.waitFor();
   await moving(page);
@@ -156,8 +176,8 @@ test('live: where sound needs a gesture, one large button says so', async (t) =>
   noTrouble(page);
 });
 
-test('live: the sender killed and back, the page goes on without a reload', async () => {
-  const page = await openPage(browser);
+scene('live: the sender killed and back, the page goes on without a reload', async (open) => {
+  const page = await open();
   await live(page);
   await moving(page);
   await page.evaluate(() => (window.sameDocument = true));
@@ -169,11 +189,10 @@ test('live: the sender killed and back, the page goes on without a reload', asyn
   await inStep(page);
   assert.equal(await page.evaluate(() => window.sameDocument), true);
   noTrouble(page);
-  await page.context().close();
 });
 
-test('library: words of one and two characters find the lesson, marked', async () => {
-  const page = await openPage(browser);
+scene('library: words of one and two characters find the lesson, marked', async (open) => {
+  const page = await open();
   await page.goto(stack.page + '#/library');
   const field = page.getByRole('searchbox', { name: '搜索课程' });
   await page.waitForFunction(() => document.activeElement.type === 'search');
@@ -191,25 +210,23 @@ test('library: words of one and two characters find the lesson, marked', async (
   await page.getByRole('button', { name: '清除全部条件' }).first().click();
   await page.getByRole('link', { name: /函数的单调性/ }).waitFor();
   noTrouble(page);
-  await page.context().close();
 });
 
-test('library: a shared address opens the same search', async () => {
-  const page = await openPage(browser, { lang: 'en' });
+scene('library: a shared address opens the same search', async (open) => {
+  const page = await open({ lang: 'en' });
   await page.goto(stack.page + '#/library?q=' + encodeURIComponent('单调') + '&subject=' + encodeURIComponent('数学'));
   await page.getByRole('button', { name: 'Remove filter: 数学' }).waitFor();
   await page.getByRole('link', { name: /函数的单调性/ }).waitFor();
   noTrouble(page);
-  await page.context().close();
 });
 
-test('every room, in both languages, by axe-core', async () => {
+scene('every room, in both languages, by axe-core', async (open) => {
   const findings = [];
   const look = async (page, name) => {
     for (const one of await axeFindings(page)) findings.push(name + ': ' + one);
   };
   for (const lang of ['zh', 'en']) {
-    const page = await openPage(browser, { lang });
+    const page = await open({ lang });
     const visit = async (where, ready) => {
       await page.goto(stack.page + where);
       await ready();
@@ -226,27 +243,24 @@ test('every room, in both languages, by axe-core', async () => {
     await page.keyboard.press('i');
     await page.locator('.panel').waitFor();
     await look(page, lang + ' panel');
-    await page.context().close();
-    const dark = await openPage(browser, { lang, scheme: 'dark', width: 390, height: 844 });
+    const dark = await open({ lang, scheme: 'dark', width: 390, height: 844 });
     await dark.goto(stack.page + '#/library');
     await dark.locator('.row').first().waitFor();
     await look(dark, lang + ' library on a phone in the dark');
-    await dark.context().close();
   }
   assert.deepEqual(findings, []);
 });
 
-test('replay of the lesson still running', async () => {
-  const page = await openPage(browser);
+scene('replay of the lesson still running', async (open) => {
+  const page = await open();
   await page.goto(stack.page + '#/replay/' + lesson);
   await page.getByRole('link', { name: '这节课正在上 · 去直播间' }).waitFor();
   await moving(page);
   noTrouble(page);
-  await page.context().close();
 });
 
-test('the relay gone and back: said, and recovered from without a reload', async () => {
-  const page = await openPage(browser);
+scene('the relay gone and back: said, and recovered from without a reload', async (open) => {
+  const page = await open();
   await live(page);
   await moving(page);
   await page.evaluate(() => (window.sameDocument = true));
@@ -258,11 +272,10 @@ test('the relay gone and back: said, and recovered from without a reload', async
   assert.equal(next, lesson);
   await moving(page, 2, 8);
   assert.equal(await page.evaluate(() => window.sameDocument), true);
-  await page.context().close();
 });
 
-test('the lesson ends: said, with the way to the replay', async () => {
-  const page = await openPage(browser);
+scene('the lesson ends: said, with the way to the replay', async (open) => {
+  const page = await open();
   await live(page);
   await moving(page);
   await stack.capture.stop();
@@ -271,14 +284,13 @@ test('the lesson ends: said, with the way to the replay', async () => {
   await page.getByRole('link', { name: '回看这节课' }).click();
   await moving(page);
   noTrouble(page);
-  await page.context().close();
 });
 
-test('replay: plays, seeks both streams in step, shows the gap, remembers the place', async () => {
+scene('replay: plays, seeks both streams in step, shows the gap, remembers the place', async (open) => {
   await stack.eventually(async () => (await stack.recording(lesson)).state === 'closed', stack.recorder);
   const recording = await stack.recording(lesson);
   assert.ok(recording.gaps.length >= 1);
-  const page = await openPage(browser);
+  const page = await open();
   await page.goto(stack.page + '#/replay/' + lesson);
   await moving(page);
   assert.ok((await page.locator('.seek-gap').count()) >= 1);
@@ -301,22 +313,19 @@ test('replay: plays, seeks both streams in step, shows the gap, remembers the pl
   await page.reload();
   await page.getByText(/从上次看到的 \d+:\d\d 继续/).waitFor();
   noTrouble(page);
-  await page.context().close();
 });
 
-test('what the page cannot do, it says', async () => {
-  const page = await openPage(browser);
+scene('what the page cannot do, it says', async (open) => {
+  const page = await open();
   await page.goto(stack.page + '#/live/../etc');
   await page.getByText('没有找到这节课').waitFor();
   await page.goto(stack.page + '#/replay/01ARZ3NDEKTSV4RRFFQ69G5FAV');
   await page.getByText('没有找到这节课').waitFor();
-  await page.context().close();
 
-  const old = await openPage(browser, { before: () => delete Array.prototype.flat });
+  const old = await open({ before: () => delete Array.prototype.flat });
   await old.goto(stack.page + '#/replay/' + lesson);
   await old.getByRole('heading', { name: '这个浏览器太旧了' }).waitFor();
   const link = old.getByRole('link', { name: /HLS/ });
   assert.match(await link.getAttribute('href'), new RegExp(lesson + '/main/playlist\\.m3u8$'));
   assert.match(await ask(await link.getAttribute('href')), /^#EXTM3U/);
-  await old.context().close();
 });
