@@ -11,6 +11,7 @@ import { relay, relayNow } from '../relay.js';
 import { href } from '../route.js';
 
 const ENTER_AFTER_S = 6;
+const LOOK_EVERY_MS = 20000;
 
 // Running lessons, most watched first.
 export function running(lessons) {
@@ -20,14 +21,14 @@ export function running(lessons) {
     .sort((a, b) => (b.schools || 0) - (a.schools || 0) || watchers(b) - watchers(a) || (a.started < b.started ? 1 : -1));
 }
 
-function Card({ lesson, large }) {
+function Card({ lesson, large, poster }) {
   const info = lesson.info || {};
   const now = relayNow() || Date.now();
   const since = (now - Date.parse(lesson.started)) / 1000;
   const away = lesson.state === 'away';
   return (
     <a class={'card' + (large ? ' large' : '')} href={href('live', lesson.name)}>
-      <Poster info={info}>
+      <Poster address={poster && signed(relay.library + poster)} info={info}>
         <span class={'live-tag' + (away ? ' away' : '')}>
           <span class="dot" />
           {away ? t('now.away') : t('now.live')}
@@ -46,18 +47,27 @@ function Card({ lesson, large }) {
   );
 }
 
-function useEarlier(count) {
-  const [earlier, setEarlier] = useState([]);
+// Today's recordings; asked again when a lesson comes or goes, and now and then for their stills.
+function useToday(running) {
+  const [today, setToday] = useState([]);
   useEffect(() => {
     if (!relay.library) return undefined;
     const controller = new AbortController();
-    const day = isoDay(new Date());
-    getJson(withQuery(relay.library + '/api/v1/recordings', { from: day, to: day, limit: 12 }), controller.signal)
-      .then((answer) => setEarlier((answer.recordings || []).filter((recording) => recording.state === 'closed')))
-      .catch(() => {});
-    return () => controller.abort();
-  }, [relay.library, count]);
-  return earlier;
+    const look = () => {
+      const day = isoDay(new Date());
+      getJson(withQuery(relay.library + '/api/v1/recordings', { from: day, to: day, limit: 24 }), controller.signal).then(
+        (answer) => setToday(answer.recordings || []),
+        () => {}
+      );
+    };
+    look();
+    const timer = setInterval(look, LOOK_EVERY_MS);
+    return () => {
+      clearInterval(timer);
+      controller.abort();
+    };
+  }, [relay.library, running]);
+  return today;
 }
 
 function Earlier({ recordings }) {
@@ -108,7 +118,9 @@ export function Now({ query }) {
   const [first, setFirst] = useState(!recall('seen', false));
   const [auto, setAuto] = useState(recall('auto', false) || query.auto === '1');
   const lessons = running(relay.lessons.values());
-  const earlier = useEarlier(relay.lessons.size);
+  const today = useToday(lessons.map((lesson) => lesson.id).join());
+  const earlier = today.filter((recording) => recording.state === 'closed').slice(0, 12);
+  const posterOf = (lesson) => (today.find((recording) => recording.id === lesson.id) || {}).poster;
   const known = relay.status === 'open' || lessons.length > 0;
   return (
     <div class="room">
@@ -129,7 +141,7 @@ export function Now({ query }) {
       )}
       <div class={'cards n' + Math.min(3, lessons.length)}>
         {lessons.map((lesson) => (
-          <Card key={lesson.id} lesson={lesson} large={lessons.length < 3} />
+          <Card key={lesson.id} lesson={lesson} large={lessons.length < 3} poster={posterOf(lesson)} />
         ))}
       </div>
       <Earlier recordings={earlier} />
