@@ -9,6 +9,7 @@
 // than anybody watches an empty screen, less would hit players that report every 30 s.
 #define VIEWER_SILENCE_NS (75 * TK_NS_PER_S)
 #define REPORT_INTERVAL_NS (2 * TK_NS_PER_S)
+#define HOUSEKEEPING_NS (TK_NS_PER_S / 2)
 // While somebody waits for tokens: shorter than the time in which a full bucket is spent.
 #define PACING_STEP_NS (2 * TK_NS_PER_MS)
 #define HISTORY_UNITS_MAX 65536
@@ -180,21 +181,22 @@ static gint64 tick(gpointer user, gint64 now_ns)
 {
     RelayFanout *f = user;
     gboolean pacing = FALSE;
-    gboolean housekeeping = now_ns >= f->housekeeping_ns;
-    if (housekeeping)
-        f->housekeeping_ns = now_ns + TK_NS_PER_S / 2;
     for (guint i = 0; i < f->feeds->len; i++) {
         RelayFeed *feed = f->feeds->pdata[i];
-        if (feed->pending) {
-            feed->pending = FALSE;
-            for (guint j = 0; j < feed->viewers->len; j++)
-                feed->pending |= serve(f, feed->viewers->pdata[j], now_ns);
-            pacing |= feed->pending;
-        }
-        if (housekeeping)
-            keep_house(f, feed, now_ns);
+        if (!feed->pending)
+            continue;
+        feed->pending = FALSE;
+        for (guint j = 0; j < feed->viewers->len; j++)
+            feed->pending |= serve(f, feed->viewers->pdata[j], now_ns);
+        pacing |= feed->pending;
     }
+    // The batch borrows from viewers and histories: it is gone before either changes.
     relay_udp_batch_flush(f->batch);
+    if (now_ns >= f->housekeeping_ns) {
+        f->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
+        for (guint i = 0; i < f->feeds->len; i++)
+            keep_house(f, f->feeds->pdata[i], now_ns);
+    }
     return pacing ? now_ns + PACING_STEP_NS : f->housekeeping_ns;
 }
 

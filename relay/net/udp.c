@@ -105,12 +105,12 @@ struct _RelayUdpBatch {
     RelayUdp *udp;
     guint trains, packets;
     gsize train_bytes; // of the newest train
+    gsize bytes;       // of all
     gboolean open;     // the newest train can take more
     struct mmsghdr messages[TRAINS_MAX];
-    RelayAddress addresses[TRAINS_MAX];
+    const RelayAddress *to; // of the newest train
     SegmentControl controls[TRAINS_MAX];
     struct iovec vectors[PACKETS_MAX];
-    RelayUnit *units[PACKETS_MAX];
     RelayUdpStats stats;
 };
 
@@ -123,9 +123,6 @@ RelayUdpBatch *relay_udp_batch_new(RelayUdp *udp)
 
 void relay_udp_batch_free(RelayUdpBatch *batch)
 {
-    if (!batch)
-        return;
-    relay_udp_batch_flush(batch);
     g_free(batch);
 }
 
@@ -137,20 +134,20 @@ static gboolean fits_train(const RelayUdpBatch *b, const RelayAddress *to, const
     gsize segment = train->msg_iov[0].iov_len;
     return unit->bytes <= segment && segment <= SEGMENT_BYTES_MAX &&
            train->msg_iovlen < SEGMENTS_MAX && b->train_bytes + unit->bytes <= TRAIN_BYTES_MAX &&
-           relay_address_equal(&b->addresses[b->trains - 1], to);
+           (b->to == to || relay_address_equal(b->to, to));
 }
 
 static void begin_train(RelayUdpBatch *b, const RelayAddress *to)
 {
     guint i = b->trains++;
-    b->addresses[i] = *to;
-    b->messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &b->addresses[i].to,
+    b->to = to;
+    b->messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = (void *)&to->to,
                                                   .msg_namelen = to->bytes,
                                                   .msg_iov = &b->vectors[b->packets]}};
     b->train_bytes = 0;
 }
 
-void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, RelayUnit *unit)
+void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const RelayUnit *unit)
 {
     RelayUdpBatch *b = batch;
     if (b->packets == PACKETS_MAX || (b->trains == TRAINS_MAX && !fits_train(b, to, unit)))
@@ -158,8 +155,8 @@ void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, RelayUnit
     if (!fits_train(b, to, unit))
         begin_train(b, to);
     struct msghdr *train = &b->messages[b->trains - 1].msg_hdr;
-    b->vectors[b->packets] = (struct iovec){unit->data, unit->bytes};
-    b->units[b->packets++] = relay_unit_ref(unit);
+    b->vectors[b->packets++] = (struct iovec){(void *)unit->data, unit->bytes};
+    b->bytes += unit->bytes;
     train->msg_iovlen++;
     b->train_bytes += unit->bytes;
     // All segments but the last have one size: a shorter packet closes the train.
@@ -219,14 +216,10 @@ void relay_udp_batch_flush(RelayUdpBatch *batch)
     for (guint i = 0; i < b->trains; i++)
         set_segment_size(b, i);
     send_trains(b);
-    gsize bytes = 0;
-    for (guint i = 0; i < b->packets; i++) {
-        bytes += b->units[i]->bytes;
-        relay_unit_unref(b->units[i]);
-    }
-    relay_stat_add(b->stats.bytes, bytes);
+    relay_stat_add(b->stats.bytes, b->bytes);
     relay_stat_add(b->stats.datagrams, b->packets);
     b->trains = b->packets = 0;
+    b->bytes = 0;
     b->open = FALSE;
 }
 

@@ -32,8 +32,8 @@ typedef struct {
 
 RelayUdpBatch *relay_udp_batch_new(RelayUdp *udp);
 void relay_udp_batch_free(RelayUdpBatch *batch);
-// Holds a reference to `unit` until flush.
-void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, RelayUnit *unit);
+// Both are borrowed until flush: nothing is counted or copied per viewer.
+void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const RelayUnit *unit);
 void relay_udp_batch_flush(RelayUdpBatch *batch);
 // Borrowed; any thread may read it with relay_stat_get.
 const RelayUdpStats *relay_udp_batch_stats(const RelayUdpBatch *batch);
