@@ -59,11 +59,12 @@ static int serve(const TkConfig *config)
         tk_error("%s", error->message);
         return EXIT_FAILURE;
     }
+    // Before it says that it is there: who hears that may stop it.
+    g_unix_signal_add(SIGINT, on_signal, loop);
+    g_unix_signal_add(SIGTERM, on_signal, loop);
     g_autofree char *addresses = relay_server_addresses(server);
     fputs(addresses, stdout);
     fflush(stdout);
-    g_unix_signal_add(SIGINT, on_signal, loop);
-    g_unix_signal_add(SIGTERM, on_signal, loop);
     g_main_loop_run(loop);
     relay_server_free(server);
     return EXIT_SUCCESS;

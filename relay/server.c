@@ -240,12 +240,17 @@ void relay_server_free(RelayServer *server)
     for (guint i = 0; i < s->handoff.web_count; i++)
         relay_web_stop(s->handoff.webs[i]);
     for (guint i = 0; i < s->handoff.packet_count; i++)
-        relay_conns_free(s->conns[i]);
-    // What senders and viewers leave behind is told to the web workers: they have to be there yet.
+        relay_conns_close(s->conns[i]);
+    // What senders and viewers leave behind is told to the workers: they have to be there yet.
+    relay_mailbox_run(s->desk, s->lessons);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_worker_settle(s->handoff.workers[i]);
     relay_mailbox_run(s->desk, s->lessons);
     for (guint i = 0; i < s->handoff.web_count; i++)
         relay_web_free(s->handoff.webs[i]);
     relay_mailbox_run(s->desk, s->lessons);
+    for (guint i = 0; i < s->handoff.packet_count; i++)
+        relay_conns_free(s->conns[i]);
     relay_ingest_free(s->ingest);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_fanout_free(s->handoff.fanouts[i]);

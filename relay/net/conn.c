@@ -240,12 +240,16 @@ RelayConns *relay_conns_new(RelayWorker *worker, RelayFanout *fanout, RelayWorke
     return conns;
 }
 
+void relay_conns_close(RelayConns *conns)
+{
+    while (conns && conns->open->len)
+        on_closed(conns->open->pdata[0], "the relay stops");
+}
+
 void relay_conns_free(RelayConns *conns)
 {
     if (!conns)
         return;
-    while (conns->open->len)
-        on_closed(conns->open->pdata[0], "the relay stops");
     g_ptr_array_unref(conns->open);
     g_free(conns);
 }

@@ -22,7 +22,9 @@ typedef struct {
 RelayConns *relay_conns_new(RelayWorker *worker, RelayFanout *fanout, RelayWorker *ingest_worker,
                             RelayIngest *ingest, RelayMailbox *desk_mailbox,
                             const RelayConnDesk *desk);
-// After the worker has stopped: closes what is left.
+// After the worker has stopped: closes what is open; the desk is still told of it.
+void relay_conns_close(RelayConns *conns);
+// When the desk has heard that.
 void relay_conns_free(RelayConns *conns);
 
 // From here on: main thread. Orders to one connection are carried out in order.

@@ -545,6 +545,7 @@ void relay_web_free(RelayWeb *web)
 {
     if (!web)
         return;
+    relay_mailbox_run(web->mailbox, web->audience); // what was posted since it stopped
     if (web->context)
         lws_context_destroy(web->context);
     relay_audience_free(web->audience);

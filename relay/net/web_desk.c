@@ -4,7 +4,7 @@
 #include "relay/net/audience_mail.h"
 
 typedef struct {
-    const RelayWebDesk *desk;
+    RelayWebDesk desk; // a copy: at the end this outlives the web worker
     RelayStream *stream;
     gint change;
     char *school;
@@ -13,7 +13,7 @@ typedef struct {
 static void tell_viewer(gpointer owner, gpointer data)
 {
     Coming *coming = data;
-    coming->desk->on_viewer(coming->desk->user, coming->stream, coming->change, coming->school);
+    coming->desk.on_viewer(coming->desk.user, coming->stream, coming->change, coming->school);
     relay_stream_unref(coming->stream);
     g_free(coming->school);
     g_free(coming);
@@ -23,7 +23,7 @@ void relay_web_desk_tell_viewer(const RelayWebDesk *desk, RelayStream *stream, g
                                 const char *school)
 {
     Coming *coming = g_new(Coming, 1);
-    *coming = (Coming){desk, relay_stream_ref(stream), change, g_strdup(school)};
+    *coming = (Coming){*desk, relay_stream_ref(stream), change, g_strdup(school)};
     relay_mailbox_post(desk->mailbox, tell_viewer, coming);
 }
 

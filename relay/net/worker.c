@@ -139,7 +139,13 @@ void relay_worker_stop(RelayWorker *worker)
         return;
     relay_worker_post(worker, quit, NULL);
     g_thread_join(g_steal_pointer(&worker->thread));
-    relay_mailbox_run(worker->mailbox, worker);
+    relay_worker_settle(worker);
+}
+
+void relay_worker_settle(RelayWorker *worker)
+{
+    while (relay_mailbox_run(worker->mailbox, worker))
+        ;
 }
 
 void relay_worker_post(RelayWorker *worker, RelayTask task, gpointer data)

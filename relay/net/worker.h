@@ -25,6 +25,8 @@ void relay_worker_add_tick(RelayWorker *worker, RelayTick tick, gpointer user);
 void relay_worker_start(RelayWorker *worker);
 // Ends the thread after the tasks posted so far, and runs on the caller's thread what came later.
 void relay_worker_stop(RelayWorker *worker);
+// After it has stopped: does on this thread what was posted to it since.
+void relay_worker_settle(RelayWorker *worker);
 // After stop.
 void relay_worker_free(RelayWorker *worker);
 

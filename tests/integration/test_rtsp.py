@@ -100,6 +100,8 @@ class Order(unittest.TestCase):
         self.is_status(200, reply)
         self.assertIn("seq=", reply.headers["rtp-info"])
         first = self.peer.frame()
+        while first[1] == 1:  # RTCP may well be first
+            first = self.peer.frame()
         self.assertEqual((first[1], first[4] >> 6), (0, 2))  # channel 0, RTP version 2
         self.assertIn(f"seq={int.from_bytes(first[6:8], 'big')};", reply.headers["rtp-info"])
         self.is_status(200, self.peer.ask("GET_PARAMETER", "math"))
@@ -155,11 +157,11 @@ class Noise(unittest.TestCase):
 
     def test_a_header_without_end_is_cut_off(self):
         peer = Rtsp(self.addCleanup, self.relay)
-        for _ in range(2000):
-            if not peer.try_send(b"X-Header: " + b"x" * 1000 + b"\r\n"):
+        for _ in range(64):  # MiB: more than the kernel holds for a relay that reads no more
+            if not peer.try_send((b"X-Header: " + b"x" * 1012 + b"\r\n") * 1024):
                 break
         else:
-            self.fail("2 MB of headers were taken")
+            self.fail("64 MiB of headers were taken")
         self.serves()
 
     def test_a_body_of_a_tebibyte_is_refused(self):
