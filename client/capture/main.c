@@ -34,12 +34,21 @@ static void stop(Program *program, int status)
         cap_stream_stop(program->streams[i]);
 }
 
+static gboolean on_duration(gpointer data)
+{
+    tk_info("the time is over");
+    stop(data, EXIT_SUCCESS);
+    return G_SOURCE_REMOVE;
+}
+
 static void start(Program *program)
 {
     if (program->started || program->stopping)
         return;
     program->started = TRUE;
     GstClockTime at = gst_clock_get_time(program->clock);
+    if (program->options->duration_ns)
+        g_timeout_add((guint)(program->options->duration_ns / TK_NS_PER_MS), on_duration, program);
     for (guint i = 0; i < program->streams_count; i++)
         cap_stream_start(program->streams[i], at);
 }
@@ -84,13 +93,6 @@ static gboolean on_signal(gpointer data)
     tk_info("told to stop");
     stop(data, EXIT_SUCCESS);
     return G_SOURCE_CONTINUE;
-}
-
-static gboolean on_duration(gpointer data)
-{
-    tk_info("the time is over");
-    stop(data, EXIT_SUCCESS);
-    return G_SOURCE_REMOVE;
 }
 
 static gboolean on_stats(gpointer data)
@@ -154,8 +156,6 @@ static int capture(const CapOptions *options)
             cap_stream_open(program.streams[i]);
         on_ready(&program);
         g_timeout_add_seconds(READY_TIMEOUT_S, on_ready_timeout, &program);
-        if (options->duration_ns)
-            g_timeout_add((guint)(options->duration_ns / TK_NS_PER_MS), on_duration, &program);
         if (options->stats)
             g_timeout_add_seconds(STATS_S, on_stats, &program);
         g_main_loop_run(program.loop);

@@ -356,8 +356,11 @@ void cap_publisher_start(CapPublisher *publisher)
 
 void cap_publisher_stop(CapPublisher *publisher)
 {
+    gboolean live = publisher->state == CAP_PUBLISHER_LIVE;
+
     set_timer(publisher, 0, NULL);
-    if (publisher->state == CAP_PUBLISHER_LIVE && !cap_leave(publisher->pipeline, LEAVE_TIMEOUT_NS))
+    // The relay may know of a sender that has not heard its answer yet.
+    if (publisher->pipeline && !cap_leave(publisher->pipeline, LEAVE_TIMEOUT_NS) && live)
         tk_warning("the relay did not answer TEARDOWN; it waits for this sender to come back");
     drop_pipeline(publisher);
     set_state(publisher, CAP_PUBLISHER_STOPPED, NULL);
