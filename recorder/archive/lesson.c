@@ -67,7 +67,8 @@ RecStream *rec_lesson_stream(RecLesson *lesson, const char *name, gboolean creat
         return NULL;
     RecStream *stream = g_new0(RecStream, 1);
     stream->name = g_strdup(name);
-    g_ptr_array_add(lesson->streams, stream);
+    // Wherever streams are listed the teacher comes first, whoever began first.
+    g_ptr_array_insert(lesson->streams, strcmp(name, TK_STREAM_MAIN) == 0 ? 0 : -1, stream);
     return stream;
 }
 
