@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The page in Chromium against the running system: live, library, replay, and what goes wrong.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axeFindings, describe, inStep, launch, moving, noTrouble, openPage, pictures } from './browser.mjs';
+import { after, before } from 'node:test';
+import { axeFindings, inStep, launch, moving, noTrouble, pictures } from './browser.mjs';
+import { scenes } from './scene.mjs';
 import { Stack, ask } from './stack.mjs';
 
 const INFO = {
@@ -23,26 +24,7 @@ after(async () => {
   await stack.stop();
 });
 
-// A test that closes the pages it opened, and tells what they showed if it failed.
-function scene(name, act) {
-  test(name, async (t) => {
-    const pages = [];
-    const open = async (options, from = browser) => {
-      const page = await openPage(from, options);
-      pages.push(page);
-      return page;
-    };
-    try {
-      await act(open, t);
-    } catch (error) {
-      for (const page of pages) error.message += '\n' + (await describe(page));
-      throw error;
-    } finally {
-      for (const page of pages) await page.context().close();
-    }
-  });
-}
-
+const scene = scenes(() => browser);
 const live = (page) => page.goto(stack.page + '#/live/math');
 
 scene('now: the running lesson stands there and leads into the live room', async (open) => {

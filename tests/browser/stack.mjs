@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The real programs for the browser tests: relay, recorder and capture on free ports, each started
 // and stopped by itself. Waits for what they say, never for a time.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -75,9 +75,10 @@ function freePort() {
 }
 
 // On a connection of its own: one kept from before a restart would be dead.
-export function ask(url, method = 'GET') {
+export function ask(url, method = 'GET', token = null) {
   return new Promise((done, fail) => {
-    const asked = request(url, { method, agent: false }, (response) => {
+    const headers = token ? { Authorization: 'Bearer ' + token } : {};
+    const asked = request(url, { method, headers, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (piece) => (text += piece));
@@ -90,9 +91,29 @@ export function ask(url, method = 'GET') {
 }
 
 export class Stack {
-  constructor() {
-    this.data = mkdtempSync(join(tmpdir(), 'tongke-browser-'));
+  // With `key` everybody needs a token.
+  constructor({ key = false } = {}) {
+    this.folder = mkdtempSync(join(tmpdir(), 'tongke-browser-'));
+    this.data = join(this.folder, 'library');
+    mkdirSync(this.data);
     this.programs = [];
+    this.tokens = {};
+    if (!key) return;
+    this.key = join(this.folder, 'key');
+    execFileSync(join(BUILD, 'client/ctl/tongkectl'), ['key', 'new', this.key], { stdio: 'ignore' });
+    for (const role of ['viewer', 'sender', 'recorder', 'admin']) {
+      this.tokens[role] = this.token(role);
+      writeFileSync(this.tokenFile(role), this.tokens[role] + '\n', { mode: 0o600 });
+    }
+  }
+
+  token(role, ...more) {
+    const args = ['token', '--key', this.key, '--role', role, ...more];
+    return execFileSync(join(BUILD, 'client/ctl/tongkectl'), args, { encoding: 'utf8' }).trim();
+  }
+
+  tokenFile(role) {
+    return join(this.folder, role);
   }
 
   run(name, path, args) {
@@ -118,6 +139,7 @@ export class Stack {
       'web.library': ':' + this.libraryPort,
       'web.page': join(BUILD, 'client/web/dist'),
     };
+    if (this.key) settings['auth.key_file'] = this.key;
     const args = Object.entries(settings).flatMap(([key, value]) => ['--set', key + '=' + value]);
     this.relay = this.run('relay', 'relay/tongke-relay', args);
     this.webPort = Number((await this.relay.until(/listening http \S*?:(\d+)/))[1]);
@@ -129,6 +151,7 @@ export class Stack {
   async startRecorder() {
     this.recorder = this.run('recorder', 'recorder/tongke-recorder', [
       '--data', this.data, '--relay', this.page.slice(0, -1), '--set', 'http.port=' + this.libraryPort,
+      ...(this.key ? ['--set', 'auth.key_file=' + this.key, '--set', 'relay.token_file=' + this.tokenFile('recorder')] : []),
     ]);
     await this.recorder.until(/listening http/);
   }
@@ -144,6 +167,7 @@ export class Stack {
     const again = id ? ['--lesson-id', id] : [];
     this.capture = this.run('capture', 'client/capture/tongke-capture', [
       '--relay', `rtsp://127.0.0.1:${this.rtspPort}/${name}`, ...source, ...words, ...again,
+      ...(this.key ? ['--token-file', this.tokenFile('sender')] : []),
     ]);
     const streams = (lesson) => lesson.streams.filter((stream) => stream.state === 'live').length;
     await this.eventually(async () => {
@@ -154,12 +178,12 @@ export class Stack {
   }
 
   async lesson(name) {
-    const { lessons } = JSON.parse(await ask(this.page + 'api/v1/lessons'));
+    const { lessons } = JSON.parse(await ask(this.page + 'api/v1/lessons', 'GET', this.tokens.viewer));
     return lessons.find((lesson) => lesson.name === name) || null;
   }
 
   async recording(id) {
-    return JSON.parse(await ask(`${this.library}/api/v1/recordings/${id}`));
+    return JSON.parse(await ask(`${this.library}/api/v1/recordings/${id}`, 'GET', this.tokens.viewer));
   }
 
   // Asks until the answer is yes.
@@ -176,7 +200,7 @@ export class Stack {
   async stop() {
     const stubborn = [];
     for (const program of this.programs.reverse()) if (!(await program.stop())) stubborn.push(program.name + ':\n' + program.said);
-    rmSync(this.data, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
     if (stubborn.length) throw new Error('did not stop when asked to:\n' + stubborn.join('\n'));
   }
 }
