@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include "tests/bench/tally.h"
+
+#include "common/media/cmaf_read.h"
+#include "common/media/rtp.h"
+#include "tests/bench/loop.h"
+
+LoadCourse *load_course_new(LoadTally *tally)
+{
+    LoadCourse *course = g_new0(LoadCourse, 1);
+    course->tally = tally;
+    return course;
+}
+
+static gboolean judged(const LoadTally *tally, gint64 stamp_ns)
+{
+    return stamp_ns >= tally->from_ns && stamp_ns < tally->to_ns;
+}
+
+void load_course_sent(LoadCourse *course, LoadStampKind kind, gint64 ns)
+{
+    if (judged(course->tally, ns))
+        course->sent[kind]++;
+}
+
+void load_count_begin(LoadCount *count)
+{
+    count->asked_ns = load_now_ns();
+    count->first_ns = 0;
+    count->last_chunk = 0;
+    for (guint i = 0; i < LOAD_TRACKS; i++)
+        count->flows[i] = (LoadFlow){0};
+}
+
+static void came(LoadCount *count, gsize size, gint64 at_ns)
+{
+    if (!count->first_ns)
+        count->first_ns = at_ns;
+    count->packets++;
+    count->bytes += size;
+}
+
+// What an impaired viewer sees says nothing about the relay.
+static void add_delay(LoadCount *count, gint64 stamp_ns, gint64 at_ns)
+{
+    LoadTally *tally = count->course->tally;
+    if (judged(tally, stamp_ns) && !count->impaired)
+        load_histogram_add(&tally->delay[count->way], at_ns - stamp_ns);
+}
+
+static void add_late(LoadCount *count, gint64 first_ns, gint64 at_ns)
+{
+    LoadTally *tally = count->course->tally;
+    if (judged(tally, first_ns) && !count->impaired)
+        load_histogram_add(&tally->late[count->way], at_ns - first_ns);
+}
+
+static void take_sequence(LoadCount *count, LoadFlow *flow, guint16 sequence)
+{
+    if (!flow->begun) {
+        *flow = (LoadFlow){.begun = TRUE, .newest = G_MAXUINT16 + 1 + (guint64)sequence, .seen = 1};
+        return;
+    }
+    gint step = tk_rtp_seq_distance(sequence, (guint16)flow->newest);
+    if (step > 0) {
+        count->missing += (guint64)step - 1;
+        flow->newest += (guint64)step;
+        flow->seen = (step < 64 ? flow->seen << step : 0) | 1;
+        return;
+    }
+    guint64 bit = step > -64 ? G_GUINT64_CONSTANT(1) << -step : 0;
+    if (!bit || flow->seen & bit) {
+        count->doubles++;
+        return;
+    }
+    flow->seen |= bit;
+    count->reordered++;
+    count->missing -= count->missing > 0;
+}
+
+// The stamp stands behind two bytes of slice header, or at the beginning of the AAC frame.
+static gboolean packet_stamp(const TkRtp *rtp, LoadTrack *ret_track, LoadStampKind *ret_kind,
+                             gint64 *ret_ns)
+{
+    const gsize places[] = {4, 3};
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
+        gsize at = places[i];
+        if (rtp->payload_bytes > at &&
+            load_stamp_read(rtp->payload + at, rtp->payload_bytes - at, ret_kind, ret_ns)) {
+            *ret_track = *ret_kind == LOAD_STAMP_SOUND ? LOAD_SOUND : LOAD_VIDEO;
+            return TRUE;
+        }
+    }
+    *ret_track = rtp->payload_type == LOAD_SOUND_TYPE ? LOAD_SOUND : LOAD_VIDEO;
+    return FALSE;
+}
+
+void load_count_rtp(LoadCount *count, const guint8 *data, gsize size, gint64 at_ns)
+{
+    TkRtp rtp;
+    if (!tk_rtp_parse(data, size, &rtp))
+        return;
+    LoadTrack track;
+    LoadStampKind kind;
+    gint64 stamp_ns = 0;
+    gboolean stamped = packet_stamp(&rtp, &track, &kind, &stamp_ns);
+    guint64 doubles = count->doubles;
+    came(count, size, at_ns);
+    take_sequence(count, &count->flows[track], rtp.sequence);
+    if (count->doubles > doubles)
+        return;
+    LoadCourse *course = count->course;
+    guint place = rtp.sequence % LOAD_FIRSTS;
+    if (course->firsts[track][place].timestamp != rtp.timestamp ||
+        !course->firsts[track][place].at_ns) {
+        course->firsts[track][place].timestamp = rtp.timestamp;
+        course->firsts[track][place].at_ns = at_ns;
+    }
+    add_late(count, course->firsts[track][place].at_ns, at_ns);
+    if (!stamped)
+        return;
+    add_delay(count, stamp_ns, at_ns);
+    count->judged += judged(course->tally, stamp_ns);
+}
+
+// Looks into it when it is the first of its kind to arrive; for all others the number will do.
+static LoadPiece *find_piece(LoadCourse *course, guint64 id, guint place, const guint8 *data,
+                             gsize size, gint64 at_ns)
+{
+    LoadPiece *piece = &course->pieces[place % LOAD_PIECES];
+    if (piece->id == id && piece->first_ns)
+        return piece;
+    *piece = (LoadPiece){.id = id, .first_ns = at_ns};
+    gsize offset = 0;
+    gint64 stamp_ns;
+    while (piece->frames_count < LOAD_PIECE_FRAMES &&
+           load_stamp_find(data, size, &offset, &stamp_ns)) {
+        piece->frames_ns[piece->frames_count++] = stamp_ns;
+        piece->frames_judged += judged(course->tally, stamp_ns);
+    }
+    return piece;
+}
+
+static void take_piece(LoadCount *count, const LoadPiece *piece, gint64 at_ns)
+{
+    add_late(count, piece->first_ns, at_ns);
+    for (guint i = 0; i < piece->frames_count; i++)
+        add_delay(count, piece->frames_ns[i], at_ns);
+    count->judged += piece->frames_judged;
+}
+
+void load_count_chunk(LoadCount *count, const guint8 *data, gsize size, gint64 at_ns)
+{
+    TkCmafChunk chunk;
+    gsize bytes;
+    if (tk_cmaf_piece(data, size, &chunk, &bytes) != TK_CMAF_CHUNK)
+        return;
+    came(count, size, at_ns);
+    if (count->last_chunk && chunk.sequence <= count->last_chunk) {
+        count->doubles++;
+        return;
+    }
+    if (count->last_chunk)
+        count->missing += chunk.sequence - count->last_chunk - 1;
+    count->last_chunk = chunk.sequence;
+    take_piece(count, find_piece(count->course, chunk.sequence, chunk.sequence, data, size, at_ns),
+               at_ns);
+}
+
+void load_count_picture(LoadCount *count, const guint8 *data, gsize size, gint64 at_ns)
+{
+    gsize offset = 0;
+    gint64 stamp_ns;
+    came(count, size, at_ns);
+    if (!load_stamp_find(data, size, &offset, &stamp_ns))
+        return;
+    // Pictures are 30 ms apart, so that 16 ms tell them from each other.
+    take_piece(count, find_piece(count->course, (guint64)stamp_ns, (guint)(stamp_ns >> 24), data,
+                                 size, at_ns),
+               at_ns);
+}
