@@ -97,8 +97,10 @@ class WebSocket:
 
     def next(self):
         """(opcode, bytes) of the next whole message; (CLOSE, code) at the end."""
-        kind, data = None, b""
+        kind, data, deadline = None, b"", Deadline()
         while True:
+            if deadline.over():
+                raise AssertionError("nothing but pings comes any more")
             final, opcode, piece = self._frame()
             if opcode == CLOSE:
                 self.closed = struct.unpack(">H", piece[:2])[0] if len(piece) >= 2 else 1005
