@@ -37,6 +37,9 @@ const TkConfigField relay_config_fields[] = {
     {"history", "chunk_mib", I, "64", 1, 4096, NULL, "And at most so many MiB per stream."},
     {"history", "packet_s", I, "10", 2, 600, NULL, "Seconds of RTP packets kept for late joiners."},
     {"history", "packet_mib", I, "16", 1, 1024, NULL, "And at most so many MiB per stream."},
+    {"repair", "enabled", TK_CONFIG_BOOL, "true", 0, 0, NULL,
+     "Whether packets that a viewer misses are sent again, and the sender is asked for those that "
+     "are missing here."},
     {"workers", "packet", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for RTSP and RTP."},
     {"workers", "web", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for the page and WebSocket."},
     {"limits", "lessons", I, "64", 1, 10000, NULL, "Lessons at once."},

@@ -98,7 +98,8 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
         h->packet_count++;
         // The ingest's tick comes before its own fan-out's: what came in leaves in the same round.
         if (i == 0 &&
-            !(s->ingest = relay_ingest_new(h->workers[0], &s->udp, &relay_handoff_sink, h, error)))
+            !(s->ingest = relay_ingest_new(h->workers[0], &s->udp, &relay_handoff_sink, h,
+                                           tk_config_bool(s->config, "repair", "enabled"), error)))
             return FALSE;
         h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp, span_ns, bytes);
     }
@@ -170,7 +171,8 @@ static void make_signalling(RelayServer *s)
                                  .lessons_max = (guint)number(s, "limits", "lessons")};
     s->lessons = relay_lessons_new(&s->handoff, s->ingest, &limits);
     s->rtsp =
-        relay_rtsp_new(s->lessons, s->door, s->udp.port, (guint)number(s, "limits", "connections"));
+        relay_rtsp_new(s->lessons, s->door, s->udp.port, (guint)number(s, "limits", "connections"),
+                       tk_config_bool(s->config, "repair", "enabled"));
     RelayConnDesk desk = relay_rtsp_desk(s->rtsp);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         s->conns[i] = relay_conns_new(s->handoff.workers[i], s->handoff.fanouts[i],

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/peer/peer.h"
+#include "client/player/losses.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/gst/pipeline.h"
@@ -62,6 +63,18 @@ static void set_state(PlayReceiver *receiver, PlayState state, const char *why)
     receiver->on_changed(receiver->user, state, why);
 }
 
+static void tell_losses(PlayReceiver *receiver)
+{
+    PlayLosses losses;
+
+    play_losses_read(tk_pipeline_bin(receiver->pipeline), &losses);
+    if (losses.packets)
+        tk_info("received %" G_GUINT64_FORMAT " packets; %" G_GUINT64_FORMAT
+                " lost, %" G_GUINT64_FORMAT " late; %" G_GUINT64_FORMAT
+                " asked for again, %" G_GUINT64_FORMAT " repaired",
+                losses.packets, losses.lost, losses.late, losses.asked, losses.repaired);
+}
+
 static void drop_pipeline(PlayReceiver *receiver)
 {
     gint pictures = g_atomic_int_get(&receiver->pictures_input);
@@ -71,6 +84,8 @@ static void drop_pipeline(PlayReceiver *receiver)
         tk_joint_disconnect(receiver->pictures, (guint)pictures);
     if (sound)
         tk_joint_disconnect(receiver->sound, (guint)sound);
+    if (receiver->pipeline)
+        tell_losses(receiver);
     g_clear_pointer(&receiver->pipeline, tk_pipeline_free);
     g_atomic_int_set(&receiver->pictures_input, 0);
     g_atomic_int_set(&receiver->sound_input, 0);
@@ -214,7 +229,7 @@ static void connect_now(PlayReceiver *receiver)
         GstElement *src = tk_pipeline_get(receiver->pipeline, "src");
         g_object_set(src, "location", options->url, "latency", options->latency_ms, "protocols",
                      receiver->tcp ? GST_RTSP_LOWER_TRANS_TCP : GST_RTSP_LOWER_TRANS_UDP, "timeout",
-                     (guint64)0, "tcp-timeout", (guint64)8000000, "drop-on-latency", TRUE,
+                     (guint64)0, "tcp-timeout", (guint64)8000000, "drop-on-latency", FALSE,
                      "udp-reconnect", FALSE, "user-agent", "tongke-player", NULL);
         if (options->token)
             g_object_set(src, "user-id", "tongke", "user-pw", options->token, NULL);

@@ -15,12 +15,11 @@
 #include "relay/core/ticks.h"
 #include "relay/core/timeline.h"
 #include "relay/core/video_config.h"
+#include "relay/core/wanted.h"
 
 #define PACKET_BYTES_MAX 65535 // of a datagram, and of an interleaved frame
 #define VIDEO_PAYLOAD_TYPE 96
 #define AUDIO_PAYLOAD_TYPE 97
-#define AUDIO_RATE_MIN 7350 // ISO/IEC 14496-3 table 1.18
-#define AUDIO_RATE_MAX 96000
 #define CNAME "tongke-relay"
 
 // The newest sender report, in the sender's own numbers: it may come before the first packet.
@@ -38,6 +37,7 @@ typedef struct {
     RelayReceiver receiver;
     RelayRenumber renumber;
     RelayReorder reorder;
+    RelayWanted wanted;
     TkH264Depay *h264; // one of the two while a sender is there
     TkAacDepay *aac;
     GBytes *config; // newest decoder configuration
@@ -235,6 +235,7 @@ static void depacketise(Track *t, const RelayUnit *packet, gboolean lost_before)
 static void deliver(Track *t, gint64 now_ns)
 {
     gboolean lost_before;
+    t->reorder.wait_ns = relay_wanted_wait_ns(&t->wanted);
     for (;;) {
         g_autoptr(RelayUnit) packet = relay_reorder_pop(&t->reorder, now_ns, &lost_before);
         if (!packet)
@@ -298,6 +299,7 @@ static void change_source(Track *t, const TkRtp *rtp, gint64 sequence, gboolean 
 {
     deliver(t, G_MAXINT64);
     t->lost = TRUE;
+    relay_wanted_start(&t->wanted, t->wanted.enabled);
     relay_renumber_source(&t->renumber, sequence, rtp->timestamp, same_clock, t->input->now_ns);
 }
 
@@ -325,6 +327,18 @@ static gboolean accept(Track *t, const TkRtp *rtp, gint64 *ret_sequence)
     return FALSE;
 }
 
+// A retransmission goes on as the packet that it repeats.
+static void take_retransmission(Track *t, const guint8 *data, gsize size, const TkRtp *rtp)
+{
+    gsize bytes;
+    g_autofree guint8 *original = relay_wanted_restore(
+        &t->wanted, data, size, rtp, t->format.payload_type, t->receiver.ssrc, &bytes);
+    if (original)
+        relay_input_rtp(t->input, t->index, original, bytes, t->input->now_ns, t->input->wall_ns);
+    else
+        t->stats.duplicate++;
+}
+
 void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,
                      gint64 wall_ns)
 {
@@ -337,12 +351,17 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
         t->stats.malformed++;
         return;
     }
+    if (t->format.rtx_payload_type && rtp.payload_type == t->format.rtx_payload_type) {
+        take_retransmission(t, data, size, &rtp);
+        return;
+    }
     g_autoptr(RelayUnit) packet = relay_packet_copy(&rtp, data, size, t->format.latm);
     gint64 sequence;
     if (!packet)
         t->stats.malformed++;
     if (!packet || !accept(t, &rtp, &sequence))
         return;
+    relay_wanted_arrived(&t->wanted, sequence, now_ns);
     t->stats.packets++;
     t->stats.bytes += size;
     if (!input->has_packet)
@@ -359,8 +378,8 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
     release_when_due(input);
 }
 
-void relay_input_rtcp(RelayInput *input, guint track, const guint8 *data, gsize size,
-                      gint64 now_ns, gint64 wall_ns)
+void relay_input_rtcp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,
+                      gint64 wall_ns)
 {
     if (!input->present || track >= input->count)
         return;
@@ -399,16 +418,6 @@ void relay_input_tick(RelayInput *input, gint64 now_ns, gint64 wall_ns)
 
 // Senders
 
-static gboolean format_is_usable(const RelayTrackFormat *format)
-{
-    if (format->kind == TK_TRACK_VIDEO)
-        return format->clock_rate == TK_CMAF_VIDEO_TIMESCALE;
-    return format->clock_rate >= AUDIO_RATE_MIN && format->clock_rate <= AUDIO_RATE_MAX &&
-           format->aac.rate >= AUDIO_RATE_MIN && format->aac.rate <= AUDIO_RATE_MAX &&
-           format->aac.frame_samples > 0 && format->aac.frame_samples <= 2048 &&
-           format->aac.config_bytes > 0 && format->aac.config_bytes <= TK_AAC_CONFIG_MAX;
-}
-
 static gboolean formats_are_usable(const RelayInput *input, const RelayTrackFormat *formats,
                                    guint count)
 {
@@ -418,7 +427,7 @@ static gboolean formats_are_usable(const RelayInput *input, const RelayTrackForm
         return FALSE;
     for (guint i = 0; i < count; i++) {
         const RelayTrackFormat *known = &input->tracks[i].format;
-        if (!format_is_usable(&formats[i]))
+        if (!relay_track_format_usable(&formats[i]))
             return FALSE;
         if (input->count &&
             (known->kind != formats[i].kind || known->clock_rate != formats[i].clock_rate))
@@ -462,6 +471,7 @@ static gboolean start_track(Track *t, const RelayTrackFormat *format, gboolean o
     t->lost = FALSE;
     relay_receiver_start(&t->receiver, format->payload_type, format->clock_rate);
     relay_reorder_start(&t->reorder, ordered);
+    relay_wanted_start(&t->wanted, format->nack && !ordered);
     return h264 || aac;
 }
 
@@ -541,6 +551,18 @@ void relay_input_receiver_report(RelayInput *input, guint track, gint64 now_ns, 
     tk_rtcp_put_sdes(out, t->report_ssrc, CNAME);
 }
 
+void relay_input_nack(RelayInput *input, guint track, gint64 now_ns, GByteArray *out)
+{
+    guint16 sequences[RELAY_WANTED_MAX];
+    Track *t = &input->tracks[track];
+    guint count = track < input->count ? relay_wanted_due(&t->wanted, now_ns, sequences) : 0;
+    if (count == 0)
+        return;
+    tk_rtcp_put_receiver_report(out, t->report_ssrc, NULL, 0);
+    tk_rtcp_put_sdes(out, t->report_ssrc, CNAME);
+    tk_rtcp_put_nack(out, t->report_ssrc, t->receiver.ssrc, sequences, count);
+}
+
 const RelayStreamFormat *relay_input_format(const RelayInput *input)
 {
     return input->packager ? relay_packager_format(input->packager) : NULL;
@@ -563,6 +585,8 @@ void relay_input_stats(const RelayInput *input, guint track, RelayInputStats *re
     const Track *t = &input->tracks[track];
     *ret = t->stats;
     ret->lost = relay_receiver_lost(&t->receiver);
+    ret->asked = t->wanted.asked;
+    ret->repaired = t->wanted.repaired;
     ret->jitter_ns = (guint64)relay_receiver_jitter_ns(&t->receiver);
     ret->frames_dropped = t->dropped_earlier + (t->h264 ? tk_h264_depay_dropped(t->h264) : 0) +
                           (t->aac ? tk_aac_depay_dropped(t->aac) : 0);

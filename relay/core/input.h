@@ -22,7 +22,11 @@ typedef struct {
     gboolean latm;      // audio: comes as MP4A-LATM; goes on as AAC-hbr
     TkAacMode aac_mode; // audio, unless latm
     TkAacConfig aac;    // audio
+    gboolean nack;      // the sender takes NACKs
+    guint8 rtx_payload_type; // of retransmissions (RFC 4588); 0: what is asked for comes as it was
 } RelayTrackFormat;
+
+gboolean relay_track_format_usable(const RelayTrackFormat *format);
 
 // What viewers are told of the stream; grows known with the first parameter sets.
 typedef struct {
@@ -53,6 +57,7 @@ typedef struct {
     guint64 frames_dropped;       // access units not packaged
     guint64 chunks;
     guint64 jitter_ns;
+    guint64 asked, repaired; // packets asked of the sender again; those that came then
 } RelayInputStats;
 
 typedef struct _RelayInput RelayInput;
@@ -95,6 +100,10 @@ gboolean relay_input_clock(const RelayInput *input, guint track, gint64 *ret_wal
 // Appends receiver report + SDES about the track's sender (RFC 3550 section 6.4.2); nothing before
 // its first packet.
 void relay_input_receiver_report(RelayInput *input, guint track, gint64 now_ns, GByteArray *out);
+
+// Appends a compound packet that asks the track's sender for what is missing and due (RFC 4585);
+// nothing when nothing is, or the sender does not take NACKs.
+void relay_input_nack(RelayInput *input, guint track, gint64 now_ns, GByteArray *out);
 
 // The format as last given to on_init; NULL before that.
 const RelayStreamFormat *relay_input_format(const RelayInput *input);

@@ -20,6 +20,7 @@ void relay_reorder_start(RelayReorder *reorder, gboolean ordered)
 {
     relay_reorder_clear(reorder);
     reorder->ordered = ordered;
+    reorder->wait_ns = RELAY_REORDER_WAIT_NS;
 }
 
 gboolean relay_reorder_fits(const RelayReorder *reorder, const RelayUnit *packet)
@@ -59,7 +60,7 @@ static gboolean give_up(RelayReorder *reorder, gint64 now_ns)
         reorder->since_ns = (*slot(reorder, number))->arrived_ns;
     reorder->waiting = TRUE;
     if (!reorder->ordered && reorder->held_bytes <= RELAY_REORDER_BYTES_MAX &&
-        now_ns < reorder->since_ns + RELAY_REORDER_WAIT_NS)
+        now_ns < reorder->since_ns + reorder->wait_ns)
         return FALSE;
     reorder->next = number;
     reorder->lost = TRUE;

@@ -6,7 +6,8 @@
 // Packets in any order in, packets in the order of `number` out; what is missing is waited for a
 // bounded time. Embedded; zeroed before its first start.
 
-// What repair of a 100 ms link needs; more would be added to every chunk's delay after a loss.
+// Without repair: packets that took another way. More would be added to every chunk's delay after
+// a loss.
 #define RELAY_REORDER_WAIT_NS (150 * G_GINT64_CONSTANT(1000000))
 // 150 ms of 20 Mbit/s in 400-byte packets; also the window in which numbers can be told apart.
 #define RELAY_REORDER_PACKETS 1024
@@ -21,6 +22,7 @@ typedef struct {
     gboolean started, ordered, lost;
     gboolean waiting; // for `next`,
     gint64 since_ns;  // since then
+    gint64 wait_ns;   // how long at most; set by start, and by the owner where repair needs more
 } RelayReorder;
 
 // Empties it. `ordered`: what is missing will not come, so nothing is waited for.

@@ -378,6 +378,37 @@ static void on_moved(gpointer user, guint track, gboolean rtcp, const RelayAddre
     relay_worker_do(c->conns->worker, take_sighting, sighting);
 }
 
+typedef struct {
+    RelayConn *conn;
+    guint track;
+    RelayQuestion question;
+} Question;
+
+static void question_free(Question *q)
+{
+    relay_conn_unref(q->conn);
+    g_free(q);
+}
+
+static void take_question(gpointer owner, gpointer data)
+{
+    Question *q = data;
+    if (q->conn->viewer)
+        relay_rtp_viewer_asked(q->conn->viewer, q->track, &q->question);
+    question_free(q);
+}
+
+static void on_asked(gpointer user, guint track, const RelayQuestion *question)
+{
+    RelayConn *c = user;
+    Question *q = g_new(Question, 1);
+    *q = (Question){relay_conn_ref(c), track, *question};
+    if (relay_worker_is_current(c->conns->worker))
+        take_question(NULL, q);
+    else if (!relay_worker_offer(c->conns->worker, take_question, q))
+        question_free(q); // it will ask again
+}
+
 static void on_heard(gpointer user)
 {
     RelayAddress none = {0};
@@ -390,7 +421,8 @@ static void expect(gpointer owner, gpointer data)
     RelayConn *c = order->conn;
     if (!c->link)
         return;
-    RelayUdpViewer viewer = {.heard = on_heard, .moved = on_moved, .user = relay_conn_ref(c)};
+    RelayUdpViewer viewer = {
+        .heard = on_heard, .moved = on_moved, .asked = on_asked, .user = relay_conn_ref(c)};
     c->expected = TRUE;
     relay_ingest_mail_add_viewer(&c->conns->ingest, &viewer, order->track, &order->rtp,
                                  &order->rtcp);

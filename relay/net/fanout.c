@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/fanout.h"
 
+#include <string.h>
+
 #include "common/base/clock.h"
 #include "common/media/rtcp.h"
 #include "relay/core/pacer.h"
@@ -21,6 +23,8 @@ struct _RelayRtpViewer {
     RelayViewerSpec spec;
     RelayViewer place;
     RelayPacer pacer;
+    RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
+    RelayRepair *repair; // NULL until it asks
     gint64 heard_ns, reported_ns;
     guint32 packets[RELAY_INPUT_TRACKS_MAX], octets[RELAY_INPUT_TRACKS_MAX];
     gboolean gone;
@@ -30,6 +34,7 @@ struct _RelayFeed {
     RelayFanout *fanout;
     RelayStream *stream;
     RelayHistory *history;
+    RelayRepairIndex *index;
     RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
     GPtrArray *viewers; // RelayRtpViewer, owned
     gboolean pending;   // somebody has something to send
@@ -40,6 +45,7 @@ struct _RelayFanout {
     guint index;
     RelayUdp *udp;
     RelayUdpBatch *batch;
+    GPtrArray *retransmissions; // RelayUnit, in the batch
     gint64 history_span_ns;
     gsize history_bytes_max;
     RelayViewerLimits limits;
@@ -48,13 +54,22 @@ struct _RelayFanout {
     gint64 housekeeping_ns;
     guint viewers; // relaxed atomics from here on
     guint64 units_dropped, viewers_gone;
+    RelayRepairStats repair;
 };
+
+static void viewer_free(gpointer data)
+{
+    RelayRtpViewer *v = data;
+    relay_repair_free(v->repair);
+    g_free(v);
+}
 
 static void feed_free(gpointer data)
 {
     RelayFeed *feed = data;
     feed->stream->feeds[feed->fanout->index] = NULL;
     relay_history_free(feed->history);
+    relay_repair_index_free(feed->index);
     relay_stream_unref(feed->stream);
     g_ptr_array_unref(feed->viewers);
     g_free(feed);
@@ -74,6 +89,7 @@ static gboolean send_unit(RelayFanout *f, RelayRtpViewer *v, RelayUnit *unit, gi
         relay_udp_batch_add(f->batch, &track->rtp, unit);
         relay_pacer_spend(&v->pacer, unit->bytes);
     }
+    relay_repair_span_add(&v->spans[unit->track], unit->number);
     v->packets[unit->track]++;
     v->octets[unit->track] += unit->bytes - 12;
     return TRUE;
@@ -113,16 +129,45 @@ static void report(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
     }
 }
 
+// Whether what is lost is waiting to go again.
+static gboolean send_repairs(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    const RelayFeed *feed = v->feed;
+    RelayUnit *unit;
+    while (v->repair && relay_pacer_ready(&v->pacer, now_ns) &&
+           (unit = relay_repair_next(v->repair, feed->index, feed->history, now_ns))) {
+        const RelayViewerTrack *track = &v->spec.tracks[unit->track];
+        if (track->rtx) {
+            unit = relay_repair_rtx(v->repair, unit);
+            g_ptr_array_add(f->retransmissions, unit);
+        }
+        relay_udp_batch_add(f->batch, &track->rtp, unit);
+        relay_pacer_spend(&v->pacer, unit->bytes);
+        relay_repair_done(v->repair);
+        relay_stat_add(f->repair.resent, 1);
+    }
+    return v->repair && relay_repair_waiting(v->repair);
+}
+
+static void forget_repairs(RelayRtpViewer *v)
+{
+    memset(v->spans, 0, sizeof v->spans);
+    if (v->repair)
+        relay_repair_forget(v->repair);
+}
+
 // Whether the viewer has more to send as soon as its pacer allows.
 static gboolean serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
 {
     guint64 lost = relay_viewer_judge(&v->place, v->feed->history, &f->limits, now_ns);
-    if (lost)
+    if (lost) {
         relay_stat_add(f->units_dropped, lost);
+        forget_repairs(v);
+    }
     // Players put picture and sound in step by the first reports: they go ahead of the media.
     if (v->reported_ns == 0)
         report(f, v, now_ns);
-    gboolean blocked = FALSE;
+    gboolean repairing = send_repairs(f, v, now_ns), blocked = FALSE;
     RelayUnit *unit;
     while (!blocked && (unit = relay_viewer_next(&v->place, v->feed->history))) {
         if (send_unit(f, v, unit, now_ns))
@@ -132,7 +177,7 @@ static gboolean serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
     }
     if (v->spec.link)
         relay_link_flush(v->spec.link);
-    return blocked && !v->spec.link;
+    return repairing || (blocked && !v->spec.link);
 }
 
 static const char *verdict(const RelayRtpViewer *v, gint64 now_ns)
@@ -192,6 +237,7 @@ static gint64 tick(gpointer user, gint64 now_ns)
     }
     // The batch borrows from viewers and histories: it is gone before either changes.
     relay_udp_batch_flush(f->batch);
+    g_ptr_array_set_size(f->retransmissions, 0);
     if (now_ns >= f->housekeeping_ns) {
         f->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
         for (guint i = 0; i < f->feeds->len; i++)
@@ -208,6 +254,7 @@ RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
     f->index = index;
     f->udp = udp;
     f->batch = relay_udp_batch_new(udp);
+    f->retransmissions = g_ptr_array_new_with_free_func((GDestroyNotify)relay_unit_unref);
     f->history_span_ns = history_span_ns;
     f->history_bytes_max = history_bytes_max;
     f->limits = RELAY_VIEWER_LIMITS_DEFAULT;
@@ -223,6 +270,7 @@ void relay_fanout_free(RelayFanout *fanout)
         return;
     g_ptr_array_unref(fanout->feeds);
     relay_udp_batch_free(fanout->batch);
+    g_ptr_array_unref(fanout->retransmissions);
     g_byte_array_unref(fanout->report);
     g_free(fanout);
 }
@@ -234,7 +282,8 @@ void relay_fanout_open(RelayFanout *fanout, RelayStream *stream)
     feed->stream = relay_stream_ref(stream);
     feed->history =
         relay_history_new(fanout->history_span_ns, fanout->history_bytes_max, HISTORY_UNITS_MAX);
-    feed->viewers = g_ptr_array_new_with_free_func(g_free);
+    feed->index = relay_repair_index_new();
+    feed->viewers = g_ptr_array_new_with_free_func(viewer_free);
     stream->feeds[fanout->index] = feed;
     g_ptr_array_add(fanout->feeds, feed);
 }
@@ -255,10 +304,12 @@ void relay_fanout_push(RelayFanout *fanout, RelayStream *stream, RelayUnit **uni
 {
     RelayFeed *feed = stream->feeds[fanout->index];
     for (guint i = 0; i < count; i++) {
-        if (feed)
+        if (feed) {
+            relay_repair_index_note(feed->index, units[i], relay_history_head(feed->history));
             relay_history_push(feed->history, units[i]);
-        else
+        } else {
             relay_unit_unref(units[i]);
+        }
     }
     if (feed)
         feed->pending = TRUE;
@@ -331,6 +382,39 @@ void relay_rtp_viewer_heard(RelayRtpViewer *viewer, gint64 now_ns)
     viewer->heard_ns = now_ns;
 }
 
+// Bits a second of what the history holds.
+static gint64 rate_of(const RelayHistory *history)
+{
+    guint64 tail = relay_history_tail(history), head = relay_history_head(history);
+    if (tail == head)
+        return 0;
+    gint64 span_ns = relay_history_at(history, head - 1)->arrived_ns -
+                     relay_history_at(history, tail)->arrived_ns;
+    gint64 bits = (gint64)relay_history_bytes(history) * 8;
+    return (gint64)((double)bits * TK_NS_PER_S / (double)MAX(span_ns, TK_NS_PER_S));
+}
+
+void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQuestion *question)
+{
+    RelayRtpViewer *v = viewer;
+    RelayFeed *feed = v->feed;
+    RelayFanout *f = feed->fanout;
+    gint64 now_ns = relay_worker_now_ns(f->worker);
+    v->heard_ns = now_ns;
+    if (v->spec.link || !v->spec.tracks[track].enabled ||
+        (feed->clocks[track].known && feed->clocks[track].identity.ssrc != question->ssrc))
+        return;
+    if (!v->repair)
+        v->repair = relay_repair_new(g_random_int(), now_ns);
+    RelayRepairStats before = *relay_repair_stats(v->repair);
+    relay_repair_ask(v->repair, feed->index, feed->history, track, &v->spans[track], question,
+                     rate_of(feed->history), now_ns);
+    const RelayRepairStats *after = relay_repair_stats(v->repair);
+    relay_stat_add(f->repair.asked, after->asked - before.asked);
+    relay_stat_add(f->repair.unanswered, after->unanswered - before.unanswered);
+    feed->pending = TRUE;
+}
+
 void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtcp,
                                const RelayAddress *address)
 {
@@ -340,6 +424,7 @@ void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtc
         return;
     }
     to->rtp = *address;
+    forget_repairs(viewer);
     relay_viewer_init(&viewer->place, viewer->feed->history);
     relay_rtp_viewer_room(viewer);
 }
@@ -355,6 +440,9 @@ void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
     *ret = (RelayFanoutStats){.viewers = relay_stat_get(fanout->viewers),
                               .units_dropped = relay_stat_get(fanout->units_dropped),
                               .viewers_gone = relay_stat_get(fanout->viewers_gone),
+                              .repair = {.asked = relay_stat_get(fanout->repair.asked),
+                                         .resent = relay_stat_get(fanout->repair.resent),
+                                         .unanswered = relay_stat_get(fanout->repair.unanswered)},
                               .udp = {.datagrams = relay_stat_get(udp->datagrams),
                                       .bytes = relay_stat_get(udp->bytes),
                                       .calls = relay_stat_get(udp->calls),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/core/input.h"
+#include "relay/core/repair.h"
 #include "relay/core/viewer.h"
 #include "relay/net/link.h"
 #include "relay/net/stream.h"
@@ -42,6 +43,7 @@ typedef struct {
     gboolean enabled;
     RelayAddress rtp, rtcp;           // UDP
     guint8 rtp_channel, rtcp_channel; // interleaved
+    gboolean rtx; // what it asks for comes as RFC 4588 retransmission, not as it was
 } RelayViewerTrack;
 
 typedef struct {
@@ -65,6 +67,8 @@ gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint
 
 // The viewer was heard of: a receiver report, a request.
 void relay_rtp_viewer_heard(RelayRtpViewer *viewer, gint64 now_ns);
+// The viewer, one over UDP, misses packets of a track.
+void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQuestion *question);
 // Its packets come from another port than it said (NAT): send there, from the newest keyframe on.
 void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtcp,
                                const RelayAddress *address);
@@ -74,6 +78,7 @@ void relay_rtp_viewer_room(RelayRtpViewer *viewer);
 typedef struct {
     guint viewers;
     guint64 units_dropped, viewers_gone;
+    RelayRepairStats repair;
     RelayUdpStats udp;
 } RelayFanoutStats;
 

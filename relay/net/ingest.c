@@ -36,6 +36,7 @@ struct _RelayIngest {
     RelayUdp *udp;
     RelayIngestSink sink;
     gpointer user;
+    gboolean repair;
     GPtrArray *streams;  // RelayIngestStream, owned
     GHashTable *viewers; // key (user) -> RelayUdpViewer, owned
     RelayEndpoints *endpoints;
@@ -98,6 +99,16 @@ static void input_media(RelayIngestStream *s, guint track, gboolean rtcp, const 
     relay_stat_add(s->stream->bytes_in, size);
 }
 
+static void take_from_viewer(RelayIngest *g, const RelayUdpViewer *viewer, guint track,
+                             gboolean rtcp, const guint8 *data, gsize size, gint64 wall_ns)
+{
+    RelayQuestion question;
+    if (rtcp && g->repair && relay_repair_read(data, size, wall_ns, &question))
+        viewer->asked(viewer->user, track, &question);
+    else
+        viewer->heard(viewer->user);
+}
+
 static void take_datagram(RelayIngest *g, gboolean rtcp, const RelayAddress *from,
                           const guint8 *data, gsize size, gint64 wall_ns)
 {
@@ -110,7 +121,7 @@ static void take_datagram(RelayIngest *g, gboolean rtcp, const RelayAddress *fro
     if (viewer) {
         if (endpoint.moved)
             viewer->moved(viewer->user, endpoint.track, rtcp, from);
-        viewer->heard(viewer->user);
+        take_from_viewer(g, viewer, endpoint.track, rtcp, data, size, wall_ns);
         return;
     }
     RelayIngestStream *s = endpoint.owner;
@@ -141,18 +152,33 @@ static void receive(RelayWatch *watch, guint32 epoll_events)
     }
 }
 
+static void send_to_sender(RelayIngestStream *s, guint track, const GByteArray *packet)
+{
+    if (s->sender.interleaved)
+        s->sender.send_rtcp(s->sender.user, track, packet);
+    else
+        relay_udp_send_rtcp(s->ingest->udp, &s->sender.rtcp[track], packet);
+}
+
+static void ask_sender(RelayIngestStream *s, gint64 now_ns)
+{
+    GByteArray *packet = s->ingest->report;
+    for (guint track = 0; track < s->sender.tracks_count && s->ingest->repair; track++) {
+        g_byte_array_set_size(packet, 0);
+        relay_input_nack(s->input, track, now_ns, packet);
+        if (packet->len)
+            send_to_sender(s, track, packet);
+    }
+}
+
 static void report_to_sender(RelayIngestStream *s, gint64 now_ns)
 {
     RelayIngest *g = s->ingest;
     for (guint track = 0; track < s->sender.tracks_count; track++) {
         g_byte_array_set_size(g->report, 0);
         relay_input_receiver_report(s->input, track, now_ns, g->report);
-        if (g->report->len == 0)
-            continue;
-        if (s->sender.interleaved)
-            s->sender.send_rtcp(s->sender.user, track, g->report);
-        else
-            relay_udp_send_rtcp(g->udp, &s->sender.rtcp[track], g->report);
+        if (g->report->len)
+            send_to_sender(s, track, g->report);
     }
 }
 
@@ -170,15 +196,19 @@ static void hand_on_clocks(RelayIngestStream *s)
 
 static void note_stats(RelayIngestStream *s)
 {
-    guint64 lost = 0, dropped = 0;
+    guint64 lost = 0, dropped = 0, asked = 0, repaired = 0;
     for (guint track = 0; track < s->sender.tracks_count; track++) {
         RelayInputStats stats;
         relay_input_stats(s->input, track, &stats);
         lost += stats.lost;
         dropped += stats.frames_dropped;
+        asked += stats.asked;
+        repaired += stats.repaired;
     }
     relay_stat_set(s->stream->packets_lost_in, lost);
     relay_stat_set(s->stream->frames_dropped_in, dropped);
+    relay_stat_set(s->stream->packets_asked_in, asked);
+    relay_stat_set(s->stream->packets_repaired_in, repaired);
 }
 
 static gint64 tick(gpointer user, gint64 now_ns)
@@ -191,6 +221,7 @@ static gint64 tick(gpointer user, gint64 now_ns)
             continue;
         any = TRUE;
         relay_input_tick(s->input, now_ns, tk_clock_wall_ns());
+        ask_sender(s, now_ns);
         if (!s->clocks_known)
             hand_on_clocks(s);
         hand_on_packets(s);
@@ -217,13 +248,14 @@ static void stream_free(gpointer data)
 }
 
 RelayIngest *relay_ingest_new(RelayWorker *worker, RelayUdp *udp, const RelayIngestSink *sink,
-                              gpointer user, GError **error)
+                              gpointer user, gboolean repair, GError **error)
 {
     RelayIngest *g = g_new0(RelayIngest, 1);
     g->worker = worker;
     g->udp = udp;
     g->sink = *sink;
     g->user = user;
+    g->repair = repair;
     g->streams = g_ptr_array_new_with_free_func(stream_free);
     g->viewers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     g->endpoints = relay_endpoints_new();

@@ -21,9 +21,10 @@ typedef struct {
     void (*on_chunk)(gpointer user, RelayStream *stream, RelayUnit *chunk);
 } RelayIngestSink;
 
-// `sink` is copied, `user` borrowed. Watches `udp` on `worker`.
+// `sink` is copied, `user` borrowed. Watches `udp` on `worker`. `repair`: senders are asked for
+// what is missing, and viewers get it.
 RelayIngest *relay_ingest_new(RelayWorker *worker, RelayUdp *udp, const RelayIngestSink *sink,
-                              gpointer user, GError **error);
+                              gpointer user, gboolean repair, GError **error);
 // After the worker has stopped.
 void relay_ingest_free(RelayIngest *ingest);
 
@@ -60,6 +61,8 @@ typedef struct {
     void (*heard)(gpointer user);
     // Its packets come from another port of the same host (NAT), or from its own again.
     void (*moved)(gpointer user, guint track, gboolean rtcp, const RelayAddress *address);
+    // It misses packets of a track (NACK).
+    void (*asked)(gpointer user, guint track, const RelayQuestion *question);
     gpointer user; // the viewer's key
 } RelayUdpViewer;
 

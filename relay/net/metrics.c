@@ -17,6 +17,9 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         sum.viewers += one.viewers;
         sum.units_dropped += one.units_dropped;
         sum.viewers_gone += one.viewers_gone;
+        sum.repair.asked += one.repair.asked;
+        sum.repair.resent += one.repair.resent;
+        sum.repair.unanswered += one.repair.unanswered;
         sum.udp.datagrams += one.udp.datagrams;
         sum.udp.bytes += one.udp.bytes;
         sum.udp.calls += one.udp.calls;
@@ -31,6 +34,12 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         sum.udp.refused);
     put(out, "rtp_packets_dropped_total", "counter", "Packets that slow viewers lost.",
         sum.units_dropped);
+    put(out, "rtp_packets_asked_total", "counter", "Packets that viewers asked for again.",
+        sum.repair.asked);
+    put(out, "rtp_packets_resent_total", "counter", "Packets sent again.", sum.repair.resent);
+    put(out, "rtp_packets_unanswered_total", "counter",
+        "Packets asked for that were too old, not here yet or over the viewer's budget.",
+        sum.repair.unanswered);
     put(out, "rtp_viewers_gone_total", "counter", "Viewers that the relay gave up.",
         sum.viewers_gone);
 }
@@ -70,6 +79,8 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
         {"packets_received_total", relay_stat_get(stream->packets_in)},
         {"bytes_received_total", relay_stat_get(stream->bytes_in)},
         {"packets_lost_total", relay_stat_get(stream->packets_lost_in)},
+        {"packets_asked_total", relay_stat_get(stream->packets_asked_in)},
+        {"packets_repaired_total", relay_stat_get(stream->packets_repaired_in)},
         {"frames_dropped_total", relay_stat_get(stream->frames_dropped_in)},
         {"chunks_total", relay_stat_get(stream->chunk_newest)},
     };

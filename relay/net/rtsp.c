@@ -32,6 +32,7 @@ struct _RelayRtsp {
     const RelayDoor *door;
     guint16 rtp_port;
     guint connections_max;
+    gboolean repair;
     GHashTable *sessions; // RelayConn -> Session, owned
 };
 
@@ -165,6 +166,18 @@ static void do_announce(RelayRtsp *r, Session *s, const TkRtspRequest *request)
         refuse(s, request, error);
 }
 
+// SDP has no way to ask whether a viewer takes RTP/AVPF, and many (live555, and so VLC) pass over
+// an m= line that says so: it is for those that are known to take it.
+static gboolean takes_feedback(const TkRtspRequest *request)
+{
+    static const char *const agents[] = {"GStreamer/", "tongke-", "Lavf"};
+    const char *agent = tk_rtsp_header(request, "User-Agent");
+    for (guint i = 0; agent && i < G_N_ELEMENTS(agents); i++)
+        if (g_str_has_prefix(agent, agents[i]))
+            return TRUE;
+    return FALSE;
+}
+
 static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 {
     g_autoptr(GError) error = NULL;
@@ -182,6 +195,7 @@ static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     }
     description.host = url.host;
     description.ipv6 = strchr(url.host, ':') != NULL;
+    description.feedback = r->repair && takes_feedback(request);
     g_autofree char *sdp = relay_sdp_write(&description);
     GString *text = begin_answer(s, request, 200);
     g_string_append_printf(text,
@@ -281,7 +295,12 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
         if (!s->set_up[i] || !description.configs[i])
             continue;
         const RelayTransport *t = &s->transports[i];
-        spec.tracks[i] = (RelayViewerTrack){TRUE, t->rtp, t->rtcp, t->rtp_channel, t->rtcp_channel};
+        spec.tracks[i] = (RelayViewerTrack){.enabled = TRUE,
+                                            .rtp = t->rtp,
+                                            .rtcp = t->rtcp,
+                                            .rtp_channel = t->rtp_channel,
+                                            .rtcp_channel = t->rtcp_channel,
+                                            .rtx = t->feedback};
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
     s->viewing = relay_stream_ref(stream);
@@ -406,13 +425,14 @@ static void on_closed(gpointer user, RelayConn *conn, const char *why)
 }
 
 RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
-                          guint connections_max)
+                          guint connections_max, gboolean repair)
 {
     RelayRtsp *r = g_new0(RelayRtsp, 1);
     r->lessons = lessons;
     r->door = door;
     r->rtp_port = rtp_port;
     r->connections_max = connections_max;
+    r->repair = repair;
     r->sessions = g_hash_table_new_full(NULL, NULL, NULL, session_free);
     return r;
 }

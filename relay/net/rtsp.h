@@ -8,9 +8,10 @@
 
 typedef struct _RelayRtsp RelayRtsp;
 
-// All borrowed. `rtp_port`: of the UDP pair.
+// All borrowed. `rtp_port`: of the UDP pair. `repair`: viewers are told that they may ask for what
+// they miss.
 RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
-                          guint connections_max);
+                          guint connections_max, gboolean repair);
 // After the workers have stopped.
 void relay_rtsp_free(RelayRtsp *rtsp);
 

@@ -9,6 +9,7 @@
 #include "common/base/ulid.h"
 #include "common/media/bytes.h"
 #include "common/media/latm.h"
+#include "relay/core/repair.h"
 
 #define LESSON_ATTRIBUTE "x-tongke-lesson"
 #define LESSON_JSON_MAX 16384
@@ -115,6 +116,34 @@ static gboolean parse_audio(const char *rtpmap, const char *fmtp, RelayTrackForm
     return TRUE;
 }
 
+// The payload type of the media's retransmissions (RFC 4588 section 8.6), or 0.
+static guint8 rtx_type(const GstSDPMedia *media, guint8 payload_type)
+{
+    for (guint i = 1; i < gst_sdp_media_formats_len(media); i++) {
+        guint64 type;
+        if (!g_ascii_string_to_unsigned(gst_sdp_media_get_format(media, i), 10, 1, 127, &type,
+                                        NULL))
+            continue;
+        const char *rtpmap = format_attribute(media, "rtpmap", (guint8)type);
+        const char *fmtp = format_attribute(media, "fmtp", (guint8)type);
+        if (rtpmap && g_ascii_strncasecmp(strchr(rtpmap, ' ') + 1, "rtx/", 4) == 0 &&
+            fmtp_uint(fmtp, "apt", 128) == payload_type && type != payload_type)
+            return (guint8)type;
+    }
+    return 0;
+}
+
+static gboolean takes_nack(const GstSDPMedia *media)
+{
+    const char *value;
+    for (guint n = 0; (value = gst_sdp_media_get_attribute_val_n(media, "rtcp-fb", n)); n++) {
+        const char *kind = strchr(value, ' ');
+        if (kind && g_ascii_strcasecmp(kind + 1, "nack") == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static gboolean parse_media(const GstSDPMedia *media, RelayTrackFormat *ret, GError **error)
 {
     const char *format = gst_sdp_media_get_format(media, 0);
@@ -122,6 +151,8 @@ static gboolean parse_media(const GstSDPMedia *media, RelayTrackFormat *ret, GEr
     if (!format || !g_ascii_string_to_unsigned(format, 10, 0, 127, &payload_type, NULL))
         return refuse(error, "a track without a payload type");
     *ret = (RelayTrackFormat){.payload_type = (guint8)payload_type};
+    ret->rtx_payload_type = rtx_type(media, ret->payload_type);
+    ret->nack = ret->rtx_payload_type || takes_nack(media);
     const char *rtpmap = format_attribute(media, "rtpmap", ret->payload_type);
     const char *fmtp = format_attribute(media, "fmtp", ret->payload_type);
     const char *encoding = rtpmap ? strchr(rtpmap, ' ') + 1 : "";
@@ -225,11 +256,28 @@ static char *sprop_of(const guint8 *avcc, gsize size)
     return g_string_free(text, FALSE);
 }
 
+#define RTX_TIME_MS 2000 // how long a packet can be had again: well inside the history
+
+static void add_feedback(GstSDPMedia *media, guint payload_type, guint clock_rate)
+{
+    guint rtx = payload_type + RELAY_REPAIR_PT_STEP;
+    g_autofree char *format = g_strdup_printf("%u", rtx);
+    g_autofree char *feedback = g_strdup_printf("%u nack", payload_type);
+    g_autofree char *rtpmap = g_strdup_printf("%u rtx/%u", rtx, clock_rate);
+    g_autofree char *fmtp =
+        g_strdup_printf("%u apt=%u;rtx-time=%u", rtx, payload_type, RTX_TIME_MS);
+    gst_sdp_media_add_format(media, format);
+    gst_sdp_media_add_attribute(media, "rtcp-fb", feedback);
+    gst_sdp_media_add_attribute(media, "rtpmap", rtpmap);
+    gst_sdp_media_add_attribute(media, "fmtp", fmtp);
+}
+
 static void add_media(GstSDPMessage *sdp, const RelayDescription *d, guint track, gboolean video)
 {
     gsize size;
     const guint8 *config = g_bytes_get_data(d->configs[track], &size);
     g_autofree char *rtpmap = NULL, *fmtp = NULL;
+    guint clock_rate = TK_CMAF_VIDEO_TIMESCALE;
     if (video) {
         g_autofree char *sprop = sprop_of(config, size);
         rtpmap = g_strdup("96 H264/90000");
@@ -241,9 +289,8 @@ static void add_media(GstSDPMessage *sdp, const RelayDescription *d, guint track
         GString *hex = g_string_new(NULL);
         for (gsize i = 0; i < size; i++)
             g_string_append_printf(hex, "%02X", config[i]);
-        rtpmap = g_strdup_printf("97 mpeg4-generic/%u/%u",
-                                 tk_aac_config_parse(config, size, &aac) ? aac.rate : 48000,
-                                 MAX(aac.channels, 1));
+        clock_rate = tk_aac_config_parse(config, size, &aac) ? aac.rate : 48000;
+        rtpmap = g_strdup_printf("97 mpeg4-generic/%u/%u", clock_rate, MAX(aac.channels, 1));
         fmtp = g_strdup_printf("97 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;"
                                "indexlength=3;indexdeltalength=3;config=%s",
                                hex->str);
@@ -254,10 +301,12 @@ static void add_media(GstSDPMessage *sdp, const RelayDescription *d, guint track
     gst_sdp_media_new(&media);
     gst_sdp_media_set_media(media, video ? "video" : "audio");
     gst_sdp_media_set_port_info(media, 0, 1);
-    gst_sdp_media_set_proto(media, "RTP/AVP");
+    gst_sdp_media_set_proto(media, d->feedback ? "RTP/AVPF" : "RTP/AVP");
     gst_sdp_media_add_format(media, video ? "96" : "97");
     gst_sdp_media_add_attribute(media, "rtpmap", rtpmap);
     gst_sdp_media_add_attribute(media, "fmtp", fmtp);
+    if (d->feedback)
+        add_feedback(media, video ? 96 : 97, clock_rate);
     gst_sdp_media_add_attribute(media, "control", control);
     gst_sdp_message_add_media(sdp, media);
     gst_sdp_media_free(media);

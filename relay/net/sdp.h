@@ -27,6 +27,7 @@ typedef struct {
     const char *title; // as TkLessonInfo has it: no control characters; may be NULL
     const char *host; // of the relay, as the viewer sees it
     gboolean ipv6;
+    gboolean feedback; // the viewer takes RTP/AVPF, and so may ask for what it misses
     const RelayStreamFormat *format;
     GBytes *configs[RELAY_INPUT_TRACKS_MAX];
 } RelayDescription;

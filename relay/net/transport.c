@@ -58,11 +58,21 @@ static gboolean accept_offer(const char *offer, const RelayAddress *peer, guint 
         g_strstrip(fields[i]);
     if (!fields[0])
         return FALSE;
-    if (g_ascii_strcasecmp(fields[0], "RTP/AVP/TCP") == 0)
-        return accept_tcp(fields + 1, track, ret);
-    if (g_ascii_strcasecmp(fields[0], "RTP/AVP") == 0 ||
-        g_ascii_strcasecmp(fields[0], "RTP/AVP/UDP") == 0)
-        return accept_udp(fields + 1, peer, ret);
+    static const struct {
+        const char *name;
+        gboolean tcp, feedback;
+    } kinds[] = {
+        {"RTP/AVP", FALSE, FALSE}, {"RTP/AVP/UDP", FALSE, FALSE}, {"RTP/AVP/TCP", TRUE, FALSE},
+        {"RTP/AVPF", FALSE, TRUE}, {"RTP/AVPF/UDP", FALSE, TRUE}, {"RTP/AVPF/TCP", TRUE, TRUE},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (g_ascii_strcasecmp(fields[0], kinds[i].name) != 0)
+            continue;
+        gboolean accepted =
+            kinds[i].tcp ? accept_tcp(fields + 1, track, ret) : accept_udp(fields + 1, peer, ret);
+        ret->feedback = kinds[i].feedback;
+        return accepted;
+    }
     return FALSE;
 }
 
@@ -79,10 +89,11 @@ gboolean relay_transport_choose(const char *header, const RelayAddress *peer, gu
 char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, gboolean record)
 {
     const char *mode = record ? ";mode=record" : "";
+    const char *profile = transport->feedback ? "RTP/AVPF" : "RTP/AVP";
     if (transport->interleaved)
-        return g_strdup_printf("Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u%s\r\n",
+        return g_strdup_printf("Transport: %s/TCP;unicast;interleaved=%u-%u%s\r\n", profile,
                                transport->rtp_channel, transport->rtcp_channel, mode);
-    return g_strdup_printf("Transport: RTP/AVP;unicast;client_port=%u-%u;server_port=%u-%u%s\r\n",
-                           relay_address_port(&transport->rtp),
+    return g_strdup_printf("Transport: %s;unicast;client_port=%u-%u;server_port=%u-%u%s\r\n",
+                           profile, relay_address_port(&transport->rtp),
                            relay_address_port(&transport->rtcp), rtp_port, rtp_port + 1, mode);
 }

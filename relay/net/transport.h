@@ -6,6 +6,7 @@
 // The Transport header (RFC 2326 section 12.39).
 typedef struct {
     gboolean interleaved;
+    gboolean feedback;                // RTP/AVPF (RFC 4585)
     guint8 rtp_channel, rtcp_channel; // interleaved
     RelayAddress rtp, rtcp;           // UDP: always at the peer's own address
 } RelayTransport;

@@ -167,6 +167,17 @@ static void chooses_a_transport_it_speaks(void **state)
     assert_int_equal(transport.rtp_channel, 4);
     assert_true(relay_transport_choose("RTP/AVP/TCP;unicast", &peer, 1, &transport));
     assert_int_equal(transport.rtp_channel, 2);
+    assert_false(transport.feedback);
+    assert_true(
+        relay_transport_choose("RTP/AVPF;unicast;client_port=5000-5001", &peer, 0, &transport));
+    assert_true(transport.feedback);
+    assert_false(transport.interleaved);
+    g_autofree char *header = relay_transport_header(&transport, 8000, FALSE);
+    check_contains(header, "Transport: RTP/AVPF;unicast;client_port=5000-5001;server_port=8000");
+    assert_true(relay_transport_choose("RTP/AVPF/TCP;unicast", &peer, 1, &transport));
+    assert_true(transport.feedback && transport.interleaved);
+    assert_false(relay_transport_choose("RTP/SAVPF;unicast;client_port=5000-5001", &peer, 0,
+                                        &transport));
     assert_false(relay_transport_choose("RTP/AVP;multicast", &peer, 0, &transport));
     assert_false(relay_transport_choose("RTP/AVP;unicast", &peer, 0, &transport));
     assert_false(relay_transport_choose("RTP/AVP;unicast;client_port=0-1", &peer, 0, &transport));

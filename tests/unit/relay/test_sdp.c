@@ -96,6 +96,34 @@ static void refuses_what_it_cannot_carry(void **state)
     check_refused("\xff\xfe", TK_ERROR_INVALID);
 }
 
+static void believes_only_a_sound_offer_of_retransmission(void **state)
+{
+    static const struct {
+        const char *formats, *lines;
+        gboolean nack;
+        guint rtx;
+    } cases[] = {
+        {"96", "", FALSE, 0},
+        {"96", "a=rtcp-fb:96 nack pli\r\n", FALSE, 0}, // for pictures, not packets
+        {"96", "a=rtcp-fb:* nack\r\n", TRUE, 0},
+        {"96 100", "a=rtpmap:100 rtx/90000\r\na=fmtp:100 apt=96;rtx-time=500\r\n", TRUE, 100},
+        {"96 100", "a=rtpmap:100 rtx/90000\r\na=fmtp:100 apt=97\r\n", FALSE, 0},
+        {"96 100", "a=rtpmap:100 rtx/90000\r\n", FALSE, 0},
+        {"96 96", "a=rtpmap:96 rtx/90000\r\na=fmtp:96 apt=96\r\n", FALSE, 0},
+        {"96 300 x", "a=rtpmap:300 rtx/90000\r\na=fmtp:300 apt=96\r\n", FALSE, 0},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf(
+            HEAD "m=video 0 RTP/AVPF %s\r\na=rtpmap:96 H264/90000\r\n%s", "-", cases[i].formats,
+            cases[i].lines);
+        RelayOffer offer = {0};
+        assert_true(parse(text, &offer, NULL));
+        assert_int_equal(offer.formats[0].nack, cases[i].nack);
+        assert_int_equal(offer.formats[0].rtx_payload_type, cases[i].rtx);
+        relay_offer_clear(&offer);
+    }
+}
+
 static void writes_what_it_can_read(void **state)
 {
     static const guint8 avcc[] = {1,    0x42, 0,    0x29, 0xff, 0xe1, 0,    6,    0x67, 0x42, 0,
@@ -110,10 +138,28 @@ static void writes_what_it_can_read(void **state)
     g_autofree char *text = relay_sdp_write(&description);
     RelayOffer offer = {0};
     assert_true(parse(text, &offer, NULL));
+    check_contains(text, "m=video 0 RTP/AVP 96\r\n");
+    assert_null(strstr(text, "rtcp-fb"));
+    assert_false(offer.formats[0].nack);
     assert_string_equal(offer.formats[0].sprop, "Z0IAKeKQ,aM48gA==");
     assert_int_equal(offer.formats[1].aac.rate, 48000);
     assert_int_equal(offer.formats[1].aac.channels, 2);
     assert_string_equal(offer.controls[1], "track=1");
+    relay_offer_clear(&offer);
+
+    description.feedback = TRUE;
+    g_autofree char *more = relay_sdp_write(&description);
+    check_contains(more, "m=video 0 RTP/AVPF 96 98\r\n");
+    check_contains(more, "a=rtcp-fb:96 nack\r\n");
+    check_contains(more, "a=rtpmap:98 rtx/90000\r\n");
+    check_contains(more, "a=fmtp:98 apt=96;rtx-time=");
+    check_contains(more, "m=audio 0 RTP/AVPF 97 99\r\n");
+    check_contains(more, "a=rtpmap:99 rtx/48000\r\n");
+    assert_true(parse(more, &offer, NULL));
+    for (guint i = 0; i < 2; i++) {
+        assert_true(offer.formats[i].nack);
+        assert_int_equal(offer.formats[i].rtx_payload_type, 98 + i);
+    }
     relay_offer_clear(&offer);
     for (guint i = 0; i < 2; i++)
         g_bytes_unref(description.configs[i]);
@@ -126,6 +172,7 @@ int main(void)
         cmocka_unit_test(puts_the_picture_first),
         cmocka_unit_test(reads_the_lessons_record),
         cmocka_unit_test(refuses_what_it_cannot_carry),
+        cmocka_unit_test(believes_only_a_sound_offer_of_retransmission),
         cmocka_unit_test(writes_what_it_can_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

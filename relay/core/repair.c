@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "relay/core/repair.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/media/bytes.h"
+#include "common/media/rtp.h"
+#include "relay/core/pacer.h"
+
+struct _RelayRepairIndex {
+    guint64 positions[RELAY_INPUT_TRACKS_MAX][RELAY_REPAIR_INDEX];
+};
+
+RelayRepairIndex *relay_repair_index_new(void)
+{
+    return g_new0(RelayRepairIndex, 1);
+}
+
+void relay_repair_index_free(RelayRepairIndex *index)
+{
+    g_free(index);
+}
+
+void relay_repair_index_note(RelayRepairIndex *index, const RelayUnit *unit, guint64 position)
+{
+    index->positions[unit->track][unit->number % RELAY_REPAIR_INDEX] = position;
+}
+
+RelayUnit *relay_repair_index_find(const RelayRepairIndex *index, const RelayHistory *history,
+                                   guint track, guint64 number)
+{
+    guint64 position = index->positions[track][number % RELAY_REPAIR_INDEX];
+    RelayUnit *unit = relay_history_at(history, position);
+    return unit && unit->track == track && unit->number == number ? unit : NULL;
+}
+
+typedef struct {
+    guint64 number;
+    guint32 answered_ms;
+    guint32 tries;
+} Recent;
+
+typedef struct {
+    guint64 number;
+    gint64 due_ns;
+    guint track;
+} Waiting;
+
+struct _RelayRepair {
+    Recent recent[RELAY_INPUT_TRACKS_MAX][RELAY_REPAIR_RECENT]; // at number modulo the length
+    Waiting waiting[RELAY_REPAIR_QUEUE];                        // in the order of asking
+    guint count, at;                                            // at: what next() gave
+    RelayPacer budget;
+    gint64 again_ns;                          // a round trip, smoothed
+    guint16 sequence[RELAY_INPUT_TRACKS_MAX]; // of the next retransmission
+    RelayRepairStats stats;
+};
+
+RelayRepair *relay_repair_new(guint32 seed, gint64 now_ns)
+{
+    RelayRepair *repair = g_new0(RelayRepair, 1);
+    relay_pacer_init(&repair->budget, 0, RELAY_REPAIR_BURST_MIN, now_ns);
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
+        repair->sequence[track] = (guint16)(seed >> 16 * track);
+    return repair;
+}
+
+void relay_repair_free(RelayRepair *repair)
+{
+    g_free(repair);
+}
+
+// RFC 3550 section 6.4.1: the viewer's round trip by our own clock, in 1/65536 s.
+static gint64 round_trip(const TkRtcp *report, gint64 wall_ns)
+{
+    guint32 now = (guint32)(tk_clock_ntp_from_wall(wall_ns) >> 16);
+    if (report->reports_count == 0 || !report->reports[0].last_sr)
+        return 0;
+    gint32 units = (gint32)(now - report->reports[0].last_sr - report->reports[0].delay_since_sr);
+    return CLAMP(units * TK_NS_PER_S / 65536, 0, RELAY_REPAIR_RTT_MAX_NS);
+}
+
+gboolean relay_repair_read(const guint8 *rtcp, gsize size, gint64 wall_ns, RelayQuestion *ret)
+{
+    TkRtcp part;
+    gsize offset = 0;
+    ret->count = 0;
+    ret->rtt_ns = 0;
+    while (ret->count < RELAY_REPAIR_ASKED_MAX && tk_rtcp_next(rtcp, size, &offset, &part)) {
+        gsize cursor = 0;
+        if (part.type == TK_RTCP_RECEIVER_REPORT)
+            ret->rtt_ns = round_trip(&part, wall_ns);
+        if (part.type != TK_RTCP_NACK || (ret->count && part.media_ssrc != ret->ssrc))
+            continue;
+        ret->ssrc = part.media_ssrc;
+        while (ret->count < RELAY_REPAIR_ASKED_MAX &&
+               tk_rtcp_nack_next(&part, &cursor, &ret->sequences[ret->count]))
+            ret->count++;
+    }
+    return ret->count > 0;
+}
+
+static void set_budget(RelayRepair *repair, gint64 rate_bps)
+{
+    repair->budget.rate_bps = rate_bps / RELAY_REPAIR_SHARE;
+    // As much at once as the share of half a second.
+    repair->budget.depth = MAX(repair->budget.rate_bps / 16, RELAY_REPAIR_BURST_MIN);
+}
+
+static gboolean enqueue(RelayRepair *repair, guint track, const RelayUnit *unit, gint64 due_ns,
+                        gint64 now_ns)
+{
+    if (repair->count == RELAY_REPAIR_QUEUE || !relay_pacer_ready(&repair->budget, now_ns))
+        return FALSE;
+    relay_pacer_spend(&repair->budget, unit->bytes);
+    repair->waiting[repair->count++] = (Waiting){unit->number, due_ns, track};
+    return TRUE;
+}
+
+// FALSE: nothing will be sent that has not been sent a moment ago.
+static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit, gint64 now_ns)
+{
+    guint32 now_ms = (guint32)(now_ns / TK_NS_PER_MS);
+    gint64 again_ms = MAX(repair->again_ns, RELAY_REPAIR_AGAIN_NS) / TK_NS_PER_MS;
+    Recent *recent = &repair->recent[track][unit->number % RELAY_REPAIR_RECENT];
+    if (recent->number != unit->number)
+        *recent = (Recent){.number = unit->number};
+    else if (now_ms - recent->answered_ms < again_ms)
+        return TRUE;
+    if (recent->tries == RELAY_REPAIR_TRIES_MAX || !enqueue(repair, track, unit, now_ns, now_ns))
+        return FALSE;
+    recent->answered_ms = now_ms;
+    if (recent->tries++ > 0)
+        (void)!enqueue(repair, track, unit, now_ns + RELAY_REPAIR_SPREAD_NS, now_ns);
+    return TRUE;
+}
+
+void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
+                      const RelayHistory *history, guint track, const RelayRepairSpan *span,
+                      const RelayQuestion *question, gint64 rate_bps, gint64 now_ns)
+{
+    set_budget(repair, rate_bps);
+    if (question->rtt_ns)
+        repair->again_ns += (question->rtt_ns - repair->again_ns) / (repair->again_ns ? 8 : 1);
+    repair->stats.asked += question->count;
+    for (guint i = 0; i < question->count; i++) {
+        guint64 number = tk_rtp_unwrap(span->last, question->sequences[i], 16);
+        RelayUnit *unit = NULL;
+        if (span->first && number >= span->first && number <= span->last)
+            unit = relay_repair_index_find(index, history, track, number);
+        if (!unit || !answer(repair, track, unit, now_ns))
+            repair->stats.unanswered++;
+    }
+}
+
+static void drop_waiting(RelayRepair *repair, guint at)
+{
+    repair->count--;
+    memmove(&repair->waiting[at], &repair->waiting[at + 1],
+            (repair->count - at) * sizeof repair->waiting[0]);
+}
+
+RelayUnit *relay_repair_next(RelayRepair *repair, const RelayRepairIndex *index,
+                             const RelayHistory *history, gint64 now_ns)
+{
+    for (guint at = 0; at < repair->count;) {
+        const Waiting *w = &repair->waiting[at];
+        if (w->due_ns > now_ns) {
+            at++;
+            continue;
+        }
+        RelayUnit *unit = relay_repair_index_find(index, history, w->track, w->number);
+        repair->at = at;
+        if (unit)
+            return unit;
+        drop_waiting(repair, at);
+    }
+    return NULL;
+}
+
+void relay_repair_done(RelayRepair *repair)
+{
+    drop_waiting(repair, repair->at);
+    repair->stats.resent++;
+}
+
+gboolean relay_repair_waiting(const RelayRepair *repair)
+{
+    return repair->count > 0;
+}
+
+void relay_repair_forget(RelayRepair *repair)
+{
+    repair->count = 0;
+}
+
+guint32 relay_repair_ssrc(guint32 media_ssrc)
+{
+    return media_ssrc ^ 0x52545800; // never the same; "RTX"
+}
+
+RelayUnit *relay_repair_rtx(RelayRepair *repair, const RelayUnit *unit)
+{
+    TkRtp rtp;
+    gboolean valid = tk_rtp_parse(unit->data, unit->bytes, &rtp);
+    g_assert(valid); // it came in as one
+    gsize head = (gsize)(rtp.payload - unit->data), tail = unit->bytes - head;
+    RelayUnit *rtx = relay_unit_new(head + 2 + tail);
+    memcpy(rtx->data, unit->data, head);
+    tk_poke(rtx->data + head, rtp.sequence, 2);
+    memcpy(rtx->data + head + 2, unit->data + head, tail);
+    tk_rtp_rewrite(rtx->data, rtp.payload_type + RELAY_REPAIR_PT_STEP,
+                   repair->sequence[unit->track]++, rtp.timestamp, relay_repair_ssrc(rtp.ssrc));
+    rtx->track = unit->track;
+    rtx->number = unit->number;
+    rtx->rtp_timestamp = unit->rtp_timestamp;
+    return rtx;
+}
+
+const RelayRepairStats *relay_repair_stats(const RelayRepair *repair)
+{
+    return &repair->stats;
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Lossy lines: what a player misses it gets again, over 200 ms of round trip."""
+
+import re
+import signal
+import unittest
+
+from lossy import Line
+from tongke import BUILD, Program, Relay, capture
+from websocket import WebSocket
+
+TOLD = (r"received (\d+) packets; (\d+) lost, (\d+) late; (\d+) asked for again, (\d+) repaired")
+
+
+class Repair(unittest.TestCase):
+    def lesson(self, **settings):
+        """A relay with a lesson, and how its chunks, about 0.08 s each, are waited for."""
+        self.relay = Relay(self.addCleanup, settings)
+        capture(self.addCleanup, self.relay, "math", "--size", "320x180", "--bitrate", "300")
+        self.chunks = WebSocket(self.addCleanup,
+                                f"ws://127.0.0.1:{self.relay.http_port}/live/math")
+        self.chunks.next_binary()
+
+    def watch(self, chunks, **line):
+        """What the player says of the line after so many chunks of the lesson."""
+        line = Line(self.relay.rtsp_port, loss=0.1, delay_s=0.1, **line)
+        self.addCleanup(line.close)
+        player = Program(self.addCleanup, [
+            BUILD / "client" / "player" / "tongke-player", "--latency", "1000", "--transport", "udp",
+            "--video-sink", "fakevideosink", "--audio-sink", "fakesink",
+            f"rtsp://127.0.0.1:{line.port}/math"])
+        player.wait_line("^state=playing")
+        for _ in range(chunks):
+            self.chunks.next_binary()
+        player.stop(by=signal.SIGINT)
+        told = re.search(TOLD, "\n".join(player.err))
+        self.assertIsNotNone(told, player.tail())
+        self.assertGreater(line.lost, chunks // 3)  # the line was as bad as it should be
+        return [int(number) for number in told.groups()]
+
+    def test_a_tenth_lost_each_way_and_not_a_packet_missing(self):
+        self.lesson()
+        packets, lost, late, _, repaired = self.watch(190)
+        self.assertGreater(packets, 1000)
+        self.assertEqual((lost, late), (0, 0))
+        self.assertGreater(repaired, packets // 20)
+        self.assertGreaterEqual(self.relay.metric("rtp_packets_resent_total"), repaired)
+
+    def test_without_repair_the_damage_shows(self):
+        self.lesson(**{"repair.enabled": "false"})
+        packets, lost, *_, repaired = self.watch(40)
+        self.assertGreater(lost, packets // 30)
+        self.assertEqual(repaired, 0)
+        self.assertEqual(self.relay.metric("rtp_packets_resent_total"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
