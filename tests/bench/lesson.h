@@ -3,8 +3,8 @@
 
 #include <glib.h>
 
-// A made-up lesson: H.264 with real parameter sets and AAC, of a given rate; what is in the pictures
-// is stamps and filling, which no relay looks at.
+// A made-up lesson of a given rate: H.264 with real parameter sets, and AAC. What is in the
+// pictures is stamps and filling, which no relay looks at.
 #define LOAD_PACKET_BYTES 1200 // an RTP packet, header included
 #define LOAD_GOP_FRAMES 60
 #define LOAD_SOUND_RATE 48000

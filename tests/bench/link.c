@@ -44,7 +44,7 @@ void load_link_read(LoadLink *link, gsize bytes)
     struct iovec place = {read_buffer, MIN(bytes, READ_BYTES)};
     struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1,
                              .msg_control = control, .msg_controllen = sizeof control};
-    if (link->watch.fd < 0)
+    if (!link->out)
         return;
     ssize_t got = recvmsg(link->watch.fd, &message, MSG_DONTWAIT);
     if (got > 0)
@@ -55,21 +55,28 @@ void load_link_read(LoadLink *link, gsize bytes)
         fail(link, g_strerror(errno));
 }
 
-static void flush(LoadLink *link)
+// How much of it the kernel took; the link is closed when it is in error.
+static gsize send_some(LoadLink *link, const guint8 *data, gsize size)
 {
     gsize done = 0;
-    while (done < link->out->len) {
-        ssize_t sent = send(link->watch.fd, link->out->data + done, link->out->len - done,
-                            MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (done < size) {
+        ssize_t sent =
+            send(link->watch.fd, data + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             break;
         if (sent < 0) {
             fail(link, g_strerror(errno));
-            return;
+            break;
         }
         done += (gsize)sent;
     }
-    if (done)
+    return done;
+}
+
+static void flush(LoadLink *link)
+{
+    gsize done = send_some(link, link->out->data, link->out->len);
+    if (link->out && done)
         g_byte_array_remove_range(link->out, 0, (guint)done);
 }
 
@@ -85,6 +92,8 @@ static void opened(LoadLink *link)
     link->open = TRUE;
     if (link->on_open)
         link->on_open(link->user);
+    if (link->out && link->out->len)
+        flush(link);
 }
 
 static void on_ready(void *user, guint32 events)
@@ -92,18 +101,18 @@ static void on_ready(void *user, guint32 events)
     LoadLink *link = user;
     if (!link->open && events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
         opened(link);
-        if (link->watch.fd >= 0)
+        if (link->out)
             watch_for(link);
         return;
     }
     if (events & EPOLLOUT && link->out->len) {
         flush(link);
-        if (link->watch.fd >= 0 && !link->out->len)
+        if (link->out && !link->out->len)
             watch_for(link);
     }
-    if (link->watch.fd >= 0 && (events & EPOLLIN) && !link->paused)
+    if (link->out && (events & EPOLLIN) && !link->paused)
         load_link_read(link, READ_BYTES);
-    else if (link->watch.fd >= 0 && events & (EPOLLERR | EPOLLHUP))
+    else if (link->out && events & (EPOLLERR | EPOLLHUP))
         fail(link, "reset by the peer");
 }
 
@@ -148,20 +157,20 @@ void load_link_close(LoadLink *link)
 
 void load_link_put(LoadLink *link, const void *data, gsize size)
 {
-    if (link->watch.fd < 0)
+    if (!link->out)
         return;
     gboolean waits = link->out->len > 0;
-    g_byte_array_append(link->out, data, (guint)size);
-    if (waits)
+    gsize done = waits || !link->open ? 0 : send_some(link, data, size);
+    if (!link->out || done == size)
         return;
-    flush(link);
-    if (link->watch.fd >= 0 && link->out->len)
+    g_byte_array_append(link->out, (const guint8 *)data + done, (guint)(size - done));
+    if (!waits)
         watch_for(link);
 }
 
 void load_link_pause(LoadLink *link)
 {
     link->paused = TRUE;
-    if (link->watch.fd >= 0)
+    if (link->out)
         watch_for(link);
 }
