@@ -21,7 +21,10 @@
 // Where the relay repairs losses, feedback has to go at once and not by RTCP's leisurely timing:
 // with the defaults most of what is lost stays lost.
 #define FEEDBACK_INTERVAL_MS 20u
-#define FEEDBACK_FRACTION 0.15
+#define FEEDBACK_BPS 50000.0 // a share of a small stream would be a few packets a second
+// By default a packet is asked for again after a round trip and more: three times in a second. The
+// relay answers once a round trip, however often it is asked.
+#define ASK_AGAIN_MS 80
 
 struct _PlayReceiver {
     const PlayOptions *options;
@@ -160,12 +163,19 @@ static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
     g_signal_emit_by_name(manager, "get-internal-session", number, &session);
     if (session)
         g_object_set(session, "rtcp-min-interval", FEEDBACK_INTERVAL_MS * GST_MSECOND,
-                     "rtcp-fraction", FEEDBACK_FRACTION, NULL);
+                     "rtcp-fraction", FEEDBACK_BPS, NULL);
+}
+
+static void on_jitter_buffer(GstElement *manager, GstElement *buffer, guint session, guint ssrc,
+                             gpointer data)
+{
+    g_object_set(buffer, "rtx-retry-timeout", ASK_AGAIN_MS, NULL);
 }
 
 static void on_new_manager(GstElement *src, GstElement *manager, gpointer data)
 {
     g_signal_connect(manager, "pad-added", G_CALLBACK(on_manager_pad), data);
+    g_signal_connect(manager, "new-jitterbuffer", G_CALLBACK(on_jitter_buffer), data);
 }
 
 static void add_branch(PlayReceiver *receiver, GstPad *pad, const char *tail, TkJoint *joint,

@@ -52,7 +52,6 @@ struct _RelayRepair {
     Waiting waiting[RELAY_REPAIR_QUEUE];                        // in the order of asking
     guint count, at;                                            // at: what next() gave
     RelayPacer budget;
-    gint64 again_ns;                          // a round trip, smoothed
     guint16 sequence[RELAY_INPUT_TRACKS_MAX]; // of the next retransmission
     RelayRepairStats stats;
 };
@@ -72,33 +71,60 @@ void relay_repair_free(RelayRepair *repair)
 }
 
 // RFC 3550 section 6.4.1: the viewer's round trip by our own clock, in 1/65536 s.
-static gint64 round_trip(const TkRtcp *report, gint64 wall_ns)
+static gint64 round_trip(const TkRtcpReport *report, gint64 wall_ns)
 {
     guint32 now = (guint32)(tk_clock_ntp_from_wall(wall_ns) >> 16);
-    if (report->reports_count == 0 || !report->reports[0].last_sr)
-        return 0;
-    gint32 units = (gint32)(now - report->reports[0].last_sr - report->reports[0].delay_since_sr);
+    gint32 units = (gint32)(now - report->last_sr - report->delay_since_sr);
     return CLAMP(units * TK_NS_PER_S / 65536, 0, RELAY_REPAIR_RTT_MAX_NS);
+}
+
+// Only what sends sender reports can have one to refer to: not the retransmissions.
+static void read_report(const TkRtcp *part, gint64 wall_ns, RelayQuestion *ret)
+{
+    for (guint i = 0; i < part->reports_count; i++) {
+        const TkRtcpReport *report = &part->reports[i];
+        if (!report->last_sr)
+            continue;
+        ret->reported = TRUE;
+        ret->ssrc = report->ssrc;
+        ret->rtt_ns = round_trip(report, wall_ns);
+        ret->fraction_lost = report->fraction_lost;
+    }
+}
+
+static void read_nack(const TkRtcp *part, RelayQuestion *ret)
+{
+    gsize cursor = 0;
+    if ((ret->reported || ret->count) && part->media_ssrc != ret->ssrc)
+        return;
+    ret->ssrc = part->media_ssrc;
+    while (ret->count < RELAY_REPAIR_ASKED_MAX &&
+           tk_rtcp_nack_next(part, &cursor, &ret->sequences[ret->count]))
+        ret->count++;
 }
 
 gboolean relay_repair_read(const guint8 *rtcp, gsize size, gint64 wall_ns, RelayQuestion *ret)
 {
     TkRtcp part;
     gsize offset = 0;
+    ret->reported = FALSE;
     ret->count = 0;
-    ret->rtt_ns = 0;
-    while (ret->count < RELAY_REPAIR_ASKED_MAX && tk_rtcp_next(rtcp, size, &offset, &part)) {
-        gsize cursor = 0;
+    while (tk_rtcp_next(rtcp, size, &offset, &part)) {
         if (part.type == TK_RTCP_RECEIVER_REPORT)
-            ret->rtt_ns = round_trip(&part, wall_ns);
-        if (part.type != TK_RTCP_NACK || (ret->count && part.media_ssrc != ret->ssrc))
-            continue;
-        ret->ssrc = part.media_ssrc;
-        while (ret->count < RELAY_REPAIR_ASKED_MAX &&
-               tk_rtcp_nack_next(&part, &cursor, &ret->sequences[ret->count]))
-            ret->count++;
+            read_report(&part, wall_ns, ret);
+        else if (part.type == TK_RTCP_NACK)
+            read_nack(&part, ret);
     }
-    return ret->count > 0;
+    return ret->reported || ret->count > 0;
+}
+
+void relay_repair_line_note(RelayRepairLine *line, const RelayQuestion *question)
+{
+    if (!question->reported)
+        return;
+    line->rtt_ns += (question->rtt_ns - line->rtt_ns) / (line->known ? 8 : 1);
+    line->lossy = question->fraction_lost >= RELAY_REPAIR_LOSSY;
+    line->known = TRUE;
 }
 
 static void set_budget(RelayRepair *repair, gint64 rate_bps)
@@ -119,10 +145,12 @@ static gboolean enqueue(RelayRepair *repair, guint track, const RelayUnit *unit,
 }
 
 // FALSE: nothing will be sent that has not been sent a moment ago.
-static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit, gint64 now_ns)
+static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit,
+                       const RelayRepairLine *line, gint64 now_ns)
 {
     guint32 now_ms = (guint32)(now_ns / TK_NS_PER_MS);
-    gint64 again_ms = MAX(repair->again_ns, RELAY_REPAIR_AGAIN_NS) / TK_NS_PER_MS;
+    gint64 rtt_ns = line->known ? line->rtt_ns : RELAY_REPAIR_RTT_GUESS_NS;
+    gint64 again_ms = MAX(rtt_ns, RELAY_REPAIR_AGAIN_NS) / TK_NS_PER_MS;
     Recent *recent = &repair->recent[track][unit->number % RELAY_REPAIR_RECENT];
     if (recent->number != unit->number)
         *recent = (Recent){.number = unit->number};
@@ -131,25 +159,24 @@ static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit, 
     if (recent->tries == RELAY_REPAIR_TRIES_MAX || !enqueue(repair, track, unit, now_ns, now_ns))
         return FALSE;
     recent->answered_ms = now_ms;
-    if (recent->tries++ > 0)
+    if (recent->tries++ > 0 || line->lossy)
         (void)!enqueue(repair, track, unit, now_ns + RELAY_REPAIR_SPREAD_NS, now_ns);
     return TRUE;
 }
 
 void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
                       const RelayHistory *history, guint track, const RelayRepairSpan *span,
-                      const RelayQuestion *question, gint64 rate_bps, gint64 now_ns)
+                      const RelayRepairLine *line, const RelayQuestion *question, gint64 rate_bps,
+                      gint64 now_ns)
 {
     set_budget(repair, rate_bps);
-    if (question->rtt_ns)
-        repair->again_ns += (question->rtt_ns - repair->again_ns) / (repair->again_ns ? 8 : 1);
     repair->stats.asked += question->count;
     for (guint i = 0; i < question->count; i++) {
         guint64 number = tk_rtp_unwrap(span->last, question->sequences[i], 16);
         RelayUnit *unit = NULL;
         if (span->first && number >= span->first && number <= span->last)
             unit = relay_repair_index_find(index, history, track, number);
-        if (!unit || !answer(repair, track, unit, now_ns))
+        if (!unit || !answer(repair, track, unit, line, now_ns))
             repair->stats.unanswered++;
     }
 }

@@ -40,26 +40,39 @@ static inline void relay_repair_span_add(RelayRepairSpan *span, guint64 number)
 }
 
 // What a viewer may cost: its bytes a second and at once are shares of the stream's.
-#define RELAY_REPAIR_SHARE 2           // a half: 20 % of loss both ways needs a third
-#define RELAY_REPAIR_BURST_MIN 32768   // bytes: one keyframe lost as a whole
+#define RELAY_REPAIR_SHARE 2         // a half: 20 % of loss both ways needs a third
+#define RELAY_REPAIR_BURST_MIN 32768 // bytes: one keyframe lost as a whole
 // Players ask again before the answer can have come: the same packet goes again after a round trip,
 // which is this at least and, whatever the viewer says, at most a second.
 #define RELAY_REPAIR_AGAIN_NS (20 * G_GINT64_CONSTANT(1000000))
+#define RELAY_REPAIR_RTT_GUESS_NS (100 * G_GINT64_CONSTANT(1000000)) // until it is known
 #define RELAY_REPAIR_RTT_MAX_NS (1000 * G_GINT64_CONSTANT(1000000))
-// Who asks twice has lost the answer: the second one goes twice, so far apart.
+// A second answer to the same question, and the first where the viewer reports so much loss (of
+// 256: 5 %), goes twice, so far apart.
+#define RELAY_REPAIR_LOSSY 13
 #define RELAY_REPAIR_SPREAD_NS (10 * G_GINT64_CONSTANT(1000000))
-#define RELAY_REPAIR_TRIES_MAX 12 // answers to one packet's NACKs; at 200 ms round trip 2.4 s
-#define RELAY_REPAIR_QUEUE 128    // waiting to leave, per viewer
-#define RELAY_REPAIR_RECENT 256  // packets per track whose answers are counted
+#define RELAY_REPAIR_TRIES_MAX 12  // answers to one packet's NACKs; at 200 ms round trip 2.4 s
+#define RELAY_REPAIR_QUEUE 128     // waiting to leave, per viewer
+#define RELAY_REPAIR_RECENT 256    // packets per track whose answers are counted
 #define RELAY_REPAIR_ASKED_MAX 256 // numbers taken from one datagram
 
 // What one datagram of a viewer asks for.
 typedef struct {
     guint32 ssrc;
-    gint64 rtt_ns; // by its receiver report; 0: not known
+    gboolean reported; // the next two, by its receiver report
+    gint64 rtt_ns;
+    guint8 fraction_lost; // of 256
     guint count;
     guint16 sequences[RELAY_REPAIR_ASKED_MAX];
 } RelayQuestion;
+
+// What is known of a viewer's line. Zeroed at first.
+typedef struct {
+    gboolean known, lossy;
+    gint64 rtt_ns; // smoothed
+} RelayRepairLine;
+
+void relay_repair_line_note(RelayRepairLine *line, const RelayQuestion *question);
 
 typedef struct {
     guint64 asked;      // sequence numbers in NACKs
@@ -74,13 +87,14 @@ RelayRepair *relay_repair_new(guint32 seed, gint64 now_ns);
 void relay_repair_free(RelayRepair *repair);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayRepair, relay_repair_free)
 
-// Reads the NACKs in a compound packet, hostile: those for the first one's source. FALSE: none.
+// Reads what a compound packet, hostile, says and asks of one source. FALSE: nothing.
 gboolean relay_repair_read(const guint8 *rtcp, gsize size, gint64 wall_ns, RelayQuestion *ret);
 
 // The viewer asks for packets of a track of a stream that has `rate_bps`.
 void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
                       const RelayHistory *history, guint track, const RelayRepairSpan *span,
-                      const RelayQuestion *question, gint64 rate_bps, gint64 now_ns);
+                      const RelayRepairLine *line, const RelayQuestion *question, gint64 rate_bps,
+                      gint64 now_ns);
 
 // The next packet to send again at `now_ns`, borrowed; NULL when none is due.
 RelayUnit *relay_repair_next(RelayRepair *repair, const RelayRepairIndex *index,

@@ -24,6 +24,7 @@ struct _RelayRtpViewer {
     RelayViewer place;
     RelayPacer pacer;
     RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
+    RelayRepairLine line;
     RelayRepair *repair; // NULL until it asks
     gint64 heard_ns, reported_ns;
     guint32 packets[RELAY_INPUT_TRACKS_MAX], octets[RELAY_INPUT_TRACKS_MAX];
@@ -404,11 +405,14 @@ void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQues
     if (v->spec.link || !v->spec.tracks[track].enabled ||
         (feed->clocks[track].known && feed->clocks[track].identity.ssrc != question->ssrc))
         return;
+    relay_repair_line_note(&v->line, question);
+    if (question->count == 0)
+        return;
     if (!v->repair)
         v->repair = relay_repair_new(g_random_int(), now_ns);
     RelayRepairStats before = *relay_repair_stats(v->repair);
-    relay_repair_ask(v->repair, feed->index, feed->history, track, &v->spans[track], question,
-                     rate_of(feed->history), now_ns);
+    relay_repair_ask(v->repair, feed->index, feed->history, track, &v->spans[track], &v->line,
+                     question, rate_of(feed->history), now_ns);
     const RelayRepairStats *after = relay_repair_stats(v->repair);
     relay_stat_add(f->repair.asked, after->asked - before.asked);
     relay_stat_add(f->repair.unanswered, after->unanswered - before.unanswered);

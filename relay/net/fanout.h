@@ -67,7 +67,7 @@ gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint
 
 // The viewer was heard of: a receiver report, a request.
 void relay_rtp_viewer_heard(RelayRtpViewer *viewer, gint64 now_ns);
-// The viewer, one over UDP, misses packets of a track.
+// The viewer, one over UDP, reports and asks about a track.
 void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQuestion *question);
 // Its packets come from another port than it said (NAT): send there, from the newest keyframe on.
 void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtcp,

@@ -61,7 +61,7 @@ typedef struct {
     void (*heard)(gpointer user);
     // Its packets come from another port of the same host (NAT), or from its own again.
     void (*moved)(gpointer user, guint track, gboolean rtcp, const RelayAddress *address);
-    // It misses packets of a track (NACK).
+    // It reports about a track, or misses packets of it (NACK).
     void (*asked)(gpointer user, guint track, const RelayQuestion *question);
     gpointer user; // the viewer's key
 } RelayUdpViewer;

@@ -14,13 +14,15 @@ LOCAL = "127.0.0.1"
 
 
 class Line:
-    """`loss`: of each direction; `burst`: packets lost in a row; `delay_s`: one way."""
+    """Takes its time from the start and loses from `bad` on. `loss`: of each direction; `burst`:
+    packets lost in a row; `delay_s`: one way."""
 
     def __init__(self, relay_port, *, loss=0.0, burst=1, delay_s=0.0, seed=1):
         self.relay_port, self.loss, self.burst, self.delay_s = relay_port, loss, burst, delay_s
         self.random = random.Random(seed)
         self.losing = {}  # direction -> packets still to lose
         self.lost = self.passed = 0
+        self.bad = False  # not yet
         self.tracks = []  # pairs of sockets; client's and relay's ports of each
         self.waiting, self.count = [], 0
         self.lock = threading.Lock()
@@ -123,6 +125,8 @@ class Line:
     # RTP and RTCP
 
     def loses(self, direction):
+        if not self.bad:
+            return False
         if self.losing.get(direction):
             self.losing[direction] -= 1
             return True

@@ -30,6 +30,7 @@ class Repair(unittest.TestCase):
             "--video-sink", "fakevideosink", "--audio-sink", "fakesink",
             f"rtsp://127.0.0.1:{line.port}/math"])
         player.wait_line("^state=playing")
+        line.bad = True
         for _ in range(chunks):
             self.chunks.next_binary()
         player.stop(by=signal.SIGINT)

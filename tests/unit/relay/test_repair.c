@@ -17,6 +17,7 @@ typedef struct {
     RelayRepair *repair;
     RelayRepairSpan span;
     guint64 next;
+    RelayRepairLine line;
 } Fixture;
 
 static void push(Fixture *f, guint64 number)
@@ -57,10 +58,12 @@ static int tear_down(void **state)
 
 static void ask(Fixture *f, guint from, guint count, gint64 rtt_ms, gint64 now_ms)
 {
-    RelayQuestion q = {.ssrc = SSRC, .rtt_ns = rtt_ms * TK_NS_PER_MS, .count = count};
+    RelayQuestion q = {
+        .ssrc = SSRC, .reported = rtt_ms > 0, .rtt_ns = rtt_ms * TK_NS_PER_MS, .count = count};
+    relay_repair_line_note(&f->line, &q);
     for (guint i = 0; i < count; i++)
         q.sequences[i] = (guint16)(from + i);
-    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &q, RATE_BPS,
+    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &f->line, &q, RATE_BPS,
                      now_ms * TK_NS_PER_MS);
 }
 
@@ -130,6 +133,21 @@ static void an_impatient_player_gets_one_answer_a_round_trip(void **state)
     assert_int_equal(send(f, 210, &last), 1);
 }
 
+static void on_a_bad_line_the_first_answer_goes_twice(void **state)
+{
+    Fixture *f = *state;
+    guint16 last;
+    for (guint i = 0; i < 2; i++) {
+        RelayQuestion q = {.reported = TRUE,
+                           .fraction_lost = (guint8)(RELAY_REPAIR_LOSSY - 1 + i),
+                           .count = 1,
+                           .sequences = {(guint16)(FIRST + 10 + i)}};
+        relay_repair_line_note(&f->line, &q);
+        relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &f->line, &q, RATE_BPS, 0);
+        assert_int_equal(send(f, 100, &last), 1 + i);
+    }
+}
+
 static void gives_a_packet_up_at_last(void **state)
 {
     Fixture *f = *state;
@@ -189,13 +207,16 @@ static void reads_nacks_and_the_round_trip(void **state)
     g_autoptr(GByteArray) rtcp = g_byte_array_new();
     TkRtcpReport report = {
         .ssrc = SSRC,
+        .fraction_lost = 20,
         .last_sr = (guint32)(tk_clock_ntp_from_wall(wall_ns - 300 * TK_NS_PER_MS) >> 16),
         .delay_since_sr = 65536 / 10};
     guint16 lost[] = {10, 12, 40}, other[] = {7};
     tk_rtcp_put_receiver_report(rtcp, 9, &report, 1);
     tk_rtcp_put_sdes(rtcp, 9, "viewer");
     RelayQuestion q;
-    assert_false(relay_repair_read(rtcp->data, rtcp->len, wall_ns, &q));
+    assert_true(relay_repair_read(rtcp->data, rtcp->len, wall_ns, &q));
+    assert_int_equal(q.count, 0);
+    assert_int_equal(q.fraction_lost, 20);
     tk_rtcp_put_nack(rtcp, 9, SSRC, lost, G_N_ELEMENTS(lost));
     tk_rtcp_put_nack(rtcp, 9, SSRC + 1, other, 1);
     assert_true(relay_repair_read(rtcp->data, rtcp->len, wall_ns, &q));
@@ -232,6 +253,7 @@ int main(void)
         WITH(sends_again_what_was_lost),
         WITH(a_retransmission_is_what_rfc_4588_says),
         WITH(an_impatient_player_gets_one_answer_a_round_trip),
+        WITH(on_a_bad_line_the_first_answer_goes_twice),
         WITH(gives_a_packet_up_at_last),
         WITH(nothing_outside_the_viewers_stretch),
         WITH(what_has_left_the_history_is_no_more),

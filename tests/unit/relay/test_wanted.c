@@ -7,7 +7,7 @@
 #include "relay/core/reorder.h"
 #include "relay/core/wanted.h"
 
-#define MS(n) ((n) * TK_NS_PER_MS)
+#define MS(n) ((n)*TK_NS_PER_MS)
 
 static void arrive(RelayWanted *w, gint64 from, gint64 until, gint64 now_ms)
 {
