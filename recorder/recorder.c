@@ -169,12 +169,13 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
     recorder->server = shelf_server_new(&options, &recorder->api, error);
     if (!recorder->server)
         return FALSE;
+    // Before it says that it is there: who hears that may stop it.
+    recorder->sigterm = g_unix_signal_add(SIGTERM, stop, recorder);
+    recorder->sigint = g_unix_signal_add(SIGINT, stop, recorder);
     gboolean brackets = strchr(options.listen, ':') != NULL;
     g_print("listening http %s%s%s:%u\n", brackets ? "[" : "", options.listen, brackets ? "]" : "",
             shelf_server_port(recorder->server));
     fflush(stdout);
-    recorder->sigterm = g_unix_signal_add(SIGTERM, stop, recorder);
-    recorder->sigint = g_unix_signal_add(SIGINT, stop, recorder);
     g_main_loop_run(recorder->loop);
     tk_info("ending: what was received is being made durable");
     g_clear_pointer(&recorder->server, shelf_server_free);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "common/base/log.h"
 #include "relay/config.h"
@@ -50,8 +51,23 @@ static gboolean on_signal(gpointer loop)
     return G_SOURCE_CONTINUE;
 }
 
+// Room for every connection that the limits allow, and for files and timers.
+static void raise_descriptor_limit(const TkConfig *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)tk_config_int(config, "limits", "connections") * 2 + 256;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = MIN(wanted, limit.rlim_max);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        tk_warning("only %" G_GUINT64_FORMAT " descriptors are allowed; limits.connections wants "
+                   "%" G_GUINT64_FORMAT " (raise LimitNOFILE)",
+                   (guint64)limit.rlim_cur, (guint64)wanted);
+}
+
 static int serve(const TkConfig *config)
 {
+    raise_descriptor_limit(config);
     g_autoptr(GError) error = NULL;
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     RelayServer *server = relay_server_new(config, &error);

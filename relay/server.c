@@ -117,9 +117,9 @@ static RelayWebResponse on_request(gpointer user, const RelayWebRequest *request
     return relay_api_answer(&((RelayServer *)user)->api, request);
 }
 
-static char *on_snapshot(gpointer user)
+static char *on_snapshot(gpointer user, const TkClaims *claims)
 {
-    return relay_api_snapshot(&((RelayServer *)user)->api);
+    return relay_api_snapshot(&((RelayServer *)user)->api, claims);
 }
 
 static void on_viewer(gpointer user, RelayStream *stream, gint change, const char *school)

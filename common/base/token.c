@@ -34,6 +34,15 @@ gboolean tk_role_parse(const char *word, TkRole *ret_role)
     return FALSE;
 }
 
+TkClaims *tk_claims_copy(const TkClaims *claims)
+{
+    TkClaims *copy = g_new(TkClaims, 1);
+    *copy = *claims;
+    copy->lesson = g_strdup(claims->lesson);
+    copy->school = g_strdup(claims->school);
+    return copy;
+}
+
 void tk_claims_free(TkClaims *claims)
 {
     if (!claims)

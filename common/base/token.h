@@ -17,13 +17,14 @@ gboolean tk_role_parse(const char *word, TkRole *ret_role) G_GNUC_WARN_UNUSED_RE
 
 typedef struct {
     TkRole role;
-    char *lesson;     // name or id that the token is for, or "*"
-    char *school;     // who it was given to; may be NULL
-    gint64 issued_s;  // iat, seconds since 1970
+    char *lesson;        // name or id that the token is for, or "*"
+    char *school;        // who it was given to; may be NULL
+    gint64 issued_s;     // iat, seconds since 1970
     gint64 not_before_s; // nbf; 0 = none
-    gint64 expires_s; // exp; always there
+    gint64 expires_s;    // exp; always there
 } TkClaims;
 
+TkClaims *tk_claims_copy(const TkClaims *claims);
 void tk_claims_free(TkClaims *claims);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkClaims, tk_claims_free)
 

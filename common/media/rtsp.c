@@ -98,11 +98,11 @@ static TkRtspPiece next_message(const guint8 *data, gsize size, TkRtspInput *ret
     const char *length = tk_rtsp_header(request, "Content-Length");
     if (length && !g_ascii_string_to_unsigned(length, 10, 0, TK_RTSP_BODY_BYTES_MAX, &body, NULL))
         return TK_RTSP_BAD;
+    ret->bytes = head + body;
     if (size - head < body)
         return TK_RTSP_INCOMPLETE;
     request->body = g_strndup((const char *)data + head, body);
     request->body_bytes = body;
-    ret->bytes = head + body;
     ret->request = g_steal_pointer(&request);
     return TK_RTSP_REQUEST;
 }
@@ -121,9 +121,9 @@ TkRtspPiece tk_rtsp_next(const guint8 *data, gsize size, TkRtspInput *ret)
     if (size < 4)
         return TK_RTSP_INCOMPLETE;
     gsize payload = (gsize)data[2] << 8 | data[3];
+    ret->bytes = 4 + payload;
     if (size - 4 < payload)
         return TK_RTSP_INCOMPLETE;
-    ret->bytes = 4 + payload;
     ret->channel = data[1];
     ret->payload = data + 4;
     ret->payload_bytes = payload;

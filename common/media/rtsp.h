@@ -38,7 +38,7 @@ typedef enum {
 } TkRtspPiece;
 
 typedef struct {
-    gsize bytes; // length of the piece, also for OTHER
+    gsize bytes; // length of the piece; INCOMPLETE: what it takes at least, 0 = not known yet
     TkRtspRequest *request;
     guint8 channel;
     const guint8 *payload; // borrowed from the input

@@ -98,9 +98,10 @@ static RelayWebResponse one_lesson(const RelayApi *api, const RelayWebRequest *r
 static RelayWebResponse list_lessons(const RelayApi *api, const RelayWebRequest *request)
 {
     g_autoptr(GError) error = NULL;
-    if (!relay_door_admit(api->door, request->token, TK_ROLE_VIEWER, NULL, NULL, NULL, &error))
+    g_autoptr(TkClaims) claims = NULL;
+    if (!relay_door_admit(api->door, request->token, TK_ROLE_VIEWER, NULL, NULL, &claims, &error))
         return problem(error);
-    return json_response(200, relay_lessons_list(api->lessons));
+    return json_response(200, relay_lessons_list(api->lessons, claims));
 }
 
 static RelayWebResponse show_metrics(const RelayApi *api, const RelayWebRequest *request)
@@ -136,9 +137,9 @@ RelayWebResponse relay_api_answer(const RelayApi *api, const RelayWebRequest *re
     return fail(TK_ERROR_NOT_FOUND, "there is nothing at this path");
 }
 
-char *relay_api_snapshot(const RelayApi *api)
+char *relay_api_snapshot(const RelayApi *api, const TkClaims *claims)
 {
-    g_autoptr(json_t) list = relay_lessons_list(api->lessons);
+    g_autoptr(json_t) list = relay_lessons_list(api->lessons, claims);
     json_t *object = json_object();
     tk_json_set_string(object, "type", "snapshot");
     json_object_update(object, list);

@@ -19,5 +19,5 @@ typedef struct {
 
 RelayWebResponse relay_api_answer(const RelayApi *api, const RelayWebRequest *request);
 
-// {"type":"snapshot","lessons":[…]}. Newly allocated.
-char *relay_api_snapshot(const RelayApi *api);
+// {"type":"snapshot","lessons":[…]} for the bearer of `claims` (NULL: everybody). Newly allocated.
+char *relay_api_snapshot(const RelayApi *api, const TkClaims *claims);

@@ -21,9 +21,10 @@ struct _RelaySocket {
     gpointer link;
     guint64 serial;
     Kind kind;
-    char *school;
-    guint close_code; // closes as soon as `queue` is out; 0 = stays
-    GQueue queue;     // RelayUnit: texts to send first
+    TkClaims *claims;  // of its token; NULL when the door is open
+    gint64 expires_ns; // monotonic
+    guint close_code;  // closes as soon as `queue` is out; 0 = stays
+    GQueue queue;      // RelayUnit: texts to send first
     // SOCKET_LIVE
     char *word, *stream; // what was asked for
     guint64 from;
@@ -50,7 +51,7 @@ static void socket_free(gpointer data)
 {
     RelaySocket *s = data;
     g_queue_clear_full(&s->queue, (GDestroyNotify)relay_unit_unref);
-    g_free(s->school);
+    tk_claims_free(s->claims);
     g_free(s->word);
     g_free(s->stream);
     g_free(s);
@@ -87,6 +88,11 @@ static gboolean wants(const RelaySocket *s, const RelayStream *stream)
            (g_str_equal(s->word, stream->lesson_id) || g_str_equal(s->word, stream->lesson_name));
 }
 
+static const char *school_of(const RelaySocket *s)
+{
+    return s->claims ? s->claims->school : NULL;
+}
+
 static void attach(RelaySocket *s, RelayWebFeed *feed)
 {
     RelayAudience *a = s->audience;
@@ -95,7 +101,7 @@ static void attach(RelaySocket *s, RelayWebFeed *feed)
     relay_web_viewer_init(&s->viewer, feed, s->from);
     relay_web_feed_join(feed, s);
     relay_stat_add(a->stats.viewers, 1);
-    a->spec.on_viewer(a->spec.user, stream, 1, s->school);
+    a->spec.on_viewer(a->spec.user, stream, 1, school_of(s));
     TkLogFields fields = {.lesson = stream->lesson_name, .stream = stream->name};
     tk_log(TK_LOG_INFO, &fields, "a viewer begins over WebSocket");
     a->spec.wake(s->link);
@@ -108,7 +114,7 @@ static void detach(RelaySocket *s)
         return;
     relay_web_feed_leave(s->feed, s);
     relay_stat_add(a->stats.viewers, -1u);
-    a->spec.on_viewer(a->spec.user, relay_web_feed_stream(s->feed), -1, s->school);
+    a->spec.on_viewer(a->spec.user, relay_web_feed_stream(s->feed), -1, school_of(s));
     s->feed = NULL;
 }
 
@@ -121,6 +127,15 @@ static RelayWebFeed *find_feed(const RelaySocket *s)
             return feed;
     }
     return NULL;
+}
+
+static gboolean lesson_runs(const RelayAudience *a, const char *id)
+{
+    for (guint i = 0; i < a->feeds->len; i++)
+        if (!relay_web_feed_ended(a->feeds->pdata[i]) &&
+            g_str_equal(relay_web_feed_stream(a->feeds->pdata[i])->lesson_id, id))
+            return TRUE;
+    return FALSE;
 }
 
 static void say_state(RelaySocket *s, const char *state)
@@ -141,14 +156,14 @@ static void open_live(RelaySocket *s, const char *path, const char *from, const 
     const RelayStream *stream = feed ? relay_web_feed_stream(feed) : NULL;
     if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER,
                           stream ? stream->lesson_name : s->word, stream ? stream->lesson_id : NULL,
-                          &s->school, NULL))
+                          &s->claims, NULL))
         return;
     s->kind = SOCKET_LIVE;
     s->close_code = 0;
     if (feed) {
         attach(s, feed);
-    } else if (tk_ulid_valid(s->word)) {
-        say_state(s, "ended"); // only lessons that run have ids: this one is over
+    } else if (tk_ulid_valid(s->word) && !lesson_runs(s->audience, s->word)) {
+        say_state(s, "ended"); // no name looks like an id, and ids are given to lessons that run
         s->close_code = RELAY_CLOSE_OVER;
     } else {
         say_state(s, "waiting");
@@ -157,16 +172,16 @@ static void open_live(RelaySocket *s, const char *path, const char *from, const 
 
 static void open_events(RelaySocket *s, const char *token)
 {
-    if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER, NULL, NULL, &s->school,
+    if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER, NULL, NULL, &s->claims,
                           NULL))
         return;
     s->kind = SOCKET_EVENTS;
     s->close_code = 0;
-    s->audience->spec.on_snapshot(s->audience->spec.user, s->serial);
+    s->audience->spec.on_snapshot(s->audience->spec.user, s->serial, s->claims);
 }
 
 RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, const char *from,
-                                 const char *token, gpointer link)
+                                 const char *token, gpointer link, gint64 now_ns)
 {
     RelaySocket *s = g_new0(RelaySocket, 1);
     s->audience = audience;
@@ -181,6 +196,8 @@ RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, cons
         open_live(s, path, from, token);
     else if (g_str_equal(path, EVENTS_PATH))
         open_events(s, token);
+    if (s->claims)
+        s->expires_ns = now_ns + s->claims->expires_s * TK_NS_PER_S - tk_clock_wall_ns();
     g_hash_table_add(audience->sockets, s);
     relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
     if (s->kind == SOCKET_CLOSING)
@@ -229,6 +246,8 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
                                guint *ret_close_code, const char **ret_reason)
 {
     RelaySocket *s = socket;
+    if (s->claims && now_ns > s->expires_ns && !s->close_code)
+        s->close_code = RELAY_CLOSE_REFUSED;
     if ((*ret_message = g_queue_pop_head(&s->queue)))
         return RELAY_WEB_TEXT;
     if (s->feed && !s->close_code) {
@@ -305,6 +324,8 @@ void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, cons
                               const char *lesson_json)
 {
     RelayWebFeed *feed = stream->web_feeds[audience->spec.index];
+    if (!feed && g_str_equal(state, "ended")) // what waits by name waits for the next lesson
+        return;
     if (!feed)
         feed = begin_feed(audience, stream);
     relay_web_feed_set_state(feed, state, lesson_json);
@@ -312,13 +333,15 @@ void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, cons
     sweep_feeds(audience);
 }
 
-void relay_audience_send_event(RelayAudience *audience, const char *json)
+void relay_audience_send_event(RelayAudience *audience, const char *json, const char *name,
+                               const char *id)
 {
     GHashTableIter iter;
     RelaySocket *s;
     g_hash_table_iter_init(&iter, audience->sockets);
     while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL)) {
-        if (s->kind != SOCKET_EVENTS || !s->has_snapshot || s->close_code)
+        if (s->kind != SOCKET_EVENTS || !s->has_snapshot || s->close_code ||
+            (s->claims && !tk_claims_allow(s->claims, TK_ROLE_VIEWER, name, id)))
             continue;
         if (g_queue_get_length(&s->queue) < EVENTS_QUEUED_MAX) {
             queue_text(s, json);

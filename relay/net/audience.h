@@ -33,7 +33,7 @@ typedef struct {
     // A viewer came (+1) or left (-1).
     void (*on_viewer)(gpointer user, RelayStream *stream, gint change, const char *school);
     // An event follower wants the snapshot: relay_socket_give_snapshot(serial) answers.
-    void (*on_snapshot)(gpointer user, guint64 serial);
+    void (*on_snapshot)(gpointer user, guint64 serial, const TkClaims *claims);
     gpointer user;
 } RelayAudienceSpec;
 
@@ -44,7 +44,7 @@ void relay_audience_free(RelayAudience *audience);
 // A socket was opened at `path`. Never NULL: one that may not stay is closed by its first next().
 // `from` as in the query, or NULL.
 RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, const char *from,
-                                 const char *token, gpointer link);
+                                 const char *token, gpointer link, gint64 now_ns);
 void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
 
 // RELAY_WEB_NOTHING, TEXT or BINARY as in web_feed.h; OVER: close with *ret_close_code and
@@ -61,7 +61,8 @@ void relay_audience_push(RelayAudience *audience, RelayStream *stream, const Rel
                          const RelayStreamFormat *format);
 void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, const char *state,
                               const char *lesson_json);
-void relay_audience_send_event(RelayAudience *audience, const char *json);
+void relay_audience_send_event(RelayAudience *audience, const char *json, const char *name,
+                               const char *id);
 void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const char *json);
 
 typedef struct {

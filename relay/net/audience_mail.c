@@ -61,15 +61,25 @@ void relay_audience_mail_state(RelayMailbox *to, RelayStream *stream, const char
     relay_mailbox_post(to, take_state, letter);
 }
 
+typedef struct {
+    char *json, *name, *id;
+} Event;
+
 static void take_event(gpointer owner, gpointer data)
 {
-    relay_audience_send_event(owner, data);
-    g_free(data);
+    Event *letter = data;
+    relay_audience_send_event(owner, letter->json, letter->name, letter->id);
+    g_free(letter->json);
+    g_free(letter->name);
+    g_free(letter->id);
+    g_free(letter);
 }
 
-void relay_audience_mail_event(RelayMailbox *to, const char *json)
+void relay_audience_mail_event(RelayMailbox *to, const char *json, const char *name, const char *id)
 {
-    relay_mailbox_post(to, take_event, g_strdup(json));
+    Event *letter = g_new(Event, 1);
+    *letter = (Event){g_strdup(json), g_strdup(name), g_strdup(id)};
+    relay_mailbox_post(to, take_event, letter);
 }
 
 typedef struct {

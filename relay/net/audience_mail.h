@@ -16,8 +16,9 @@ gboolean relay_audience_mail_piece(RelayMailbox *to, RelayStream *stream, RelayU
 void relay_audience_mail_state(RelayMailbox *to, RelayStream *stream, const char *state,
                                const char *lesson_json);
 
-// To every follower of events.
-void relay_audience_mail_event(RelayMailbox *to, const char *json);
+// To every follower of events that may view the lesson of that name and id.
+void relay_audience_mail_event(RelayMailbox *to, const char *json, const char *name,
+                               const char *id);
 
 // The first message for the follower with this serial.
 void relay_audience_mail_snapshot(RelayMailbox *to, guint64 serial, const char *json);

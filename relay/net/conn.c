@@ -21,14 +21,13 @@ struct _RelayConn {
     // The worker's thread only.
     RelayLink *link;
     gboolean answering; // a request is with the main thread
-    gboolean closing;   // after the answer
     gboolean asked;     // has sent a whole request
+    gsize needed;       // bytes without which the next piece is not whole; 0 = unknown
     gint64 heard_ns;    // last whole piece
     RelayRtpViewer *viewer;
     gboolean expected;                             // its UDP ports are known to the ingest
     RelayAddress moved[RELAY_INPUT_TRACKS_MAX][2]; // [RTCP]: where a NAT has put its ports
-    guint8 viewer_rtcp_channels[RELAY_INPUT_TRACKS_MAX];
-    RelayStream *sending; // the stream it publishes
+    RelayStream *sending;                          // the stream it publishes
     guint8 channels[RELAY_INPUT_TRACKS_MAX];
     guint tracks_count;
     gboolean interleaved;
@@ -125,12 +124,6 @@ static void on_closed(gpointer user, const char *why)
 
 static void on_frame(RelayConn *c, const TkRtspInput *piece)
 {
-    if (c->viewer) {
-        for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
-            if (c->viewer_rtcp_channels[track] == piece->channel)
-                relay_rtp_viewer_heard(c->viewer, relay_worker_now_ns(c->conns->worker));
-        return;
-    }
     for (guint track = 0; c->sending && c->interleaved && track < c->tracks_count; track++) {
         gboolean rtcp = piece->channel == c->channels[track] + 1;
         if (!rtcp && piece->channel != c->channels[track])
@@ -145,8 +138,12 @@ static void on_frame(RelayConn *c, const TkRtspInput *piece)
 static gboolean take_piece(RelayConn *c, const guint8 *data, gsize size, gsize *ret_bytes)
 {
     TkRtspInput piece;
+    if (size < c->needed)
+        return FALSE;
+    c->needed = 0;
     switch (tk_rtsp_next(data, size, &piece)) {
     case TK_RTSP_INCOMPLETE:
+        c->needed = piece.bytes;
         return FALSE;
     case TK_RTSP_BAD:
         *ret_bytes = size;
@@ -162,10 +159,12 @@ static gboolean take_piece(RelayConn *c, const guint8 *data, gsize size, gsize *
     case TK_RTSP_FRAME:
         on_frame(c, &piece);
         *ret_bytes = piece.bytes;
+        if (!c->viewer && !c->sending)
+            return TRUE;
         break;
     case TK_RTSP_OTHER:
         *ret_bytes = piece.bytes;
-        break;
+        return TRUE; // no sign of life
     }
     c->heard_ns = relay_worker_now_ns(c->conns->worker);
     if (c->viewer)
@@ -181,7 +180,8 @@ static void on_input(gpointer user, GByteArray *input)
         used += bytes;
     if (used)
         g_byte_array_remove_range(input, 0, (guint)used);
-    relay_link_pause(c->link, c->answering);
+    // Who does not read its answers is not asked for more.
+    relay_link_pause(c->link, c->answering || relay_link_is_full(c->link));
 }
 
 static void on_room(gpointer user)
@@ -189,6 +189,7 @@ static void on_room(gpointer user)
     RelayConn *c = user;
     if (c->viewer)
         relay_rtp_viewer_room(c->viewer);
+    relay_link_pause(c->link, c->answering);
 }
 
 static const RelayLinkHandler link_handler = {on_input, on_room, on_closed};
@@ -322,7 +323,7 @@ static void finish_answer(RelayConn *c, gboolean then_close)
     if (then_close)
         relay_link_finish(c->link, "done");
     else
-        relay_link_pause(c->link, FALSE);
+        relay_link_pause(c->link, relay_link_is_full(c->link));
 }
 
 static void answer(gpointer owner, gpointer data)
@@ -415,6 +416,11 @@ static void on_heard(gpointer user)
     on_moved(user, 0, TRUE, &none);
 }
 
+static void on_ports_taken(gpointer user)
+{
+    relay_conn_close(user, "somebody else has these ports");
+}
+
 static void expect(gpointer owner, gpointer data)
 {
     g_autoptr(Order) order = data;
@@ -424,8 +430,9 @@ static void expect(gpointer owner, gpointer data)
     RelayUdpViewer viewer = {
         .heard = on_heard, .moved = on_moved, .asked = on_asked, .user = relay_conn_ref(c)};
     c->expected = TRUE;
+    c->moved[order->track][0].bytes = c->moved[order->track][1].bytes = 0;
     relay_ingest_mail_add_viewer(&c->conns->ingest, &viewer, order->track, &order->rtp,
-                                 &order->rtcp);
+                                 &order->rtcp, on_ports_taken);
 }
 
 void relay_conn_expect(RelayConn *conn, guint track, const RelayAddress *rtp,
@@ -478,8 +485,6 @@ static void play(gpointer owner, gpointer data)
     follow_nat(c, &order->viewer);
     c->viewer = relay_fanout_join(c->conns->fanout, order->stream, &order->viewer);
     g_autoptr(GString) text = g_string_new(c->viewer ? order->text : "RTSP/1.0 404 Not Found\r\n");
-    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
-        c->viewer_rtcp_channels[track] = order->viewer.tracks[track].rtcp_channel;
     if (c->viewer)
         append_rtp_info(text, c->viewer, order->urls);
     g_string_append(text, "\r\n");
@@ -531,7 +536,7 @@ static void send_rtcp(gpointer user, guint track, const GByteArray *packet)
 
 static void on_refused(gpointer user)
 {
-    relay_conn_close(user, "the tracks differ from those the stream began with");
+    relay_conn_close(user, "other tracks than before, or somebody else's ports");
 }
 
 static void record(gpointer owner, gpointer data)

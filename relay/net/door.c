@@ -56,10 +56,10 @@ char *relay_door_token(const char *authorization, const char *query)
 }
 
 gboolean relay_door_admit(const RelayDoor *door, const char *token, TkRole role, const char *name,
-                          const char *id, char **ret_school, GError **error)
+                          const char *id, TkClaims **ret_claims, GError **error)
 {
-    if (ret_school)
-        *ret_school = NULL;
+    if (ret_claims)
+        *ret_claims = NULL;
     if (!door->key)
         return TRUE;
     if (!token || !*token) {
@@ -76,7 +76,7 @@ gboolean relay_door_admit(const RelayDoor *door, const char *token, TkRole role,
                     tk_role_word(role));
         return FALSE;
     }
-    if (ret_school)
-        *ret_school = g_steal_pointer(&claims->school);
+    if (ret_claims)
+        *ret_claims = g_steal_pointer(&claims);
     return TRUE;
 }

@@ -18,8 +18,8 @@ gboolean relay_door_is_open(const RelayDoor *door);
 char *relay_door_token(const char *authorization, const char *query);
 
 // Whether the bearer of `token` may act as `role` on the lesson known by `name` and `id` (NULL as
-// in tk_claims_allow). ret_school (may be NULL): newly allocated, or NULL when the token names
-// none.
+// in tk_claims_allow). ret_claims (may be NULL): what the token says, newly allocated; NULL when
+// the door is open.
 gboolean relay_door_admit(const RelayDoor *door, const char *token, TkRole role, const char *name,
-                          const char *id, char **ret_school,
+                          const char *id, TkClaims **ret_claims,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;

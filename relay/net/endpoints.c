@@ -52,31 +52,38 @@ static void let_go(RelayEndpoints *e, Entry *entry)
     g_ptr_array_remove(e->silent, entry);
 }
 
-void relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
-                         gpointer owner, guint track)
+// Of all tracks when `track` is negative.
+static void remove_entries(RelayEndpoints *e, gboolean rtcp, gpointer owner, gint track)
 {
-    Entry *old = g_hash_table_lookup(endpoints->said[rtcp], address);
-    if (old)
-        let_go(endpoints, old);
+    GHashTableIter iter;
+    Entry *entry;
+    g_hash_table_iter_init(&iter, e->said[rtcp]);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&entry)) {
+        if (entry->owner != owner || (track >= 0 && entry->track != (guint)track))
+            continue;
+        let_go(e, entry);
+        g_hash_table_iter_remove(&iter);
+    }
+}
+
+gboolean relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
+                             gpointer owner, guint track)
+{
+    const Entry *old = g_hash_table_lookup(endpoints->said[rtcp], address);
+    if (old && old->owner != owner)
+        return FALSE;
+    remove_entries(endpoints, rtcp, owner, (gint)track);
     Entry *entry = g_new(Entry, 1);
     *entry = (Entry){.said = *address, .owner = owner, .track = track, .rtcp = rtcp};
     g_hash_table_replace(endpoints->said[rtcp], &entry->said, entry);
     g_ptr_array_add(endpoints->silent, entry);
+    return TRUE;
 }
 
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner)
 {
-    for (guint i = 0; i < 2; i++) {
-        GHashTableIter iter;
-        Entry *entry;
-        g_hash_table_iter_init(&iter, endpoints->said[i]);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&entry)) {
-            if (entry->owner != owner)
-                continue;
-            let_go(endpoints, entry);
-            g_hash_table_iter_remove(&iter);
-        }
-    }
+    remove_entries(endpoints, FALSE, owner, -1);
+    remove_entries(endpoints, TRUE, owner, -1);
 }
 
 // The one that a NAT may have moved to `address`.

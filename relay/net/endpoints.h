@@ -20,10 +20,10 @@ typedef struct {
 RelayEndpoints *relay_endpoints_new(void);
 void relay_endpoints_free(RelayEndpoints *endpoints);
 
-// At most 4 entries per owner; `owner` is a key, never followed. An owner that has the address
-// already loses it: the newest one holds an RTSP connection for sure.
-void relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
-                         gpointer owner, guint track);
+// Replaces what `owner` (a key, never followed) had for that track and socket: at most 4 entries
+// each. FALSE: the address is somebody else's, nothing changes.
+gboolean relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
+                             gpointer owner, guint track) G_GNUC_WARN_UNUSED_RESULT;
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner);
 
 // FALSE: nobody's.

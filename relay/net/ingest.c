@@ -99,14 +99,16 @@ static void input_media(RelayIngestStream *s, guint track, gboolean rtcp, const 
     relay_stat_add(s->stream->bytes_in, size);
 }
 
-static void take_from_viewer(RelayIngest *g, const RelayUdpViewer *viewer, guint track,
-                             gboolean rtcp, const guint8 *data, gsize size, gint64 wall_ns)
+static void take_from_viewer(RelayIngest *g, RelayUdpViewer *viewer, guint track, gboolean rtcp,
+                             const guint8 *data, gsize size, gint64 wall_ns)
 {
     RelayQuestion question;
-    if (rtcp && g->repair && relay_repair_read(data, size, wall_ns, &question))
+    if (rtcp && g->repair && relay_repair_read(data, size, wall_ns, &question)) {
         viewer->asked(viewer->user, track, &question);
-    else
+    } else if (relay_worker_now_ns(g->worker) - viewer->heard_ns > TK_NS_PER_S) {
+        viewer->heard_ns = relay_worker_now_ns(g->worker);
         viewer->heard(viewer->user);
+    }
 }
 
 static void take_datagram(RelayIngest *g, gboolean rtcp, const RelayAddress *from,
@@ -325,8 +327,11 @@ gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const Rela
     s->report_ns = now_ns;
     s->clocks_known = FALSE;
     for (guint track = 0; track < spec->tracks_count && !spec->interleaved; track++) {
-        relay_endpoints_add(ingest->endpoints, FALSE, &spec->rtp[track], s, track);
-        relay_endpoints_add(ingest->endpoints, TRUE, &spec->rtcp[track], s, track);
+        if (relay_endpoints_add(ingest->endpoints, FALSE, &spec->rtp[track], s, track) &&
+            relay_endpoints_add(ingest->endpoints, TRUE, &spec->rtcp[track], s, track))
+            continue;
+        relay_ingest_end(ingest, stream, NULL);
+        return FALSE;
     }
     return TRUE;
 }
@@ -343,20 +348,22 @@ void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer us
     note_stats(s);
 }
 
-void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, gboolean rtcp,
-                        const guint8 *data, gsize size)
+void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, gconstpointer user, guint track,
+                        gboolean rtcp, const guint8 *data, gsize size)
 {
     RelayIngestStream *s = stream->ingest;
-    if (s && s->active && track < s->sender.tracks_count)
+    if (s && s->active && s->sender.user == user && track < s->sender.tracks_count)
         input_media(s, track, rtcp, data, size, tk_clock_wall_ns());
 }
 
-void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
-                             const RelayAddress *rtp, const RelayAddress *rtcp)
+gboolean relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
+                                 const RelayAddress *rtp, const RelayAddress *rtcp)
 {
+    if (!relay_endpoints_add(ingest->endpoints, FALSE, rtp, viewer->user, track) ||
+        !relay_endpoints_add(ingest->endpoints, TRUE, rtcp, viewer->user, track))
+        return FALSE;
     g_hash_table_replace(ingest->viewers, viewer->user, g_memdup2(viewer, sizeof *viewer));
-    relay_endpoints_add(ingest->endpoints, FALSE, rtp, viewer->user, track);
-    relay_endpoints_add(ingest->endpoints, TRUE, rtcp, viewer->user, track);
+    return TRUE;
 }
 
 void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user)

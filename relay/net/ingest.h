@@ -45,30 +45,32 @@ typedef struct {
     gpointer user; // also who it is
 } RelaySenderSpec;
 
-// FALSE: the tracks are not those the stream had before.
+// FALSE: the tracks are not those the stream had before, or the ports are somebody else's.
 gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream,
                             const RelaySenderSpec *spec) G_GNUC_WARN_UNUSED_RESULT;
 // Does nothing when somebody else than `user` (NULL: anybody) sends by now.
 void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer user);
 
-// An interleaved frame of the present sender.
-void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, guint track, gboolean rtcp,
-                        const guint8 *data, gsize size);
+// An interleaved frame; passed over when `user` is not the present sender.
+void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, gconstpointer user, guint track,
+                        gboolean rtcp, const guint8 *data, gsize size);
 
 // A viewer over UDP, so that its packets are known for its own. The calls come on the ingest
 // worker's thread.
 typedef struct {
-    void (*heard)(gpointer user);
+    void (*heard)(gpointer user); // at most once a second
     // Its packets come from another port of the same host (NAT), or from its own again.
     void (*moved)(gpointer user, guint track, gboolean rtcp, const RelayAddress *address);
     // It reports about a track, or misses packets of it (NACK).
     void (*asked)(gpointer user, guint track, const RelayQuestion *question);
-    gpointer user; // the viewer's key
+    gpointer user;   // the viewer's key
+    gint64 heard_ns; // the ingest's own
 } RelayUdpViewer;
 
-// One track of it.
-void relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
-                             const RelayAddress *rtp, const RelayAddress *rtcp);
+// One track of it. FALSE: the ports are somebody else's.
+gboolean relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
+                                 const RelayAddress *rtp,
+                                 const RelayAddress *rtcp) G_GNUC_WARN_UNUSED_RESULT;
 void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user);
 
 typedef struct {

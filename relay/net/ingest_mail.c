@@ -67,8 +67,8 @@ static void pass_frame(gpointer owner, gpointer data)
     Letter *letter = data;
     gsize size;
     const guint8 *bytes = g_bytes_get_data(letter->frame, &size);
-    relay_ingest_frame(letter->box.ingest, letter->stream, letter->track, letter->is_rtcp, bytes,
-                       size);
+    relay_ingest_frame(letter->box.ingest, letter->stream, letter->user, letter->track,
+                       letter->is_rtcp, bytes, size);
     letter_free(letter);
 }
 
@@ -76,7 +76,7 @@ void relay_ingest_mail_frame(const RelayIngestBox *box, RelayStream *stream, gui
                              gboolean rtcp, const guint8 *data, gsize size, gpointer user)
 {
     if (relay_worker_is_current(box->worker)) {
-        relay_ingest_frame(box->ingest, stream, track, rtcp, data, size);
+        relay_ingest_frame(box->ingest, stream, user, track, rtcp, data, size);
         box->release(user);
         return;
     }
@@ -91,15 +91,18 @@ void relay_ingest_mail_frame(const RelayIngestBox *box, RelayStream *stream, gui
 static void add_viewer(gpointer owner, gpointer data)
 {
     Letter *letter = data;
-    relay_ingest_add_viewer(letter->box.ingest, &letter->viewer, letter->track, &letter->rtp,
-                            &letter->rtcp);
+    if (!relay_ingest_add_viewer(letter->box.ingest, &letter->viewer, letter->track, &letter->rtp,
+                                 &letter->rtcp))
+        letter->on_refused(letter->user);
     letter_free(letter);
 }
 
 void relay_ingest_mail_add_viewer(const RelayIngestBox *box, const RelayUdpViewer *viewer,
-                                  guint track, const RelayAddress *rtp, const RelayAddress *rtcp)
+                                  guint track, const RelayAddress *rtp, const RelayAddress *rtcp,
+                                  void (*on_refused)(gpointer user))
 {
     Letter *letter = letter_new(box, NULL, viewer->user);
+    letter->on_refused = on_refused;
     letter->viewer = *viewer;
     letter->track = track;
     letter->rtp = *rtp;

@@ -4,11 +4,14 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
+#include "common/base/ulid.h"
 #include "relay/net/audience_mail.h"
 
 // Frames are captured before the connection that brings them is made; with media time zero a little
 // before it none of them gets a negative time.
 #define EPOCH_LEAD_NS TK_NS_PER_S
+// Ended lessons that are remembered at most.
+#define ENDED_MAX 256
 // How long an ended lesson stays in the list.
 #define REMEMBER_NS (600 * TK_NS_PER_S)
 // A sender that has been silent for so long gives way to a newcomer.
@@ -21,6 +24,7 @@ typedef struct {
     RelayConn *sender; // a reference, or NULL
     guint tracks_count;
     TkTrackKind kinds[RELAY_INPUT_TRACKS_MAX];
+    guint32 clock_rates[RELAY_INPUT_TRACKS_MAX];
     GBytes *configs[RELAY_INPUT_TRACKS_MAX];
     gint64 began_ns, measured_ns;
     guint64 measured_bytes;
@@ -30,6 +34,7 @@ typedef struct {
     RelayLesson *lesson;
     GPtrArray *streams;  // Stream, parallel to lesson->streams
     GHashTable *schools; // name -> number of viewers
+    guint closing;       // ended: streams whose last media is still on its way out
     gint64 forget_ns;    // ended: when to drop it
 } Lesson;
 
@@ -79,6 +84,14 @@ static Lesson *entry_of(RelayLessons *l, const RelayStream *handle)
     return find_entry(l, handle->lesson_id);
 }
 
+static Lesson *entry_with(RelayLessons *l, const RelayLesson *lesson)
+{
+    for (guint i = 0; i < l->lessons->len; i++)
+        if (((Lesson *)l->lessons->pdata[i])->lesson == lesson)
+            return l->lessons->pdata[i];
+    g_assert_not_reached();
+}
+
 static RelayLessonStream *face_of(const Lesson *entry, const Stream *stream)
 {
     guint index;
@@ -119,7 +132,7 @@ static void announce(RelayLessons *l, Lesson *entry, const char *type)
     json_decref(object);
     for (guint worker = 0; worker < l->handoff->web_count; worker++) {
         RelayMailbox *web = relay_web_mailbox(l->handoff->webs[worker]);
-        relay_audience_mail_event(web, event);
+        relay_audience_mail_event(web, event, entry->lesson->name, entry->lesson->id);
         for (guint i = 0; i < entry->streams->len; i++) {
             const Stream *stream = entry->streams->pdata[i];
             const RelayLessonStream *face = entry->lesson->streams->pdata[i];
@@ -157,14 +170,41 @@ static void open_stream(gpointer owner, gpointer data)
     g_free(t);
 }
 
+// Worker 0 has given out the last chunks: now the end may be told, behind them.
+static void stream_closed(gpointer owner, gpointer data)
+{
+    StreamTask *t = data;
+    Lesson *entry = entry_of(t->lessons, t->stream);
+    if (entry && --entry->closing == 0)
+        announce(t->lessons, entry, "lesson-ended");
+    relay_stream_unref(t->stream);
+    g_free(t);
+}
+
 static void close_stream(gpointer owner, gpointer data)
 {
     StreamTask *t = data;
+    RelayHandoff *handoff = t->lessons->handoff;
     if (t->worker == 0)
         relay_ingest_close(t->lessons->ingest, t->stream);
-    relay_fanout_close(t->lessons->handoff->fanouts[t->worker], t->stream);
-    relay_stream_unref(t->stream);
-    g_free(t);
+    relay_fanout_close(handoff->fanouts[t->worker], t->stream);
+    if (t->worker == 0) {
+        relay_mailbox_post(handoff->desk, stream_closed, t);
+    } else {
+        relay_stream_unref(t->stream);
+        g_free(t);
+    }
+}
+
+static void forget_oldest_ended(RelayLessons *l)
+{
+    guint ended = 0;
+    for (guint i = l->lessons->len; i-- > 0;) {
+        const Lesson *entry = l->lessons->pdata[i];
+        if (entry->lesson->state == RELAY_LESSON_ENDED && entry->closing == 0 &&
+            ++ended > ENDED_MAX)
+            g_ptr_array_remove_index(l->lessons, i);
+    }
 }
 
 static void end_lesson(RelayLessons *l, Lesson *entry)
@@ -172,6 +212,7 @@ static void end_lesson(RelayLessons *l, Lesson *entry)
     TkLogFields fields = {.lesson = entry->lesson->name};
     tk_log(TK_LOG_INFO, &fields, "lesson %s is over", entry->lesson->id);
     entry->forget_ns = tk_clock_monotonic_ns() + REMEMBER_NS;
+    entry->closing = entry->streams->len;
     for (guint i = 0; i < entry->streams->len; i++) {
         Stream *stream = entry->streams->pdata[i];
         if (stream->sender)
@@ -181,7 +222,9 @@ static void end_lesson(RelayLessons *l, Lesson *entry)
         for (guint worker = 0; worker < l->handoff->packet_count; worker++)
             post_stream_task(l, worker, stream->handle, 0, close_stream);
     }
-    announce(l, entry, "lesson-ended");
+    if (entry->closing == 0)
+        announce(l, entry, "lesson-ended");
+    forget_oldest_ended(l);
 }
 
 static void lose_stalled(RelayLessons *l, Lesson *entry, gint64 now_ns)
@@ -216,7 +259,7 @@ static gboolean tick(gpointer user)
     for (guint i = l->lessons->len; i-- > 0;) {
         Lesson *entry = l->lessons->pdata[i];
         if (entry->lesson->state == RELAY_LESSON_ENDED) {
-            if (now_ns > entry->forget_ns)
+            if (now_ns > entry->forget_ns && entry->closing == 0)
                 g_ptr_array_remove_index(l->lessons, i);
             continue;
         }
@@ -277,12 +320,30 @@ static Lesson *begin_lesson(RelayLessons *l, const char *name, const RelayOffer 
     return entry;
 }
 
+// An id stands for one lesson at one name, once: nobody takes over another's, and what is over
+// does not rise again.
+static gboolean may_use_id(RelayLessons *l, const char *name, const char *id, GError **error)
+{
+    const Lesson *other = id ? find_entry(l, id) : NULL;
+    if (other && other->lesson->state == RELAY_LESSON_ENDED) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "lesson %s is over", id);
+        return FALSE;
+    }
+    if (other && !relay_lesson_is(other->lesson, name)) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "lesson %s runs at another name", id);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 // The running lesson at `name` that the offer goes on with; another id ends what runs there.
 static Lesson *lesson_for(RelayLessons *l, const char *name, const RelayOffer *offer,
                           gboolean *ret_begun, GError **error)
 {
     Lesson *entry = find_entry(l, name);
     *ret_begun = FALSE;
+    if (!may_use_id(l, name, offer->id, error))
+        return NULL;
     if (entry && entry->lesson->state != RELAY_LESSON_ENDED) {
         if (!offer->id || g_str_equal(offer->id, entry->lesson->id))
             return entry;
@@ -292,6 +353,11 @@ static Lesson *lesson_for(RelayLessons *l, const char *name, const RelayOffer *o
         }
         relay_lesson_end(entry->lesson, tk_clock_wall_ns());
         end_lesson(l, entry);
+    }
+    if (tk_ulid_valid(name)) {
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID,
+                    "%s looks like a lesson's id, and no such lesson runs: send to a name", name);
+        return NULL;
     }
     *ret_begun = TRUE;
     return begin_lesson(l, name, offer, error);
@@ -308,8 +374,10 @@ static Stream *add_stream(RelayLessons *l, Lesson *entry, const char *name, cons
     Stream *stream = g_new0(Stream, 1);
     stream->handle = relay_stream_new(entry->lesson->id, entry->lesson->name, name);
     stream->tracks_count = offer->tracks_count;
-    for (guint i = 0; i < offer->tracks_count; i++)
+    for (guint i = 0; i < offer->tracks_count; i++) {
         stream->kinds[i] = offer->formats[i].kind;
+        stream->clock_rates[i] = offer->formats[i].clock_rate;
+    }
     g_ptr_array_add(entry->streams, stream);
     for (guint worker = 0; worker < l->handoff->packet_count; worker++)
         post_stream_task(l, worker, stream->handle, entry->lesson->started_wall_ns, open_stream);
@@ -320,7 +388,8 @@ static gboolean may_send(const Stream *stream, const RelayOffer *offer, GError *
 {
     gboolean same = stream->tracks_count == offer->tracks_count;
     for (guint i = 0; same && i < offer->tracks_count; i++)
-        same = stream->kinds[i] == offer->formats[i].kind;
+        same = stream->kinds[i] == offer->formats[i].kind &&
+               stream->clock_rates[i] == offer->formats[i].clock_rate;
     if (!same) {
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT,
                     "the tracks differ from those this stream began with");
@@ -404,14 +473,14 @@ gboolean relay_lessons_edit(RelayLessons *lessons, RelayLesson *lesson, const js
 {
     if (!tk_lesson_info_merge_json(lesson->info, info, TRUE, error))
         return FALSE;
-    announce(lessons, find_entry(lessons, lesson->id), "lesson-changed");
+    announce(lessons, entry_with(lessons, lesson), "lesson-changed");
     return TRUE;
 }
 
 void relay_lessons_end(RelayLessons *lessons, RelayLesson *lesson)
 {
     if (relay_lesson_end(lesson, tk_clock_wall_ns()))
-        end_lesson(lessons, find_entry(lessons, lesson->id));
+        end_lesson(lessons, entry_with(lessons, lesson));
 }
 
 void relay_lessons_count_viewer(RelayLessons *lessons, RelayStream *stream, RelayViewerKind kind,
@@ -435,11 +504,14 @@ void relay_lessons_count_viewer(RelayLessons *lessons, RelayStream *stream, Rela
         g_hash_table_remove(entry->schools, school);
 }
 
-json_t *relay_lessons_list(RelayLessons *lessons)
+json_t *relay_lessons_list(RelayLessons *lessons, const TkClaims *claims)
 {
     json_t *array = json_array(), *object = json_object();
     for (guint i = lessons->lessons->len; i-- > 0;) {
         Lesson *entry = lessons->lessons->pdata[i];
+        if (claims &&
+            !tk_claims_allow(claims, TK_ROLE_VIEWER, entry->lesson->name, entry->lesson->id))
+            continue;
         refresh(entry);
         json_array_append_new(array, relay_lesson_to_json(entry->lesson));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "common/base/token.h"
 #include "relay/core/lesson.h"
 #include "relay/net/conn.h"
 #include "relay/net/handoff.h"
@@ -51,8 +52,9 @@ typedef enum { RELAY_VIEWER_RTP, RELAY_VIEWER_WS } RelayViewerKind;
 void relay_lessons_count_viewer(RelayLessons *lessons, RelayStream *stream, RelayViewerKind kind,
                                 gint change, const char *school);
 
-// {"lessons":[…]}, running ones and those ended lately, newest first. New reference.
-json_t *relay_lessons_list(RelayLessons *lessons);
+// {"lessons":[…]}, running ones and those ended lately, newest first, as far as `claims` (NULL:
+// all) allow viewing them. New reference.
+json_t *relay_lessons_list(RelayLessons *lessons, const TkClaims *claims);
 // Running lessons; and their viewers when ret_viewers is given.
 guint relay_lessons_running(RelayLessons *lessons, guint *ret_viewers);
 // Each running stream.

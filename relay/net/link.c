@@ -121,6 +121,12 @@ gsize relay_link_input_bytes(const RelayLink *link)
     return link->input->len;
 }
 
+gboolean relay_link_is_full(RelayLink *link)
+{
+    link->was_full |= link->queued_bytes > RELAY_LINK_QUEUE_BYTES;
+    return link->queued_bytes > RELAY_LINK_QUEUE_BYTES;
+}
+
 void relay_link_pause(RelayLink *link, gboolean paused)
 {
     if (link->closed || link->paused == paused)

@@ -37,7 +37,10 @@ gsize relay_link_input_bytes(const RelayLink *link);
 // Stops and resumes reading: a request that is being answered holds the next one back.
 void relay_link_pause(RelayLink *link, gboolean paused);
 
-// Queue, then flush. Texts are always taken (one answer at a time is outstanding).
+// More is queued than a viewer may have waiting; on_room tells when that is over.
+gboolean relay_link_is_full(RelayLink *link);
+
+// Queue, then flush. Texts are always taken: who has a full link is not asked for more.
 void relay_link_put_text(RelayLink *link, const char *text);
 // FALSE: the queue is full, nothing was taken. Otherwise a reference is held until sent.
 gboolean relay_link_put_unit(RelayLink *link, guint8 channel, RelayUnit *unit);

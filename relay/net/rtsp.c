@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/name.h"
@@ -12,6 +13,8 @@
 
 // What RFC 2326 section 12.37 calls the session's timeout, seconds.
 #define SESSION_TIMEOUT_S 60
+// Time for a connection to be let in to a lesson.
+#define STRANGER_NS (30 * TK_NS_PER_S)
 
 typedef struct {
     RelayConn *conn; // borrowed; the main thread's reference
@@ -19,7 +22,8 @@ typedef struct {
     char *id;              // of the RTSP session
     char *lesson, *stream; // the lesson it has been let in to, by the word in the URL
     TkRole role;
-    char *school;
+    TkClaims *claims; // of its token; NULL when the door is open
+    gint64 opened_ns;
     RelayOffer offer; // announced
     gboolean announced;
     RelayTransport transports[RELAY_INPUT_TRACKS_MAX];
@@ -34,6 +38,7 @@ struct _RelayRtsp {
     guint connections_max;
     gboolean repair;
     GHashTable *sessions; // RelayConn -> Session, owned
+    guint timer;
 };
 
 static void session_free(gpointer data)
@@ -46,7 +51,7 @@ static void session_free(gpointer data)
     g_free(s->id);
     g_free(s->lesson);
     g_free(s->stream);
-    g_free(s->school);
+    tk_claims_free(s->claims);
     g_free(s);
 }
 
@@ -81,6 +86,8 @@ static const char *phrase(guint status)
         return "Not Implemented";
     case 503:
         return "Service Unavailable";
+    case 551:
+        return "Option not supported";
     default:
         return "Error";
     }
@@ -129,7 +136,7 @@ static gboolean admit(RelayRtsp *r, Session *s, const TkRtspRequest *request,
     const RelayLesson *lesson = relay_lessons_find(r->lessons, url->lesson);
     g_autofree char *token = relay_door_token(tk_rtsp_header(request, "Authorization"), url->query);
     if (!relay_door_admit(r->door, token, role, lesson ? lesson->name : url->lesson,
-                          lesson ? lesson->id : NULL, &s->school, error))
+                          lesson ? lesson->id : NULL, &s->claims, error))
         return FALSE;
     s->lesson = g_strdup(url->lesson);
     s->stream = g_strdup(url->stream);
@@ -267,6 +274,11 @@ static gboolean any_set_up(const Session *s, gboolean *ret_interleaved)
     return any && !mixed;
 }
 
+static const char *school_of(const Session *s)
+{
+    return s->claims ? s->claims->school : NULL;
+}
+
 static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 {
     gboolean interleaved = FALSE;
@@ -304,7 +316,7 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
     s->viewing = relay_stream_ref(stream);
-    relay_lessons_count_viewer(r->lessons, stream, RELAY_VIEWER_RTP, 1, s->school);
+    relay_lessons_count_viewer(r->lessons, stream, RELAY_VIEWER_RTP, 1, school_of(s));
     TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
     tk_log(TK_LOG_INFO, &fields, "a viewer begins over %s", interleaved ? "TCP" : "UDP");
     GString *head = begin_answer(s, request, 200);
@@ -355,7 +367,7 @@ static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
         tk_log(TK_LOG_INFO, &fields, s->sending ? "a sender leaves" : "a viewer leaves");
     }
     if (s->viewing)
-        relay_lessons_count_viewer(r->lessons, s->viewing, RELAY_VIEWER_RTP, -1, s->school);
+        relay_lessons_count_viewer(r->lessons, s->viewing, RELAY_VIEWER_RTP, -1, school_of(s));
     if (s->sending)
         relay_lessons_unpublish(r->lessons, s->sending, s->conn, orderly);
     g_clear_pointer(&s->viewing, relay_stream_unref);
@@ -403,6 +415,8 @@ static void on_request(gpointer user, RelayConn *conn, TkRtspRequest *given)
         answer(s, request, 400, NULL);
     else if (session && !g_str_has_prefix(session, s->id))
         answer(s, request, 454, NULL);
+    else if (tk_rtsp_header(request, "Require")) // RFC 2326 section 12.32: we have no options
+        answer(s, request, 551, "Unsupported: all\r\n");
     else {
         for (guint i = 0; i < G_N_ELEMENTS(methods); i++) {
             if (g_str_equal(request->method, methods[i].method)) {
@@ -424,6 +438,20 @@ static void on_closed(gpointer user, RelayConn *conn, const char *why)
     g_hash_table_remove(r->sessions, conn);
 }
 
+// A connection that never shows to which lesson it may is not kept.
+static gboolean close_strangers(gpointer user)
+{
+    RelayRtsp *r = user;
+    gint64 now_ns = tk_clock_monotonic_ns();
+    GHashTableIter iter;
+    Session *s;
+    g_hash_table_iter_init(&iter, r->sessions);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&s))
+        if (!s->lesson && now_ns - s->opened_ns > STRANGER_NS)
+            relay_conn_close(s->conn, "no lesson within 30 s");
+    return G_SOURCE_CONTINUE;
+}
+
 RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
                           guint connections_max, gboolean repair)
 {
@@ -434,6 +462,7 @@ RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 
     r->connections_max = connections_max;
     r->repair = repair;
     r->sessions = g_hash_table_new_full(NULL, NULL, NULL, session_free);
+    r->timer = g_timeout_add_seconds(5, close_strangers, r);
     return r;
 }
 
@@ -441,6 +470,7 @@ void relay_rtsp_free(RelayRtsp *rtsp)
 {
     if (!rtsp)
         return;
+    g_source_remove(rtsp->timer);
     g_hash_table_unref(rtsp->sessions);
     g_free(rtsp);
 }
@@ -460,6 +490,7 @@ void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAd
     }
     Session *s = g_new0(Session, 1);
     s->conn = relay_conn_open(conns, fd, peer);
+    s->opened_ns = tk_clock_monotonic_ns();
     s->peer = relay_address_text(peer);
     s->id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
     g_hash_table_insert(rtsp->sessions, s->conn, s);

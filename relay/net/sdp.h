@@ -25,7 +25,7 @@ gboolean relay_sdp_parse(const char *text, gsize size, RelayOffer *ret,
 // What a viewer is told. `configs[track]`: avcC record or AudioSpecificConfig; NULL: no such track.
 typedef struct {
     const char *title; // as TkLessonInfo has it: no control characters; may be NULL
-    const char *host; // of the relay, as the viewer sees it
+    const char *host;  // of the relay, as the viewer sees it
     gboolean ipv6;
     gboolean feedback; // the viewer takes RTP/AVPF, and so may ask for what it misses
     const RelayStreamFormat *format;

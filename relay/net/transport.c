@@ -28,7 +28,7 @@ static gboolean accept_tcp(char *const *fields, guint track, RelayTransport *ret
         if (g_str_has_prefix(fields[i], "interleaved=") &&
             !read_range(fields[i], "interleaved", 255, &first, &second))
             return FALSE;
-    if (first > 254 || second > 255)
+    if (first > 254 || second != first + 1)
         return FALSE;
     *ret = (RelayTransport){
         .interleaved = TRUE, .rtp_channel = (guint8)first, .rtcp_channel = (guint8)second};

@@ -178,12 +178,13 @@ static void set_segment_size(RelayUdpBatch *b, guint i)
     memcpy(CMSG_DATA(control), &size, sizeof size);
 }
 
-// The kernel took no train of this form: its packets leave one by one, and so do all from now on.
-static void send_singly(RelayUdpBatch *b, const struct msghdr *train)
+// The kernel took no train of this form: its packets leave one by one, and so do all from now on
+// when it knows no trains at all. (A route with a small MTU refuses only its own.)
+static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failure)
 {
-    if (g_atomic_int_compare_and_exchange(&b->udp->segments, TRUE, FALSE))
+    if (failure == EIO && g_atomic_int_compare_and_exchange(&b->udp->segments, TRUE, FALSE))
         tk_warning("the kernel refuses UDP segmentation (%s): sending single datagrams from now on",
-                   g_strerror(errno));
+                   g_strerror(failure));
     for (gsize i = 0; i < train->msg_iovlen; i++)
         if (sendto(b->udp->rtp_fd, train->msg_iov[i].iov_base, train->msg_iov[i].iov_len, 0,
                    train->msg_name, train->msg_namelen) < 0)
@@ -203,7 +204,7 @@ static void send_trains(RelayUdpBatch *b)
             continue;
         const struct msghdr *train = &b->messages[sent].msg_hdr;
         if (train->msg_iovlen > 1 && (errno == EIO || errno == EINVAL || errno == EMSGSIZE))
-            send_singly(b, train);
+            send_singly(b, train, errno);
         else
             relay_stat_add(b->stats.refused, train->msg_iovlen);
         sent++;

@@ -39,6 +39,7 @@ typedef struct {
     guint64 serial;             // by which its answer finds it; 0 = none
     RelayWebExchange *exchange; // until it is complete and asked
     gsize body_expected;
+    gboolean head_only; // HEAD: the answer's body is not sent
     RelayUnit *answer;
 } Peer;
 
@@ -231,6 +232,7 @@ static int on_http(RelayWeb *web, struct lws *wsi, Peer *p)
     p->exchange = read_request(web, wsi);
     if (!p->exchange->path)
         return -1;
+    p->head_only = g_str_equal(p->exchange->method, "HEAD");
     p->serial = p->exchange->serial;
     g_hash_table_insert(web->peers, &p->serial, p);
     g_autofree char *length = header_of(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
@@ -272,7 +274,11 @@ static int write_answer(Peer *p)
         return 0;
     gsize bytes = answer->bytes - RELAY_WEB_HEADROOM;
     struct lws *wsi = p->wsi;
-    int written = lws_write(wsi, answer->data + RELAY_WEB_HEADROOM, bytes, LWS_WRITE_HTTP_FINAL);
+    if (p->head_only)
+        bytes = 0;
+    int written = p->head_only ? 0
+                               : lws_write(wsi, answer->data + RELAY_WEB_HEADROOM, bytes,
+                                           LWS_WRITE_HTTP_FINAL);
     forget(p);
     return written < (int)bytes || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
@@ -281,16 +287,16 @@ static int write_answer(Peer *p)
 
 static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
 {
-    char from[64];
+    char from[2048]; // must hold every argument before it
     int lowat = NOTSENT_LOWAT_BYTES;
     setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;
     gboolean may = path && !is_foreign(web, wsi, TRUE);
-    p->socket =
-        relay_audience_open(web->audience, may ? path : "",
-                            lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token, wsi);
+    p->socket = relay_audience_open(web->audience, may ? path : "",
+                                    lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token,
+                                    wsi, tk_clock_monotonic_ns());
 }
 
 static int close_with(struct lws *wsi, guint code, const char *why)
@@ -376,10 +382,10 @@ static void on_viewer(gpointer user, RelayStream *stream, gint change, const cha
     relay_web_desk_tell_viewer(&web->spec.desk, stream, change, school);
 }
 
-static void on_snapshot(gpointer user, guint64 serial)
+static void on_snapshot(gpointer user, guint64 serial, const TkClaims *claims)
 {
     RelayWeb *web = user;
-    relay_web_desk_ask_snapshot(&web->spec.desk, web->mailbox, serial);
+    relay_web_desk_ask_snapshot(&web->spec.desk, web->mailbox, serial, claims);
 }
 
 static void wake_socket(gpointer link)
@@ -461,8 +467,7 @@ static gboolean create_context(RelayWeb *web, GError **error)
                                              .server_string = "Tongke",
                                              .retry_and_idle_policy = &keep_alive,
                                              .timeout_secs = 10,
-                                             .keepalive_timeout = 30,
-                                             .fd_limit_per_thread = web->spec.connections_max + 64};
+                                             .keepalive_timeout = 30};
     web->context = lws_create_context(&info);
     web->vhost = web->context ? lws_get_vhost_by_name(web->context, "tongke") : NULL;
     if (web->vhost)

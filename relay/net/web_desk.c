@@ -31,19 +31,22 @@ typedef struct {
     const RelayWebDesk *desk;
     RelayMailbox *reply_to;
     guint64 serial;
+    TkClaims *claims;
 } Question;
 
 static void answer_snapshot(gpointer owner, gpointer data)
 {
     Question *question = data;
-    g_autofree char *json = question->desk->on_snapshot(question->desk->user);
+    g_autofree char *json = question->desk->on_snapshot(question->desk->user, question->claims);
     relay_audience_mail_snapshot(question->reply_to, question->serial, json);
+    tk_claims_free(question->claims);
     g_free(question);
 }
 
-void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_to, guint64 serial)
+void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_to, guint64 serial,
+                                 const TkClaims *claims)
 {
     Question *question = g_new(Question, 1);
-    *question = (Question){desk, reply_to, serial};
+    *question = (Question){desk, reply_to, serial, claims ? tk_claims_copy(claims) : NULL};
     relay_mailbox_post(desk->mailbox, answer_snapshot, question);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "common/base/token.h"
 #include "relay/net/mailbox.h"
 #include "relay/net/stream.h"
 
@@ -26,7 +27,8 @@ typedef struct {
     RelayMailbox *mailbox;
     RelayWebResponse (*on_request)(gpointer user, const RelayWebRequest *request);
     void (*on_viewer)(gpointer user, RelayStream *stream, gint change, const char *school);
-    char *(*on_snapshot)(gpointer user); // the events' first message; newly allocated
+    // The events' first message for the bearer of `claims`; newly allocated.
+    char *(*on_snapshot)(gpointer user, const TkClaims *claims);
     gpointer user;
 } RelayWebDesk;
 
@@ -35,5 +37,7 @@ typedef struct {
 // A viewer came (+1) or left (-1).
 void relay_web_desk_tell_viewer(const RelayWebDesk *desk, RelayStream *stream, gint change,
                                 const char *school);
-// The snapshot goes to the audience behind `reply_to` for the socket with this serial.
-void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_to, guint64 serial);
+// The snapshot goes to the audience behind `reply_to` for the socket with this serial. `claims` are
+// copied.
+void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_to, guint64 serial,
+                                 const TkClaims *claims);

@@ -160,11 +160,8 @@ void relay_web_viewer_init(RelayWebViewer *viewer, const RelayWebFeed *feed, gui
         relay_viewer_init(&viewer->place, feed->history);
         return;
     }
-    guint64 missing = relay_viewer_init_from(&viewer->place, feed->history, from);
-    if (missing) {
-        viewer->gap_from = from;
-        viewer->gap_to = from + missing - 1;
-    }
+    relay_viewer_init_from(&viewer->place, feed->history, from);
+    viewer->expected = from;
 }
 
 static const Init *init_for(const RelayWebFeed *feed, guint64 number)
@@ -178,32 +175,13 @@ static const Init *init_for(const RelayWebFeed *feed, guint64 number)
     return found;
 }
 
-static RelayUnit *gap_text(RelayWebViewer *v)
+static RelayUnit *gap_text(guint64 from, guint64 to)
 {
     json_t *object = json_object();
     tk_json_set_string(object, "type", "gap");
-    tk_json_set_int(object, "from", (gint64)v->gap_from);
-    tk_json_set_int(object, "to", (gint64)v->gap_to);
-    v->gap_from = v->gap_to = 0;
+    tk_json_set_int(object, "from", (gint64)from);
+    tk_json_set_int(object, "to", (gint64)to);
     return json_message(object);
-}
-
-// The number of the next chunk that this viewer has not had, whether it came already or not.
-static guint64 number_at(const RelayWebFeed *feed, guint64 position)
-{
-    const RelayUnit *unit = relay_history_at(feed->history, position);
-    if (unit)
-        return unit->number;
-    guint64 head = relay_history_head(feed->history);
-    const RelayUnit *newest = head ? relay_history_at(feed->history, head - 1) : NULL;
-    return newest ? newest->number + 1 : 0;
-}
-
-static void note_loss(RelayWebViewer *v, const RelayWebFeed *feed, guint64 lost)
-{
-    guint64 next = number_at(feed, v->place.position);
-    v->gap_from = next - lost;
-    v->gap_to = next - 1;
 }
 
 static RelayWebNext next_chunk(RelayWebViewer *v, RelayWebFeed *feed, RelayUnit **ret_message)
@@ -212,6 +190,11 @@ static RelayWebNext next_chunk(RelayWebViewer *v, RelayWebFeed *feed, RelayUnit 
     const Init *init = chunk ? init_for(feed, chunk->number) : NULL;
     if (!init)
         return feed->ended ? RELAY_WEB_OVER : RELAY_WEB_NOTHING;
+    if (v->expected && chunk->number > v->expected) {
+        *ret_message = gap_text(v->expected, chunk->number - 1);
+        v->expected = chunk->number;
+        return RELAY_WEB_TEXT;
+    }
     if (v->init != init->segment && !v->init_named) {
         v->init_named = TRUE;
         *ret_message = relay_unit_ref(init->text);
@@ -224,6 +207,7 @@ static RelayWebNext next_chunk(RelayWebViewer *v, RelayWebFeed *feed, RelayUnit 
         return RELAY_WEB_BINARY;
     }
     relay_viewer_advance(&v->place);
+    v->expected = chunk->number + 1;
     *ret_message = relay_unit_ref(chunk);
     return RELAY_WEB_BINARY;
 }
@@ -234,18 +218,12 @@ RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
 {
     RelayWebViewer *v = viewer;
     *ret_lost = relay_viewer_judge(&v->place, feed->history, limits, now_ns);
-    if (*ret_lost)
-        note_loss(v, feed, *ret_lost);
     if (v->place.state == RELAY_VIEWER_GONE)
         return RELAY_WEB_TOO_SLOW;
     // The end is told last, when all media is out.
     if (v->state_seen != feed->state_serial && !feed->ended) {
         v->state_seen = feed->state_serial;
         *ret_message = relay_unit_ref(feed->state);
-        return RELAY_WEB_TEXT;
-    }
-    if (v->gap_to) {
-        *ret_message = gap_text(v);
         return RELAY_WEB_TEXT;
     }
     RelayWebNext next = next_chunk(v, feed, ret_message);

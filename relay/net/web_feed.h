@@ -36,10 +36,10 @@ const GPtrArray *relay_web_feed_members(const RelayWebFeed *feed);
 
 typedef struct {
     RelayViewer place;
-    guint state_seen;         // serial of the state last sent
-    const RelayUnit *init;    // last sent; a key, never followed
-    gboolean init_named;      // its text has been sent
-    guint64 gap_from, gap_to; // to be told; 0 = none
+    guint state_seen;      // serial of the state last sent
+    const RelayUnit *init; // last sent; a key, never followed
+    gboolean init_named;   // its text has been sent
+    guint64 expected;      // number of the chunk that would follow; 0 = any will do
 } RelayWebViewer;
 
 // `from` 0: at the newest keyframe.

@@ -28,7 +28,7 @@ static void on_viewer(gpointer user, RelayStream *stream, gint change, const cha
     ((Stage *)user)->viewers += change;
 }
 
-static void on_snapshot(gpointer user, guint64 serial)
+static void on_snapshot(gpointer user, guint64 serial, const TkClaims *claims)
 {
     ((Stage *)user)->snapshot_for = serial;
 }
@@ -63,7 +63,7 @@ static int tear_down(void **state)
 
 static RelaySocket *open_socket(Stage *stage, const char *path, const char *from)
 {
-    return relay_audience_open(stage->audience, path, from, NULL, stage);
+    return relay_audience_open(stage->audience, path, from, NULL, stage, stage->now_ns);
 }
 
 static void push_init(Stage *stage, const char *content)
@@ -280,14 +280,15 @@ static void tells_events_after_the_snapshot_and_closes_a_dead_follower(void **st
 {
     Stage *stage = *state;
     RelaySocket *socket = open_socket(stage, "/api/v1/events", NULL);
-    relay_audience_send_event(stage->audience, "{\"type\":\"early\"}"); // is in the snapshot
+    relay_audience_send_event(stage->audience, "{\"type\":\"early\"}", "math",
+                              "x"); // is in the snapshot
     check_next("nothing");
     relay_audience_give_snapshot(stage->audience, stage->snapshot_for, "{\"type\":\"snapshot\"}");
-    relay_audience_send_event(stage->audience, "{\"type\":\"late\"}");
+    relay_audience_send_event(stage->audience, "{\"type\":\"late\"}", "math", "x");
     check_next("snapshot ");
     check_next("late ");
     for (guint i = 0; i < 1000; i++)
-        relay_audience_send_event(stage->audience, "{\"type\":\"late\"}");
+        relay_audience_send_event(stage->audience, "{\"type\":\"late\"}", "math", "x");
     check_next("close 4008");
     relay_audience_leave(stage->audience, socket);
 }

@@ -176,8 +176,8 @@ static void chooses_a_transport_it_speaks(void **state)
     check_contains(header, "Transport: RTP/AVPF;unicast;client_port=5000-5001;server_port=8000");
     assert_true(relay_transport_choose("RTP/AVPF/TCP;unicast", &peer, 1, &transport));
     assert_true(transport.feedback && transport.interleaved);
-    assert_false(relay_transport_choose("RTP/SAVPF;unicast;client_port=5000-5001", &peer, 0,
-                                        &transport));
+    assert_false(
+        relay_transport_choose("RTP/SAVPF;unicast;client_port=5000-5001", &peer, 0, &transport));
     assert_false(relay_transport_choose("RTP/AVP;multicast", &peer, 0, &transport));
     assert_false(relay_transport_choose("RTP/AVP;unicast", &peer, 0, &transport));
     assert_false(relay_transport_choose("RTP/AVP;unicast;client_port=0-1", &peer, 0, &transport));
@@ -192,8 +192,8 @@ static void finds_owners_and_follows_nat(void **state)
     RelayAddress said[2] = {address("10.0.0.7", 5000), address("10.0.0.7", 5002)};
     RelayAddress seen = address("10.0.0.7", 61000), foreign = address("10.0.0.8", 5000);
     RelayEndpoint found;
-    relay_endpoints_add(endpoints, FALSE, &said[0], &one, 0);
-    relay_endpoints_add(endpoints, FALSE, &said[1], &one, 1);
+    assert_true(relay_endpoints_add(endpoints, FALSE, &said[0], &one, 0));
+    assert_true(relay_endpoints_add(endpoints, FALSE, &said[1], &one, 1));
     assert_false(relay_endpoints_find(endpoints, FALSE, &foreign, &found));
     assert_false(relay_endpoints_find(endpoints, TRUE, &said[0], &found));
     assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
@@ -207,11 +207,15 @@ static void finds_owners_and_follows_nat(void **state)
     assert_true(relay_endpoints_find(endpoints, FALSE, &said[0], &found)); // no NAT after all
     assert_true(found.moved && found.track == 0);
     assert_false(relay_endpoints_find(endpoints, FALSE, &seen, &found));
-    relay_endpoints_add(endpoints, FALSE, &said[1], &two, 0); // the port has a new owner
+    assert_false(relay_endpoints_add(endpoints, FALSE, &said[1], &two, 0)); // it has an owner
     assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
-    assert_ptr_equal(found.owner, &two);
+    assert_ptr_equal(found.owner, &one);
+    assert_true(relay_endpoints_add(endpoints, FALSE, &later, &one, 1)); // said anew
+    assert_true(relay_endpoints_find(endpoints, FALSE, &later, &found));
+    assert_false(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
     relay_endpoints_remove(endpoints, &one);
     assert_false(relay_endpoints_find(endpoints, FALSE, &said[0], &found));
+    assert_true(relay_endpoints_add(endpoints, FALSE, &said[0], &two, 0));
     relay_endpoints_free(endpoints);
 }
 
@@ -221,7 +225,7 @@ static void takes_no_strangers_packet_on_loopback_for_an_owners(void **state)
     int one;
     RelayAddress said = address("127.0.0.1", 5000), stranger = address("127.0.0.1", 5004);
     RelayEndpoint found;
-    relay_endpoints_add(endpoints, FALSE, &said, &one, 0);
+    assert_true(relay_endpoints_add(endpoints, FALSE, &said, &one, 0));
     assert_false(relay_endpoints_find(endpoints, FALSE, &stranger, &found));
     assert_true(relay_endpoints_find(endpoints, FALSE, &said, &found));
     relay_endpoints_free(endpoints);
