@@ -13,6 +13,7 @@
 #include "common/gst/pipeline.h"
 
 #define BACKOFF_MAX_S 15
+#define RTX_MS 1000u // how long the relay may ask for a packet again
 #define CONNECT_TIMEOUT_MS 10000
 #define LEAVE_TIMEOUT_NS (3 * TK_NS_PER_S / 2)
 #define PACKET_BYTES 1200 // leaves room for tunnels and PPPoE on the way
@@ -294,8 +295,9 @@ static gboolean build(CapPublisher *publisher, GError **error)
     tk_pipeline_set_time(publisher->pipeline, publisher->clock, publisher->base_time);
     GstElement *sink = tk_pipeline_get(publisher->pipeline, "sink");
     g_object_set(sink, "location", publisher->url, "protocols", protocols[publisher->transport],
-                 "udp-reconnect", FALSE, "latency", 0u, "rtx-time", 0u, "user-agent",
-                 "tongke-capture", "tcp-timeout", (guint64)5000000, "publish-clock-mode", 0, NULL);
+                 "udp-reconnect", FALSE, "latency", 0u, "rtx-time", RTX_MS, "profiles",
+                 GST_RTSP_PROFILE_AVPF, "user-agent", "tongke-capture", "tcp-timeout",
+                 (guint64)5000000, "publish-clock-mode", 0, NULL);
     if (publisher->token)
         g_object_set(sink, "user-id", "tongke", "user-pw", publisher->token, NULL);
     g_signal_connect(sink, "update-sdp", G_CALLBACK(on_update_sdp), publisher);

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Lossy lines: what a player misses it gets again, over 200 ms of round trip."""
+"""Lossy lines: what a player or the relay misses it gets again."""
 
 import re
 import signal
 import unittest
 
 from lossy import Line
-from tongke import BUILD, Program, Relay, capture
+from tongke import BUILD, Program, Relay, capture, request
 from websocket import WebSocket
 
 TOLD = (r"received (\d+) packets; (\d+) lost, (\d+) late; (\d+) asked for again, (\d+) repaired")
@@ -53,6 +53,29 @@ class Repair(unittest.TestCase):
         self.assertGreater(lost, packets // 30)
         self.assertEqual(repaired, 0)
         self.assertEqual(self.relay.metric("rtp_packets_resent_total"), 0)
+
+    def test_the_relay_asks_its_sender(self):
+        self.relay = Relay(self.addCleanup)
+        line = Line(self.relay.rtsp_port, loss=0.05, delay_s=0.03)
+        self.addCleanup(line.close)
+        sender = Program(self.addCleanup, [
+            BUILD / "client" / "capture" / "tongke-capture", "--transport", "udp", "--size", "320x180",
+            "--bitrate", "300", "--relay", f"rtsp://127.0.0.1:{line.port}/math"])
+        chunks = WebSocket(self.addCleanup, f"ws://127.0.0.1:{self.relay.http_port}/live/math")
+        chunks.next_binary()
+        line.bad = True
+        for _ in range(100):
+            chunks.next_binary()
+        sender.stop(by=signal.SIGINT)
+        self.relay.wait_log("a sender leaves")
+        repaired, lost = (self.stream_metric(f"packets_{name}_total") for name in ("repaired", "lost"))
+        self.assertGreater(line.lost, 20)
+        self.assertGreater(repaired, 10)
+        self.assertLess(lost, repaired / 4)
+
+    def stream_metric(self, name):
+        text = request("GET", self.relay.url + "/metrics").text()
+        return int(re.search(rf"^tongke_stream_{name}{{.*}} (\d+)$", text, re.M)[1])
 
 
 if __name__ == "__main__":
