@@ -97,7 +97,6 @@ static const char *advice(guint status, gboolean *ret_final)
     case 404:
         return "the relay knows no such place: is the address rtsp://HOST:8554/LESSON?";
     case 409:
-    case 453:
         return "somebody else is sending this lesson";
     case 503:
         return "the relay is full";

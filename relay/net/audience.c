@@ -251,13 +251,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
     if ((*ret_message = g_queue_pop_head(&s->queue)))
         return RELAY_WEB_TEXT;
     if (s->feed && !s->close_code) {
-        guint64 lost = 0;
-        RelayWebNext next = relay_web_viewer_next(&s->viewer, s->feed, &s->audience->limits, now_ns,
-                                                  ret_message, &lost);
-        if (lost)
-            relay_stat_add(s->audience->stats.units_dropped, lost);
-        if (next == RELAY_WEB_TOO_SLOW)
-            relay_stat_add(s->audience->stats.viewers_gone, 1);
+        RelayWebNext next = relay_web_viewer_next(&s->viewer, s->feed, ret_message);
         if (next != RELAY_WEB_OVER && next != RELAY_WEB_TOO_SLOW)
             return next;
         s->close_code = next == RELAY_WEB_OVER ? RELAY_CLOSE_OVER : RELAY_CLOSE_TOO_SLOW;
@@ -295,6 +289,23 @@ static void wake_members(RelayAudience *a, const RelayWebFeed *feed)
         a->spec.wake(((RelaySocket *)members->pdata[i])->link);
 }
 
+// A socket that reads nothing is never asked what it wants next: it is judged by what comes in.
+static void judge_members(RelayAudience *a, const RelayWebFeed *feed, gint64 now_ns)
+{
+    const GPtrArray *members = relay_web_feed_members(feed);
+    for (guint i = members->len; i-- > 0;) {
+        RelaySocket *s = members->pdata[i];
+        gboolean was_gone = s->viewer.place.state == RELAY_VIEWER_GONE;
+        guint64 lost = relay_web_viewer_judge(&s->viewer, feed, &a->limits, now_ns);
+        if (lost)
+            relay_stat_add(a->stats.units_dropped, lost);
+        if (!was_gone && s->viewer.place.state == RELAY_VIEWER_GONE) {
+            relay_stat_add(a->stats.viewers_gone, 1);
+            a->spec.drop(s->link);
+        }
+    }
+}
+
 void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
                          const RelayStreamFormat *format)
 {
@@ -302,6 +313,7 @@ void relay_audience_push(RelayAudience *audience, RelayStream *stream, const Rel
     if (!feed)
         return;
     relay_web_feed_push(feed, piece, format);
+    judge_members(audience, feed, piece->arrived_ns);
     wake_members(audience, feed);
 }
 

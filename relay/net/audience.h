@@ -30,6 +30,8 @@ typedef struct {
     const RelayDoor *door;
     // The socket has something to send, or is to close; `link` as given to open.
     void (*wake)(gpointer link);
+    // The socket takes nothing any more and is hopeless: cut it off.
+    void (*drop)(gpointer link);
     // A viewer came (+1) or left (-1).
     void (*on_viewer)(gpointer user, RelayStream *stream, gint change, const char *school);
     // An event follower wants the snapshot: relay_socket_give_snapshot(serial) answers.
@@ -57,6 +59,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
 guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
                             gint64 now_ns);
 
+// Also judges who has not taken the pieces before.
 void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
                          const RelayStreamFormat *format);
 void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, const char *state,

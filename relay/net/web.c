@@ -393,6 +393,12 @@ static void wake_socket(gpointer link)
     lws_callback_on_writable(link);
 }
 
+// Its close code would wait behind what it does not read.
+static void drop_socket(gpointer link)
+{
+    lws_set_timeout(link, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+}
+
 static RelayAudience *make_audience(RelayWeb *web)
 {
     RelayAudienceSpec spec = {.index = web->index,
@@ -401,6 +407,7 @@ static RelayAudience *make_audience(RelayWeb *web)
                               .sockets_max = web->spec.connections_max,
                               .door = web->spec.door,
                               .wake = wake_socket,
+                              .drop = drop_socket,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,
                               .user = web};

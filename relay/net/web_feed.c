@@ -212,12 +212,16 @@ static RelayWebNext next_chunk(RelayWebViewer *v, RelayWebFeed *feed, RelayUnit 
     return RELAY_WEB_BINARY;
 }
 
+guint64 relay_web_viewer_judge(RelayWebViewer *viewer, const RelayWebFeed *feed,
+                               const RelayViewerLimits *limits, gint64 now_ns)
+{
+    return relay_viewer_judge(&viewer->place, feed->history, limits, now_ns);
+}
+
 RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
-                                   const RelayViewerLimits *limits, gint64 now_ns,
-                                   RelayUnit **ret_message, guint64 *ret_lost)
+                                   RelayUnit **ret_message)
 {
     RelayWebViewer *v = viewer;
-    *ret_lost = relay_viewer_judge(&v->place, feed->history, limits, now_ns);
     if (v->place.state == RELAY_VIEWER_GONE)
         return RELAY_WEB_TOO_SLOW;
     // The end is told last, when all media is out.

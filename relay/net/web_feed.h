@@ -53,8 +53,10 @@ typedef enum {
     RELAY_WEB_TOO_SLOW,
 } RelayWebNext;
 
+// Applies the policy for slow viewers at `now_ns`; returns how many units this viewer loses now.
+guint64 relay_web_viewer_judge(RelayWebViewer *viewer, const RelayWebFeed *feed,
+                               const RelayViewerLimits *limits, gint64 now_ns);
+
 // What to send next; it counts as sent. *ret_message is a new reference for TEXT and BINARY.
-// ret_lost: units that this viewer loses at this step.
 RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
-                                   const RelayViewerLimits *limits, gint64 now_ns,
-                                   RelayUnit **ret_message, guint64 *ret_lost);
+                                   RelayUnit **ret_message);

@@ -12,7 +12,7 @@ typedef struct {
     RelayAudience *audience;
     RelayDoor *door;
     RelayStream *stream;
-    gint viewers, wakes;
+    gint viewers, wakes, drops;
     guint64 snapshot_for;
     guint64 chunks;
     gint64 now_ns;
@@ -21,6 +21,11 @@ typedef struct {
 static void on_wake(gpointer link)
 {
     ((Stage *)link)->wakes++;
+}
+
+static void on_drop(gpointer link)
+{
+    ((Stage *)link)->drops++;
 }
 
 static void on_viewer(gpointer user, RelayStream *stream, gint change, const char *school)
@@ -43,6 +48,7 @@ static int set_up(void **state)
                               .sockets_max = 4,
                               .door = stage->door,
                               .wake = on_wake,
+                              .drop = on_drop,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,
                               .user = stage};
@@ -214,8 +220,27 @@ static void sets_a_slow_viewer_forward_and_says_so(void **state)
     check_next("binary init-one");
     check_next("chunk 1");
     push_chunks(stage, 60);
-    check_next("gap 2-60");
-    check_next("chunk 61");
+    check_next("gap 2-40");
+    check_next("chunk 41");
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void cuts_off_who_reads_nothing(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    RelayAudienceStats stats;
+    for (guint i = 0; i < 200 && stage->drops == 0; i++)
+        push_chunks(stage, 10);
+    assert_int_equal(stage->drops, 1);
+    push_chunks(stage, 100);
+    assert_int_equal(stage->drops, 1);
+    relay_audience_stats(stage->audience, &stats);
+    assert_int_equal(stats.viewers_gone, 1);
+    assert_true(stats.units_dropped > 100);
+    check_next("close 4008");
     relay_audience_leave(stage->audience, socket);
 }
 
@@ -319,6 +344,7 @@ int main(void)
         T(resumes_where_it_was_told),
         T(tells_of_the_gap_when_it_cannot_resume),
         T(sets_a_slow_viewer_forward_and_says_so),
+        T(cuts_off_who_reads_nothing),
         T(gives_each_chunk_the_init_it_needs),
         T(closes_when_the_lesson_is_over_and_all_is_sent),
         T(refuses_odd_paths_and_too_many),
