@@ -119,6 +119,13 @@ def storm_cases(quick):
                        ["--join-over", "1"])
 
 
+def loss_cases(quick):
+    viewers = 50 if quick else 200
+    for lose in ("0", "5", "10"):
+        yield Measured(TongkeRelay("rtp", name=f"{viewers} over RTP, {lose} % lost, repair on"), viewers,
+                       ["--lose", lose])
+
+
 def disturbed_cases(quick):
     viewers, nothing = (100, 10) if quick else (500, 50)
     for share, habits in (("none", []),
@@ -134,16 +141,20 @@ def main():
                         help="say in the report that the machine was not quiet")
     parser.add_argument("--rounds", type=int, help="of all cases (3; quick: 1)")
     parser.add_argument("--seconds", type=float, help="measured of each case (10; quick: 4)")
-    parser.add_argument("--only", choices=["rtp", "web", "growth", "storm", "disturbed"], action="append",
+    parser.add_argument("--only", action="append",
+                        choices=["rtp", "web", "growth", "storm", "loss", "disturbed"],
                         help="one part; may be given again")
+    parser.add_argument("--viewers", type=int, action="append",
+                        help="so many in the tables of peers; may be given again")
     parser.add_argument("--output", type=pathlib.Path, help="the report (docs/performance.md)")
     options = parser.parse_args()
-    counts = (1, 50, 200) if options.quick else (1, 50, 200, 1000)
+    counts = options.viewers or ((1, 50, 200) if options.quick else (1, 50, 200, 1000))
     parts = {
         "rtp": [Measured(peer, n) for n in counts for peer in rtp_peers()],
         "web": [Measured(peer, n) for n in counts for peer in web_peers()],
         "growth": list(growth_cases(options.quick)),
         "storm": list(storm_cases(options.quick)),
+        "loss": list(loss_cases(options.quick)),
         "disturbed": list(disturbed_cases(options.quick)),
     }
     if options.only:
@@ -153,7 +164,7 @@ def main():
     run_rounds([case for cases in parts.values() for case in cases], rounds, seconds)
     text = report.write(parts, rounds, seconds, options)
     # What a part of the cases or a busy machine gave is no report of record.
-    whole = not (options.only or options.quick or options.trial)
+    whole = not (options.only or options.viewers or options.quick or options.trial)
     default = ROOT / "docs" / "performance.md" if whole else None
     target = options.output or default
     if target:

@@ -17,6 +17,7 @@
 #define JOIN_MAX_NS (20 * TK_NS_PER_S)  // for the last viewer to come
 #define DRAIN_NS (1500 * TK_NS_PER_MS)  // for what was sent in the measured time
 #define KEEP_ALIVE_TICKS 1000
+#define REPAIR_TICKS 3
 
 typedef enum { WAITS_FOR_SENDERS, JOINING, SETTLING, MEASURING, DRAINING } Phase;
 
@@ -160,6 +161,9 @@ static void on_tick(void *user, guint32 events)
             churn(load, viewer, now_ns);
         if (viewer->started && viewer->reading != LOAD_READS_ALL && viewer->kind->read)
             viewer->kind->read(viewer, half);
+        if (viewer->playing && viewer->kind->repair && load->options.lose > 0 &&
+            load->ticks % REPAIR_TICKS == i % REPAIR_TICKS)
+            viewer->kind->repair(viewer);
         if (viewer->playing && viewer->kind->keep_alive &&
             load->ticks % KEEP_ALIVE_TICKS == i % KEEP_ALIVE_TICKS)
             viewer->kind->keep_alive(viewer);
@@ -185,7 +189,7 @@ static LoadViewer *new_viewer(Load *load, gboolean over_rtp, guint lesson)
     }
     g_autofree char *url = numbered(over_rtp ? o->rtsp : o->web, lesson);
     if (over_rtp)
-        return load_rtp_viewer_new(url, o->gro);
+        return load_rtp_viewer_new(url, o->gro, o->lose / 100);
     return g_str_has_prefix(url, "rtmp:") ? load_rtmp_viewer_new(url) : load_web_viewer_new(url);
 }
 

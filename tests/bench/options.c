@@ -14,6 +14,8 @@ static void check(const LoadOptions *o)
         load_die("a lesson has 0.2 to 100 Mbit/s and 5 to 120 pictures a second");
     if ((o->viewers_rtp > 0 && !o->rtsp && !o->udp) || (o->viewers_web > 0 && !o->web))
         load_die("viewers need --rtsp, --udp or --web");
+    if (o->lose < 0 || o->lose > 50)
+        load_die("a line loses 0 to 50 per cent");
     if (o->read_nothing < 0 || o->half_speed < 0 || o->churn < 0 ||
         o->read_nothing + o->half_speed + o->churn > viewers)
         load_die("more viewers with a habit than viewers");
@@ -43,6 +45,8 @@ void load_options_parse(LoadOptions *options, int argc, char **argv)
         {"join-over", 0, 0, G_OPTION_ARG_DOUBLE, &o->join_over_s,
          "Spread the joins over so long (1)", "S"},
         {"gro", 0, 0, G_OPTION_ARG_NONE, &o->gro, "RTP viewers accept trains (UDP_GRO)", NULL},
+        {"lose", 0, 0, G_OPTION_ARG_DOUBLE, &o->lose,
+         "Per cent of the packets are lost on the way to RTP viewers, which ask again", "%"},
         {"read-nothing", 0, 0, G_OPTION_ARG_INT, &o->read_nothing,
          "So many of the viewers read nothing", "N"},
         {"half-speed", 0, 0, G_OPTION_ARG_INT, &o->half_speed,

@@ -11,6 +11,7 @@ typedef struct {
     gint lessons, viewers_rtp, viewers_web;
     gint read_nothing, half_speed, churn;
     gint bits_per_second, fps;
+    double lose; // per cent
     double seconds, join_over_s, stay_s;
     gboolean gro;
     char *watch; // a process id, or "-": standard input will say it; or NULL

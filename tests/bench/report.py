@@ -43,6 +43,10 @@ def write(parts, rounds, seconds, options):
                       "WebSocket; “1 + 1” is packet and web workers.\n\n" + plain(parts["growth"]))
     if "storm" in parts:
         blocks.append("## The bell\n\n" + plain(parts["storm"]))
+    if "loss" in parts:
+        blocks.append("## Lossy lines\n\nPackets are lost at random on the way to each viewer, repairs "
+                      "too; it asks for them again every 30 ms (NACK). Missing is what was not there in "
+                      "the end.\n\n" + plain(parts["loss"]))
     if "disturbed" in parts:
         blocks.append("## Slow viewers\n\nThe figures are those of the viewers that read.\n\n"
                       + plain(parts["disturbed"]))

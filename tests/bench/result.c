@@ -9,7 +9,7 @@
 
 typedef struct {
     guint count, joined, left, fell_short, with_gaps;
-    guint64 bytes, packets, missing, doubles, reordered;
+    guint64 bytes, packets, missing, doubles, reordered, dropped;
     LoadHistogram first; // asking to the first media
 } Sum;
 
@@ -40,6 +40,7 @@ static void add(Sum *sum, const LoadRun *run, const LoadViewer *viewer)
     sum->missing += count->missing;
     sum->doubles += count->doubles;
     sum->reordered += count->reordered;
+    sum->dropped += count->dropped;
     if (count->first_ns)
         load_histogram_add(&sum->first, count->first_ns - count->asked_ns);
     if (!count->impaired) {
@@ -59,11 +60,13 @@ static json_t *histogram_json(const LoadHistogram *histogram)
 
 static json_t *sum_json(const Sum *sum)
 {
-    return json_pack("{si si si si si sI sI sI sI sI}", "count", sum->count, "joined", sum->joined,
-                     "left", sum->left, "short", sum->fell_short, "with_gaps", sum->with_gaps,
-                     "bytes", (json_int_t)sum->bytes, "packets", (json_int_t)sum->packets,
-                     "missing", (json_int_t)sum->missing, "doubles", (json_int_t)sum->doubles,
-                     "reordered", (json_int_t)sum->reordered);
+    const json_int_t bytes = (json_int_t)sum->bytes, packets = (json_int_t)sum->packets;
+    const json_int_t missing = (json_int_t)sum->missing, doubles = (json_int_t)sum->doubles;
+    const json_int_t reordered = (json_int_t)sum->reordered, dropped = (json_int_t)sum->dropped;
+    return json_pack("{si si si si si sI sI sI sI sI sI}", "count", sum->count, "joined",
+                     sum->joined, "left", sum->left, "short", sum->fell_short, "with_gaps",
+                     sum->with_gaps, "bytes", bytes, "packets", packets, "missing", missing,
+                     "doubles", doubles, "reordered", reordered, "dropped", dropped);
 }
 
 static json_t *way_json(const LoadRun *run, LoadWay way, const Sum *sum)

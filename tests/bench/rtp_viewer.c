@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/bench/repair.h"
 #include "tests/bench/rtsp.h"
 #include "tests/bench/udp.h"
 #include "tests/bench/viewer.h"
 
 typedef enum { DESCRIBE, SETUP, PLAY, PLAYING } Step;
 
+typedef struct RtpViewer RtpViewer;
+
 typedef struct {
+    RtpViewer *viewer;
+    LoadUdp udp;
+    LoadRepair repair;
+} Line;
+
+struct RtpViewer {
     LoadViewer viewer;
     char *url; // NULL: only the sockets
     gboolean gro;
@@ -17,23 +27,30 @@ typedef struct {
     char *base;
     char *controls[LOAD_TRACKS];
     guint tracks_count, next_track;
-    LoadUdp udps[LOAD_TRACKS];
-} RtpViewer;
+    Line lines[LOAD_TRACKS];
+};
 
 static void on_packet(void *user, const guint8 *data, gsize size, gint64 at_ns)
 {
-    RtpViewer *rtp = user;
-    load_count_rtp(&rtp->viewer.count, data, size, at_ns);
+    Line *line = user;
+    RtpViewer *rtp = line->viewer;
+    const guint8 *packet = load_repair_take(&line->repair, data, &size);
+    if (packet)
+        load_count_rtp(&rtp->viewer.count, packet, size, at_ns);
+    else
+        rtp->viewer.count.dropped++;
     if (rtp->viewer.reading == LOAD_READS_NOTHING)
         for (guint i = 0; i < LOAD_TRACKS; i++)
-            load_udp_sleep(&rtp->udps[i]);
+            load_udp_sleep(&rtp->lines[i].udp);
 }
 
-static void open_udp(RtpViewer *rtp, LoadUdp *udp)
+static void open_line(RtpViewer *rtp, Line *line)
 {
+    LoadUdp *udp = &line->udp;
+    line->viewer = rtp;
     udp->loop = rtp->viewer.loop;
     udp->on_packet = on_packet;
-    udp->user = rtp;
+    udp->user = line;
     load_udp_open(udp, rtp->gro);
 }
 
@@ -42,7 +59,8 @@ static void hang_up(RtpViewer *rtp)
     load_rtsp_close(&rtp->rtsp);
     g_clear_pointer(&rtp->base, g_free);
     for (guint i = 0; i < LOAD_TRACKS; i++) {
-        load_udp_close(&rtp->udps[i]);
+        load_udp_close(&rtp->lines[i].udp);
+        rtp->lines[i].repair = (LoadRepair){.lose = rtp->lines[i].repair.lose};
         g_clear_pointer(&rtp->controls[i], g_free);
     }
     rtp->tracks_count = rtp->next_track = 0;
@@ -76,25 +94,43 @@ static char *join_url(const char *base, const char *control)
 // The control attributes of the media lines (RFC 2326 appendix C.1.1).
 static void read_sdp(RtpViewer *rtp, const LoadReply *reply)
 {
-    gboolean in_media = FALSE;
-    g_auto(GStrv) lines = g_strsplit_set(reply->body, "\r\n", -1);
     char *base = load_rtsp_header(reply, "Content-Base");
     rtp->base = base ? base : g_strdup(rtp->url);
-    for (char **line = lines; *line; line++) {
-        if (g_str_has_prefix(*line, "m="))
-            in_media = TRUE;
-        if (in_media && g_str_has_prefix(*line, "a=control:") && rtp->tracks_count < LOAD_TRACKS)
-            rtp->controls[rtp->tracks_count++] = join_url(rtp->base, *line + strlen("a=control:"));
+    const char *media = strstr(reply->body, "\nm=");
+    while (media && rtp->tracks_count < LOAD_TRACKS) {
+        const char *next = strstr(media + 1, "\nm=");
+        const char *control = strstr(media, "a=control:");
+        if (control && (!next || control < next)) {
+            g_autofree char *word = g_strndup(control + 10, strcspn(control + 10, "\r\n"));
+            load_repair_read_sdp(&rtp->lines[rtp->tracks_count].repair, media);
+            rtp->controls[rtp->tracks_count++] = join_url(rtp->base, word);
+        }
+        media = next;
     }
 }
 
 static void set_up_next(RtpViewer *rtp)
 {
-    LoadUdp *udp = &rtp->udps[rtp->next_track];
-    open_udp(rtp, udp);
+    LoadUdp *udp = &rtp->lines[rtp->next_track].udp;
+    open_line(rtp, &rtp->lines[rtp->next_track]);
     g_autofree char *transport = g_strdup_printf(
         "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n", udp->port, udp->port + 1);
     load_rtsp_ask(&rtp->rtsp, "SETUP", rtp->controls[rtp->next_track++], transport, NULL);
+}
+
+// Where NACKs go.
+static void read_transport(RtpViewer *rtp, LoadRepair *repair, const LoadReply *reply)
+{
+    g_autofree char *transport = load_rtsp_header(reply, "Transport"), *host = NULL;
+    const char *ports = transport ? strstr(transport, "server_port=") : NULL;
+    const char *second = ports ? strchr(ports, '-') : NULL;
+    guint unused;
+    if (!second)
+        return;
+    load_url_split(rtp->url, &host, &unused, NULL);
+    repair->to.sin_family = AF_INET;
+    repair->to.sin_port = htons((guint16)strtoul(second + 1, NULL, 10));
+    inet_pton(AF_INET, host, &repair->to.sin_addr);
 }
 
 static void on_reply(void *user, const LoadReply *reply)
@@ -116,6 +152,7 @@ static void on_reply(void *user, const LoadReply *reply)
         set_up_next(rtp);
         break;
     case SETUP:
+        read_transport(rtp, &rtp->lines[rtp->next_track - 1].repair, reply);
         if (rtp->next_track < rtp->tracks_count) {
             set_up_next(rtp);
             break;
@@ -156,6 +193,17 @@ static void keep_alive(LoadViewer *viewer)
         load_rtsp_ask(&rtp->rtsp, "GET_PARAMETER", rtp->base, "", NULL);
 }
 
+static void repair(LoadViewer *viewer)
+{
+    RtpViewer *rtp = (RtpViewer *)viewer;
+    for (guint i = 0; i < LOAD_TRACKS; i++) {
+        Line *line = &rtp->lines[i];
+        LoadTrack track = line->repair.media_type == LOAD_SOUND_TYPE ? LOAD_SOUND : LOAD_VIDEO;
+        if (line->udp.port)
+            load_repair_ask(&line->repair, line->udp.rtcp_fd, &viewer->count.flows[track]);
+    }
+}
+
 static void free_viewer(LoadViewer *viewer)
 {
     RtpViewer *rtp = (RtpViewer *)viewer;
@@ -166,24 +214,26 @@ static void free_viewer(LoadViewer *viewer)
 }
 
 static const LoadViewerKind kind = {
-    .start = start, .stop = stop, .keep_alive = keep_alive, .free = free_viewer};
+    .start = start, .stop = stop, .keep_alive = keep_alive, .repair = repair, .free = free_viewer};
 
-LoadViewer *load_rtp_viewer_new(const char *url, gboolean gro)
+LoadViewer *load_rtp_viewer_new(const char *url, gboolean gro, double lose)
 {
     RtpViewer *rtp = g_new0(RtpViewer, 1);
     rtp->viewer.kind = &kind;
     rtp->url = g_strdup(url);
     rtp->gro = gro;
+    for (guint i = 0; i < LOAD_TRACKS; i++)
+        rtp->lines[i].repair.lose = lose;
     return &rtp->viewer;
 }
 
 LoadViewer *load_udp_viewer_new(LoadLoop *loop, gboolean gro, guint ret_ports[LOAD_TRACKS])
 {
-    RtpViewer *rtp = (RtpViewer *)load_rtp_viewer_new(NULL, gro);
+    RtpViewer *rtp = (RtpViewer *)load_rtp_viewer_new(NULL, gro, 0);
     rtp->viewer.loop = loop;
     for (guint i = 0; i < LOAD_TRACKS; i++) {
-        open_udp(rtp, &rtp->udps[i]);
-        ret_ports[i] = rtp->udps[i].port;
+        open_line(rtp, &rtp->lines[i]);
+        ret_ports[i] = rtp->lines[i].udp.port;
     }
     return &rtp->viewer;
 }

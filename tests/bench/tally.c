@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/bench/tally.h"
 
+#include <string.h>
+
 #include "common/media/cmaf_read.h"
 #include "common/media/rtp.h"
 #include "tests/bench/loop.h"
@@ -55,27 +57,41 @@ static void add_late(LoadCount *count, gint64 first_ns, gint64 at_ns)
         load_histogram_add(&tally->late[count->way], at_ns - first_ns);
 }
 
+gboolean load_flow_has(const LoadFlow *flow, guint64 number)
+{
+    guint place = number % LOAD_FLOW_PACKETS;
+    return flow->seen[place / 64] >> place % 64 & 1;
+}
+
+static void mark(LoadFlow *flow, guint64 number, gboolean came)
+{
+    guint place = number % LOAD_FLOW_PACKETS;
+    guint64 bit = G_GUINT64_CONSTANT(1) << place % 64;
+    flow->seen[place / 64] = came ? flow->seen[place / 64] | bit : flow->seen[place / 64] & ~bit;
+}
+
 static void take_sequence(LoadCount *count, LoadFlow *flow, guint16 sequence)
 {
     if (!flow->begun) {
-        *flow = (LoadFlow){.begun = TRUE, .newest = G_MAXUINT16 + 1 + (guint64)sequence, .seen = 1};
+        *flow = (LoadFlow){.begun = TRUE, .newest = G_MAXUINT16 + 1 + (guint64)sequence};
+        memset(flow->seen, 0xff, sizeof flow->seen);
         return;
     }
     gint step = tk_rtp_seq_distance(sequence, (guint16)flow->newest);
+    guint64 number = flow->newest + (guint64)(gint64)step;
     if (step > 0) {
         count->missing += (guint64)step - 1;
-        flow->newest += (guint64)step;
-        flow->seen = (step < 64 ? flow->seen << step : 0) | 1;
-        return;
-    }
-    guint64 bit = step > -64 ? G_GUINT64_CONSTANT(1) << -step : 0;
-    if (!bit || flow->seen & bit) {
+        for (guint i = 1; i < MIN((guint)step, LOAD_FLOW_PACKETS); i++)
+            mark(flow, number - i, FALSE);
+        mark(flow, number, TRUE);
+        flow->newest = number;
+    } else if (step <= -LOAD_FLOW_PACKETS || load_flow_has(flow, number)) {
         count->doubles++;
-        return;
+    } else {
+        mark(flow, number, TRUE);
+        count->reordered++;
+        count->missing -= count->missing > 0;
     }
-    flow->seen |= bit;
-    count->reordered++;
-    count->missing -= count->missing > 0;
 }
 
 // The stamp stands behind two bytes of slice header, or at the beginning of the AAC frame.

@@ -38,11 +38,13 @@ typedef struct {
     LoadPiece pieces[LOAD_PIECES];
 } LoadCourse;
 
-// One RTP track at one viewer.
+// One RTP track at one viewer, and which of the last packets have come.
+#define LOAD_FLOW_PACKETS 512
+
 typedef struct {
     gboolean begun;
     guint64 newest; // extended sequence number
-    guint64 seen;   // bit i: newest - i has come
+    guint64 seen[LOAD_FLOW_PACKETS / 64]; // has come, or was before the beginning
 } LoadFlow;
 
 typedef struct {
@@ -51,10 +53,14 @@ typedef struct {
     gboolean impaired; // reads slowly or not, comes and goes: what it misses is its own affair
     gint64 asked_ns, first_ns;
     guint64 bytes, packets, missing, doubles, reordered;
+    guint64 dropped; // on purpose, before they were counted
     guint64 judged; // packets or pictures of those that the sender sent between from_ns and to_ns
     guint64 last_chunk;
     LoadFlow flows[LOAD_TRACKS];
 } LoadCount;
+
+// Whether that number, one of the last LOAD_FLOW_PACKETS, has come.
+gboolean load_flow_has(const LoadFlow *flow, guint64 number);
 
 LoadCourse *load_course_new(LoadTally *tally);
 void load_course_sent(LoadCourse *course, LoadStampKind kind, gint64 ns);

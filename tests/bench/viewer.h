@@ -15,6 +15,7 @@ typedef struct {
     void (*stop)(LoadViewer *viewer);               // leaves; NULL-safe and repeatable
     void (*read)(LoadViewer *viewer, gsize bytes);  // for who does not read all by itself
     void (*keep_alive)(LoadViewer *viewer);         // every few seconds; may be NULL
+    void (*repair)(LoadViewer *viewer);             // every some 10 ms; may be NULL
     void (*free)(LoadViewer *viewer);
 } LoadViewerKind;
 
@@ -32,8 +33,9 @@ struct _LoadViewer {
 // For the kinds: its connection is gone.
 void load_viewer_lost(LoadViewer *viewer, const char *why);
 
-// A player over RTSP and UDP; `gro`: takes several packets at once (UDP_GRO).
-LoadViewer *load_rtp_viewer_new(const char *url, gboolean gro);
+// A player over RTSP and UDP; `gro`: takes several packets at once (UDP_GRO). Its line loses the
+// share `lose` of the packets, and it asks for them again.
+LoadViewer *load_rtp_viewer_new(const char *url, gboolean gro, double lose);
 // Only the UDP sockets, open from now on; ports are those of picture and sound.
 LoadViewer *load_udp_viewer_new(LoadLoop *loop, gboolean gro, guint ret_ports[LOAD_TRACKS]);
 // ws: fragmented MP4, or FLV as it shows; raw: WebSocket frames without a handshake.

@@ -21,24 +21,27 @@ class Crowd(unittest.TestCase):
         self.assertEqual(status, expected, out + err + self.relay.tail())
         return json.loads(out)
 
-    def check_whole(self, way, count):
-        self.assertEqual((way["count"], way["joined"]), (count, count))
+    def check_whole(self, way):
+        self.assertGreaterEqual(way["count"], 55)
+        self.assertEqual(way["joined"], way["count"])
         self.assertEqual((way["left"], way["short"]), (0, 0))
         self.assertEqual((way["with_gaps"], way["missing"], way["doubles"]), (0, 0, 0))
 
-    def test_sixty_players_and_sixty_browsers_miss_nothing(self):
-        saw = self.watch("--viewers-rtp", "60", "--viewers-ws", "60", "--seconds", "10")
-        self.check_whole(saw["rtp"], 60)
-        self.check_whole(saw["web"], 60)
+    def test_nobody_misses_anything_though_ten_read_nothing(self):
+        saw = self.watch("--viewers-rtp", "65", "--viewers-ws", "65", "--read-nothing", "10",
+                         "--seconds", "8", "--join-over", "0.5")
+        self.assertEqual(saw["impaired"]["count"], 10)
+        self.assertEqual(saw["rtp"]["count"] + saw["web"]["count"], 120)
+        self.check_whole(saw["rtp"])
+        self.check_whole(saw["web"])
         self.relay.stop()
 
-    def test_who_reads_nothing_harms_nobody(self):
-        saw = self.watch("--viewers-rtp", "30", "--viewers-ws", "30", "--read-nothing", "10",
-                         "--seconds", "5")
-        self.assertEqual(saw["impaired"]["count"], 10)
-        self.check_whole(saw["rtp"], saw["rtp"]["count"])
-        self.check_whole(saw["web"], saw["web"]["count"])
-        self.assertEqual(saw["rtp"]["count"] + saw["web"]["count"], 50)
+    def test_what_a_line_loses_is_sent_again(self):
+        saw = self.watch("--viewers-rtp", "20", "--seconds", "2", "--lose", "5")["rtp"]
+        self.assertGreater(saw["dropped"], 300)
+        # What was lost in the very end is still being asked for.
+        self.assertLess(saw["missing"], saw["dropped"] / 5)
+        self.assertEqual(saw["short"], 0)
 
     def test_a_viewer_who_gets_nothing_is_a_failure(self):
         saw = self.watch("--viewers-rtp", "1", "--seconds", "0.5", rtsp="nobody", expected=1)
