@@ -123,7 +123,7 @@ static RelayWebFeed *find_feed(const RelaySocket *s)
 {
     for (guint i = s->audience->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = s->audience->feeds->pdata[i];
-        if (!relay_web_feed_ended(feed) && wants(s, relay_web_feed_stream(feed)))
+        if (relay_web_feed_is_open(feed) && wants(s, relay_web_feed_stream(feed)))
             return feed;
     }
     return NULL;
@@ -132,7 +132,7 @@ static RelayWebFeed *find_feed(const RelaySocket *s)
 static gboolean lesson_runs(const RelayAudience *a, const char *id)
 {
     for (guint i = 0; i < a->feeds->len; i++)
-        if (!relay_web_feed_ended(a->feeds->pdata[i]) &&
+        if (relay_web_feed_is_open(a->feeds->pdata[i]) &&
             g_str_equal(relay_web_feed_stream(a->feeds->pdata[i])->lesson_id, id))
             return TRUE;
     return FALSE;
@@ -336,7 +336,7 @@ void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, cons
                               const char *lesson_json)
 {
     RelayWebFeed *feed = stream->web_feeds[audience->spec.index];
-    if (!feed && g_str_equal(state, "ended")) // what waits by name waits for the next lesson
+    if (!feed && g_str_has_prefix(state, "end")) // what waits by name waits for the next lesson
         return;
     if (!feed)
         feed = begin_feed(audience, stream);

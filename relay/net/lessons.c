@@ -207,6 +207,14 @@ static void forget_oldest_ended(RelayLessons *l)
     }
 }
 
+// At once: who comes now waits for the next lesson of that name.
+static void let_nobody_begin(RelayLessons *l, const Stream *stream)
+{
+    for (guint worker = 0; worker < l->handoff->web_count; worker++)
+        relay_audience_mail_state(relay_web_mailbox(l->handoff->webs[worker]), stream->handle,
+                                  "ending", "");
+}
+
 static void end_lesson(RelayLessons *l, Lesson *entry)
 {
     TkLogFields fields = {.lesson = entry->lesson->name};
@@ -219,6 +227,7 @@ static void end_lesson(RelayLessons *l, Lesson *entry)
             relay_conn_close(stream->sender, "the lesson is over");
         g_clear_pointer(&stream->sender, relay_conn_unref);
         ((RelayLessonStream *)entry->lesson->streams->pdata[i])->has_sender = FALSE;
+        let_nobody_begin(l, stream);
         for (guint worker = 0; worker < l->handoff->packet_count; worker++)
             post_stream_task(l, worker, stream->handle, 0, close_stream);
     }

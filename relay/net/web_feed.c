@@ -21,7 +21,7 @@ struct _RelayWebFeed {
     GArray *inits; // oldest first
     RelayUnit *state;
     guint state_serial; // 0: none yet
-    gboolean ended;
+    gboolean ending, ended;
     GPtrArray *members; // borrowed
 };
 
@@ -124,6 +124,10 @@ void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
 
 void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json)
 {
+    if (g_str_equal(state, "ending")) {
+        feed->ending = TRUE;
+        return;
+    }
     g_autofree char *text =
         g_strdup_printf("{\"type\":\"state\",\"stream\":\"%s\",\"state\":\"%s\",\"lesson\":%s}",
                         feed->stream->name, state, lesson_json);
@@ -131,6 +135,11 @@ void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char 
     feed->state = relay_web_message(text, strlen(text));
     feed->state_serial++;
     feed->ended = g_str_equal(state, "ended");
+}
+
+gboolean relay_web_feed_is_open(const RelayWebFeed *feed)
+{
+    return !feed->ending && !feed->ended;
 }
 
 gboolean relay_web_feed_ended(const RelayWebFeed *feed)

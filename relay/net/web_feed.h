@@ -25,8 +25,10 @@ RelayStream *relay_web_feed_stream(const RelayWebFeed *feed); // borrowed
 // Copies the piece behind headroom. `format` with an initialisation segment, NULL with a chunk.
 void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
                          const RelayStreamFormat *format);
-// `state`: "live", "away", "ended".
+// `state`: "live", "away", "ended"; "ending": the lesson is over, its last chunks are on their way
+// to who watches, and nobody begins any more (nothing is told).
 void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json);
+gboolean relay_web_feed_is_open(const RelayWebFeed *feed); // neither ending nor ended
 gboolean relay_web_feed_ended(const RelayWebFeed *feed);
 
 // Who watches: a list of the owner's pointers, kept here so that a chunk finds them at once.

@@ -282,6 +282,29 @@ static void closes_when_the_lesson_is_over_and_all_is_sent(void **state)
     relay_audience_leave(stage->audience, socket);
 }
 
+static void lets_nobody_begin_at_the_end_but_gives_the_rest(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1);
+    RelaySocket *watching = open_socket(stage, "/live/math", NULL);
+    relay_audience_set_state(stage->audience, stage->stream, "ending", "");
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    check_next("state waiting");
+    check_next("nothing");
+    relay_audience_leave(stage->audience, socket);
+    push_chunks(stage, 1);
+    relay_audience_set_state(stage->audience, stage->stream, "ended", "{\"id\":\"x\"}");
+    socket = watching;
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 1");
+    check_next("chunk 2");
+    check_next("state ended");
+    check_next("close 1000");
+    relay_audience_leave(stage->audience, socket);
+}
+
 static void refuses_odd_paths_and_too_many(void **state)
 {
     Stage *stage = *state;
@@ -347,6 +370,7 @@ int main(void)
         T(cuts_off_who_reads_nothing),
         T(gives_each_chunk_the_init_it_needs),
         T(closes_when_the_lesson_is_over_and_all_is_sent),
+        T(lets_nobody_begin_at_the_end_but_gives_the_rest),
         T(refuses_odd_paths_and_too_many),
         T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
         T(bounds_what_a_viewer_says),
