@@ -95,7 +95,7 @@ def run_rounds(cases, rounds, seconds):
                 run = run_once(measured, seconds)
             except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as problem:
                 measured.problem = "failed"
-                print(f"FAILED: {problem}", flush=True)
+                print(f"FAILED: …{str(problem)[-600:]}", flush=True)
                 continue
             measured.runs.append(run)
             cpu = reach(run, ("process", "cpu_us_per_viewer_s"))
