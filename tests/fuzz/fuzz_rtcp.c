@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/media/rtcp.h"
+#include "relay/core/repair.h"
 #include "tests/fuzz/target.h"
 
 static void walk_nack(const TkRtcp *nack, const uint8_t *data, size_t size)
@@ -28,5 +29,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             walk_nack(&rtcp, data, size);
     }
     g_assert(offset == before);
+    RelayQuestion question;
+    if (relay_repair_read(data, size, 0, &question)) {
+        g_assert(question.reported || question.count);
+        g_assert(question.count <= RELAY_REPAIR_ASKED_MAX);
+        g_assert(!question.reported ||
+                 (question.rtt_ns >= 0 && question.rtt_ns <= RELAY_REPAIR_RTT_MAX_NS));
+    }
     return 0;
 }
