@@ -164,7 +164,8 @@ scene('live: the sender killed and back, the page goes on without a reload', asy
   await moving(page);
   await page.evaluate(() => (window.sameDocument = true));
   await stack.capture.stop('SIGKILL');
-  await page.getByText(/老师端正在重新连接… 已等待 \d+ 秒/).first().waitFor();
+  // A whole second, so that the library has a gap to show, however fast the machine is.
+  await page.getByText(/老师端正在重新连接… 已等待 [1-9]\d* 秒/).first().waitFor();
   const again = await stack.startLesson('math', INFO, lesson);
   assert.equal(again, lesson);
   await moving(page, 2, 8);
