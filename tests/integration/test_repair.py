@@ -14,15 +14,16 @@ TOLD = (r"received (\d+) packets; (\d+) lost, (\d+) late; (\d+) asked for again,
 
 class Repair(unittest.TestCase):
     def lesson(self, **settings):
-        """A relay with a lesson, and how its chunks, about 0.08 s each, are waited for."""
+        """A relay with a lesson, and its chunks, by which time is told."""
         self.relay = Relay(self.addCleanup, settings)
         capture(self.addCleanup, self.relay, "math", "--size", "320x180", "--bitrate", "300")
         self.chunks = WebSocket(self.addCleanup,
                                 f"ws://127.0.0.1:{self.relay.http_port}/live/math")
         self.chunks.next_binary()
 
-    def watch(self, chunks, **line):
-        """What the player says of the line after so many chunks of the lesson."""
+    def watch(self, lost, **line):
+        """What the player says of the line after so many packets are lost on it, both ways. Chunks
+        that came while the player began are read at once: their number would tell nothing."""
         line = Line(self.relay.rtsp_port, loss=0.1, delay_s=0.1, **line)
         self.addCleanup(line.close)
         player = Program(self.addCleanup, [
@@ -31,17 +32,16 @@ class Repair(unittest.TestCase):
             f"rtsp://127.0.0.1:{line.port}/math"])
         player.wait_line("^state=playing")
         line.bad = True
-        for _ in range(chunks):
+        while line.lost < lost:
             self.chunks.next_binary()
         player.stop(by=signal.SIGINT)
         told = re.search(TOLD, "\n".join(player.err))
         self.assertIsNotNone(told, player.tail())
-        self.assertGreater(line.lost, chunks // 3)  # the line was as bad as it should be
         return [int(number) for number in told.groups()]
 
     def test_a_tenth_lost_each_way_and_not_a_packet_missing(self):
         self.lesson()
-        packets, lost, late, _, repaired = self.watch(190)
+        packets, lost, late, _, repaired = self.watch(200)
         self.assertGreater(packets, 1000)
         self.assertEqual((lost, late), (0, 0))
         self.assertGreater(repaired, packets // 20)
@@ -49,7 +49,7 @@ class Repair(unittest.TestCase):
 
     def test_without_repair_the_damage_shows(self):
         self.lesson(**{"repair.enabled": "false"})
-        packets, lost, *_, repaired = self.watch(40)
+        packets, lost, *_, repaired = self.watch(60)
         self.assertGreater(lost, packets // 30)
         self.assertEqual(repaired, 0)
         self.assertEqual(self.relay.metric("rtp_packets_resent_total"), 0)
@@ -64,12 +64,11 @@ class Repair(unittest.TestCase):
         chunks = WebSocket(self.addCleanup, f"ws://127.0.0.1:{self.relay.http_port}/live/math")
         chunks.next_binary()
         line.bad = True
-        for _ in range(100):
+        while line.lost < 40:
             chunks.next_binary()
         sender.stop(by=signal.SIGINT)
         self.relay.wait_log("a sender leaves")
         repaired, lost = (self.stream_metric(f"packets_{name}_total") for name in ("repaired", "lost"))
-        self.assertGreater(line.lost, 20)
         self.assertGreater(repaired, 10)
         self.assertLess(lost, repaired / 4)
 
