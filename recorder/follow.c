@@ -15,11 +15,11 @@
 struct _RecFollow {
     const RecFollowRules *rules;
     RecWriter *writer;
-    const RecLinkTarget *target;
+    const TkWebTarget *target;
     const RecFollowHandler *handler;
     void *user;
 
-    RecLink *link;
+    TkWebLink *link;
     GHashTable *sessions; // id → RecSession
     GHashTable *again;    // id → json_t: a lesson that began again while its session was ending
     guint timer;
@@ -188,7 +188,7 @@ static void follow_down(void *user, guint status, guint code, const char *why)
                    follow->target->relay_url, why);
 }
 
-static const RecLinkHandler link_handler = {follow_path, follow_text, follow_binary, follow_down};
+static const TkWebLinkHandler link_handler = {follow_path, follow_text, follow_binary, follow_down};
 
 static gboolean update_due(void *data)
 {
@@ -203,8 +203,8 @@ static gboolean update_due(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer,
-                          const RecLinkTarget *target, const RecFollowHandler *handler, void *user)
+RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer, const TkWebTarget *target,
+                          const RecFollowHandler *handler, void *user)
 {
     RecFollow *follow = g_new0(RecFollow, 1);
     follow->rules = rules;
@@ -216,7 +216,7 @@ RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer,
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)rec_session_free);
     follow->again =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
-    follow->link = rec_link_new(target, &link_handler, follow);
+    follow->link = tk_web_link_new(target, &link_handler, follow);
     follow->timer = g_timeout_add_seconds(UPDATE_S, update_due, follow);
     return follow;
 }
@@ -226,7 +226,7 @@ void rec_follow_free(RecFollow *follow)
     if (!follow)
         return;
     g_clear_handle_id(&follow->timer, g_source_remove);
-    rec_link_free(follow->link);
+    tk_web_link_free(follow->link);
     g_hash_table_unref(follow->sessions);
     g_hash_table_unref(follow->again);
     g_free(follow);
@@ -244,5 +244,5 @@ guint rec_follow_count(const RecFollow *follow)
 
 gboolean rec_follow_connected(const RecFollow *follow)
 {
-    return rec_link_connected(follow->link);
+    return tk_web_link_connected(follow->link);
 }

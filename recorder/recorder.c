@@ -24,7 +24,7 @@ typedef struct {
     GMainLoop *loop;
     ShelfIndex *index;
     RecWriter *writer;
-    RecLinkTarget target;
+    TkWebTarget target;
     RecFollowRules rules;
     RecFollow *follow;
     RecPosters *posters; // NULL: none are made
@@ -206,8 +206,8 @@ gboolean rec_recorder_run(const TkConfig *config, GError **error)
         url[strlen(url) - 1] = '\0';
     recorder.loop = g_main_loop_new(NULL, FALSE);
     recorder.writer = rec_writer_new((guint)tk_config_int(config, "archive", "sync_ms"));
-    recorder.target = (RecLinkTarget){rec_link_session_new(), url,
-                                      tk_config_string(config, "relay", "token_file")};
+    recorder.target = (TkWebTarget){tk_web_session_new("tongke-recorder"), url,
+                                    tk_config_string(config, "relay", "token_file")};
     recorder.rules = (RecFollowRules){recorder.data, tk_config_string(config, "record", "lessons"),
                                       tk_config_string(config, "record", "streams")};
     recorder.follow = rec_follow_new(&recorder.rules, recorder.writer, &recorder.target,

@@ -15,7 +15,7 @@ struct _RecSession {
     char *folder;
     const char *stream_rule;
     RecWriter *writer;
-    const RecLinkTarget *target;
+    const TkWebTarget *target;
     const RecSessionHandler *handler;
     void *user;
 
@@ -98,7 +98,7 @@ static void source_done(void *user)
 static const RecSourceHandler source_handler = {source_changed, source_done};
 
 RecSession *rec_session_new(RecLesson *lesson, const char *folder, const char *stream_rule,
-                            RecWriter *writer, const RecLinkTarget *target,
+                            RecWriter *writer, const TkWebTarget *target,
                             const RecSessionHandler *handler, void *user)
 {
     RecSession *session = g_new0(RecSession, 1);

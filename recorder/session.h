@@ -14,7 +14,7 @@ typedef struct {
 // Goes on with `lesson` (taken) in `folder`, which exists. `stream_rule`: names of streams that are
 // recorded, with * and ?, separated by spaces; borrowed, as are the pointers after it.
 RecSession *rec_session_new(RecLesson *lesson, const char *folder, const char *stream_rule,
-                            RecWriter *writer, const RecLinkTarget *target,
+                            RecWriter *writer, const TkWebTarget *target,
                             const RecSessionHandler *handler, void *user);
 // Leaves the recording as it is, to be gone on with at the next start.
 void rec_session_free(RecSession *session);

@@ -16,7 +16,7 @@ struct _RecSource {
     const RecSourceHandler *handler;
     void *user;
 
-    RecLink *link;
+    TkWebLink *link;
     RecFile *file;     // NULL: to be recovered and opened before the next try
     guint64 media_end; // of what is queued
     gboolean has_last;
@@ -56,7 +56,7 @@ static void file_failed(const GError *error, void *user)
     source_log(source, TK_LOG_ERROR, tk_error_word(TK_ERROR_IO), error->message);
     rec_file_close(source->file);
     source->file = NULL;
-    rec_link_drop(source->link, "the disk takes no more");
+    tk_web_link_drop(source->link, "the disk takes no more");
 }
 
 // `last`, the last chunk, may be NULL. Recovery has held both against the file.
@@ -163,7 +163,7 @@ static gboolean piece_append(RecSource *source, GBytes *piece, RecEntry *entry)
 {
     entry->offset = source->media_end;
     if (!source->file || !rec_file_append(source->file, piece, entry)) {
-        rec_link_drop(source->link, "the disk does not keep up");
+        tk_web_link_drop(source->link, "the disk does not keep up");
         return FALSE;
     }
     source->media_end += entry->bytes;
@@ -245,7 +245,7 @@ static void source_binary(void *user, GBytes *piece)
             good = chunk_take(source, piece, &chunk);
     }
     if (!good)
-        rec_link_drop(source->link, "a message is no piece of a recording");
+        tk_web_link_drop(source->link, "a message is no piece of a recording");
 }
 
 static void source_down(void *user, guint status, guint code, const char *why)
@@ -264,10 +264,10 @@ static void source_down(void *user, guint status, guint code, const char *why)
     }
 }
 
-static const RecLinkHandler link_handler = {source_path, source_text, source_binary, source_down};
+static const TkWebLinkHandler link_handler = {source_path, source_text, source_binary, source_down};
 
 RecSource *rec_source_new(RecLesson *lesson, RecStream *stream, const char *folder,
-                          RecWriter *writer, const RecLinkTarget *target,
+                          RecWriter *writer, const TkWebTarget *target,
                           const RecSourceHandler *handler, void *user)
 {
     RecSource *source = g_new0(RecSource, 1);
@@ -277,7 +277,7 @@ RecSource *rec_source_new(RecLesson *lesson, RecStream *stream, const char *fold
     source->writer = writer;
     source->handler = handler;
     source->user = user;
-    source->link = rec_link_new(target, &link_handler, source);
+    source->link = tk_web_link_new(target, &link_handler, source);
     return source;
 }
 
@@ -286,7 +286,7 @@ void rec_source_free(RecSource *source)
     if (!source)
         return;
     g_clear_handle_id(&source->drain_timer, g_source_remove);
-    rec_link_free(source->link);
+    tk_web_link_free(source->link);
     rec_file_close(source->file);
     g_clear_pointer(&source->init, g_bytes_unref);
     tk_cmaf_init_clear(&source->tracks);
@@ -301,7 +301,7 @@ void rec_source_set_epoch(RecSource *source, gint64 epoch_ns)
     // What was asked for was counted from another beginning.
     if (!anew && source_begins_anew(source)) {
         source_log(source, TK_LOG_WARNING, NULL, "the relay counts the lesson anew");
-        rec_link_drop(source->link, "the relay counts the lesson anew");
+        tk_web_link_drop(source->link, "the relay counts the lesson anew");
     }
 }
 

@@ -3,7 +3,7 @@
 
 #include "recorder/archive/lesson.h"
 #include "recorder/archive/writer.h"
-#include "recorder/link.h"
+#include "common/web/link.h"
 
 // One stream on its way from the relay to the disk: a viewer with ?from=, so that after any break
 // it gets exactly the chunks it lacks, as far as the relay still holds them. Main thread only.
@@ -20,7 +20,7 @@ typedef struct {
 // `lesson` and `stream` (one of its streams) are borrowed and kept up to date; `folder` is the
 // recording's. What the folder has of the stream already is recovered first and gone on with.
 RecSource *rec_source_new(RecLesson *lesson, RecStream *stream, const char *folder,
-                          RecWriter *writer, const RecLinkTarget *target,
+                          RecWriter *writer, const TkWebTarget *target,
                           const RecSourceHandler *handler, void *user);
 // Closes the file behind what is queued.
 void rec_source_free(RecSource *source);

@@ -3,16 +3,19 @@
 
 #include <libsoup/soup.h>
 
-// A WebSocket to the relay that comes back by itself: after 1, 2, 4, 8, 15, 15 … seconds. Main
+// A larger message from the relay closes the connection.
+#define TK_WEB_MESSAGE_BYTES_MAX (16u << 20)
+
+// A WebSocket to a relay that comes back by itself: after 1, 2, 4, 8, 15, 15 … seconds. Main
 // thread only.
-typedef struct _RecLink RecLink;
+typedef struct _TkWebLink TkWebLink;
 
 // What all links share. Members are borrowed for the links' life.
 typedef struct {
     SoupSession *session;
     const char *relay_url;  // "http://host:8080" or "https://…", without a slash at the end
     const char *token_file; // a token in its first line, read anew at each try; "" = none
-} RecLinkTarget;
+} TkWebTarget;
 
 typedef struct {
     // Path and query for the next try ("/live/…?from=7"). Newly allocated.
@@ -24,16 +27,16 @@ typedef struct {
     // refused handshake (RFC 9110), else 0; `code`: of the close frame (RFC 6455), else 0. The
     // link may be freed from inside.
     void (*on_down)(void *user, guint status, guint code, const char *why);
-} RecLinkHandler;
+} TkWebLinkHandler;
 
 // Starts at once. `handler` and `user` are borrowed.
-RecLink *rec_link_new(const RecLinkTarget *target, const RecLinkHandler *handler, void *user);
-void rec_link_free(RecLink *link);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecLink, rec_link_free)
+TkWebLink *tk_web_link_new(const TkWebTarget *target, const TkWebLinkHandler *handler, void *user);
+void tk_web_link_free(TkWebLink *link);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkWebLink, tk_web_link_free)
 
 // Closes the connection from inside a call-back or outside; on_down follows, then the next try.
-void rec_link_drop(RecLink *link, const char *why);
+void tk_web_link_drop(TkWebLink *link, const char *why);
 
-gboolean rec_link_connected(const RecLink *link);
+gboolean tk_web_link_connected(const TkWebLink *link);
 
-SoupSession *rec_link_session_new(void);
+SoupSession *tk_web_session_new(const char *user_agent);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "recorder/link.h"
+#include "common/web/link.h"
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
-#include "recorder/archive/format.h"
-
 #include <string.h>
 
 #define CONNECT_S_MAX 10
@@ -13,9 +11,9 @@
 #define BACKOFF_S_MAX 15
 #define TOKEN_BYTES_MAX 8192
 
-struct _RecLink {
-    const RecLinkTarget *target;
-    const RecLinkHandler *handler;
+struct _TkWebLink {
+    const TkWebTarget *target;
+    const TkWebLinkHandler *handler;
     void *user;
 
     GCancellable *cancel; // while a try is under way
@@ -27,25 +25,25 @@ struct _RecLink {
     guint timer, guard;
 };
 
-static void link_try(RecLink *link);
+static void link_try(TkWebLink *link);
 
 static gboolean timer_due(void *data)
 {
-    RecLink *link = data;
+    TkWebLink *link = data;
     link->timer = 0;
     link_try(link);
     return G_SOURCE_REMOVE;
 }
 
 // Calls the owner last: it may free the link.
-static void link_down(RecLink *link, guint status, guint code, const char *why)
+static void link_down(TkWebLink *link, guint status, guint code, const char *why)
 {
     link->timer = g_timeout_add_seconds(link->backoff_s, timer_due, link);
     link->backoff_s = MIN(link->backoff_s * 2, BACKOFF_S_MAX);
     link->handler->on_down(link->user, status, code, why);
 }
 
-static void connection_clear(RecLink *link)
+static void connection_clear(TkWebLink *link)
 {
     g_clear_handle_id(&link->guard, g_source_remove);
     if (!link->connection)
@@ -57,7 +55,7 @@ static void connection_clear(RecLink *link)
 }
 
 static void connection_message(SoupWebsocketConnection *connection, gint type, GBytes *message,
-                               RecLink *link)
+                               TkWebLink *link)
 {
     gsize length;
     const char *data = g_bytes_get_data(message, &length);
@@ -73,12 +71,12 @@ static void connection_message(SoupWebsocketConnection *connection, gint type, G
         link->handler->on_binary(link->user, message);
 }
 
-static void connection_pong(SoupWebsocketConnection *connection, GBytes *message, RecLink *link)
+static void connection_pong(SoupWebsocketConnection *connection, GBytes *message, TkWebLink *link)
 {
     link->heard_ns = tk_clock_monotonic_ns();
 }
 
-static void connection_closed(SoupWebsocketConnection *connection, RecLink *link)
+static void connection_closed(SoupWebsocketConnection *connection, TkWebLink *link)
 {
     guint code = soup_websocket_connection_get_close_code(connection);
     g_autofree char *why = g_steal_pointer(&link->drop_reason);
@@ -89,7 +87,7 @@ static void connection_closed(SoupWebsocketConnection *connection, RecLink *link
 
 static gboolean guard_due(void *data)
 {
-    RecLink *link = data;
+    TkWebLink *link = data;
     if (!link->drop_reason &&
         tk_clock_monotonic_ns() - link->heard_ns < SILENCE_S_MAX * TK_NS_PER_S)
         return G_SOURCE_CONTINUE;
@@ -101,11 +99,11 @@ static gboolean guard_due(void *data)
     return G_SOURCE_REMOVE;
 }
 
-static void connection_use(RecLink *link, SoupWebsocketConnection *connection)
+static void connection_use(TkWebLink *link, SoupWebsocketConnection *connection)
 {
     link->connection = connection;
     link->heard_ns = tk_clock_monotonic_ns();
-    soup_websocket_connection_set_max_incoming_payload_size(connection, REC_PIECE_BYTES_MAX);
+    soup_websocket_connection_set_max_incoming_payload_size(connection, TK_WEB_MESSAGE_BYTES_MAX);
     soup_websocket_connection_set_keepalive_interval(connection, PING_S);
     g_signal_connect(connection, "message", G_CALLBACK(connection_message), link);
     g_signal_connect(connection, "pong", G_CALLBACK(connection_pong), link);
@@ -114,7 +112,7 @@ static void connection_use(RecLink *link, SoupWebsocketConnection *connection)
 }
 
 typedef struct {
-    RecLink *link; // NULL once the link is freed: told by the cancellable's data
+    TkWebLink *link; // NULL once the link is freed: told by the cancellable's data
     SoupMessage *message;
     GCancellable *cancel;
 } Try;
@@ -127,7 +125,7 @@ static void try_done(GObject *source, GAsyncResult *result, void *data)
     g_autoptr(GCancellable) cancel = try->cancel;
     SoupWebsocketConnection *connection =
         soup_session_websocket_connect_finish(SOUP_SESSION(source), result, &error);
-    RecLink *link = g_object_get_data(G_OBJECT(cancel), "link");
+    TkWebLink *link = g_object_get_data(G_OBJECT(cancel), "link");
 
     g_free(try);
     if (!link) {
@@ -149,14 +147,14 @@ static void try_done(GObject *source, GAsyncResult *result, void *data)
 
 static gboolean try_late(void *data)
 {
-    RecLink *link = data;
+    TkWebLink *link = data;
     link->guard = 0;
     link->cancel_late = TRUE;
     g_cancellable_cancel(link->cancel);
     return G_SOURCE_REMOVE;
 }
 
-static void link_try(RecLink *link)
+static void link_try(TkWebLink *link)
 {
     g_autofree char *path = link->handler->path(link->user);
     g_autofree char *url = g_strconcat(link->target->relay_url, path, NULL);
@@ -191,9 +189,9 @@ static void link_try(RecLink *link)
                                          G_PRIORITY_DEFAULT, link->cancel, try_done, try);
 }
 
-RecLink *rec_link_new(const RecLinkTarget *target, const RecLinkHandler *handler, void *user)
+TkWebLink *tk_web_link_new(const TkWebTarget *target, const TkWebLinkHandler *handler, void *user)
 {
-    RecLink *link = g_new0(RecLink, 1);
+    TkWebLink *link = g_new0(TkWebLink, 1);
     link->target = target;
     link->handler = handler;
     link->user = user;
@@ -203,7 +201,7 @@ RecLink *rec_link_new(const RecLinkTarget *target, const RecLinkHandler *handler
     return link;
 }
 
-void rec_link_free(RecLink *link)
+void tk_web_link_free(TkWebLink *link)
 {
     if (!link)
         return;
@@ -218,7 +216,7 @@ void rec_link_free(RecLink *link)
     g_free(link);
 }
 
-void rec_link_drop(RecLink *link, const char *why)
+void tk_web_link_drop(TkWebLink *link, const char *why)
 {
     if (!link->connection || link->drop_reason)
         return;
@@ -226,15 +224,14 @@ void rec_link_drop(RecLink *link, const char *why)
     soup_websocket_connection_close(link->connection, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, NULL);
 }
 
-gboolean rec_link_connected(const RecLink *link)
+gboolean tk_web_link_connected(const TkWebLink *link)
 {
     return link->connection != NULL && !link->drop_reason;
 }
 
-SoupSession *rec_link_session_new(void)
+SoupSession *tk_web_session_new(const char *user_agent)
 {
     // The relay is named by configuration: no proxy stands between, and each stream has a link.
     return soup_session_new_with_options("max-conns", 4096, "max-conns-per-host", 4096,
-                                         "proxy-resolver", NULL, "user-agent", "tongke-recorder",
-                                         NULL);
+                                         "proxy-resolver", NULL, "user-agent", user_agent, NULL);
 }
