@@ -57,12 +57,23 @@ static void socket_free(gpointer data)
     g_free(s);
 }
 
+static RelayStream *stream_of(const RelayWebFeed *feed)
+{
+    return relay_web_feed_owner(feed);
+}
+
+static void feed_free(gpointer data)
+{
+    relay_stream_unref(stream_of(data));
+    relay_web_feed_free(data);
+}
+
 RelayAudience *relay_audience_new(const RelayAudienceSpec *spec)
 {
     RelayAudience *a = g_new0(RelayAudience, 1);
     a->spec = *spec;
     a->limits = RELAY_VIEWER_LIMITS_DEFAULT;
-    a->feeds = g_ptr_array_new_with_free_func((GDestroyNotify)relay_web_feed_free);
+    a->feeds = g_ptr_array_new_with_free_func(feed_free);
     a->sockets = g_hash_table_new_full(NULL, NULL, NULL, socket_free);
     return a;
 }
@@ -96,7 +107,7 @@ static const char *school_of(const RelaySocket *s)
 static void attach(RelaySocket *s, RelayWebFeed *feed)
 {
     RelayAudience *a = s->audience;
-    RelayStream *stream = relay_web_feed_stream(feed);
+    RelayStream *stream = stream_of(feed);
     s->feed = feed;
     relay_web_viewer_init(&s->viewer, feed, s->from);
     relay_web_feed_join(feed, s);
@@ -114,7 +125,7 @@ static void detach(RelaySocket *s)
         return;
     relay_web_feed_leave(s->feed, s);
     relay_stat_add(a->stats.viewers, -1u);
-    a->spec.on_viewer(a->spec.user, relay_web_feed_stream(s->feed), -1, school_of(s));
+    a->spec.on_viewer(a->spec.user, stream_of(s->feed), -1, school_of(s));
     s->feed = NULL;
 }
 
@@ -123,7 +134,7 @@ static RelayWebFeed *find_feed(const RelaySocket *s)
 {
     for (guint i = s->audience->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = s->audience->feeds->pdata[i];
-        if (relay_web_feed_is_open(feed) && wants(s, relay_web_feed_stream(feed)))
+        if (relay_web_feed_is_open(feed) && wants(s, stream_of(feed)))
             return feed;
     }
     return NULL;
@@ -133,7 +144,7 @@ static gboolean lesson_runs(const RelayAudience *a, const char *id)
 {
     for (guint i = 0; i < a->feeds->len; i++)
         if (relay_web_feed_is_open(a->feeds->pdata[i]) &&
-            g_str_equal(relay_web_feed_stream(a->feeds->pdata[i])->lesson_id, id))
+            g_str_equal(stream_of(a->feeds->pdata[i])->lesson_id, id))
             return TRUE;
     return FALSE;
 }
@@ -153,7 +164,7 @@ static void open_live(RelaySocket *s, const char *path, const char *from, const 
     if (from && !g_ascii_string_to_unsigned(from, 10, 1, G_MAXUINT32, &s->from, NULL))
         s->from = 0;
     RelayWebFeed *feed = find_feed(s);
-    const RelayStream *stream = feed ? relay_web_feed_stream(feed) : NULL;
+    const RelayStream *stream = feed ? stream_of(feed) : NULL;
     if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER,
                           stream ? stream->lesson_name : s->word, stream ? stream->lesson_id : NULL,
                           &s->claims, NULL))
@@ -213,7 +224,7 @@ static void sweep_feeds(RelayAudience *a)
         RelayWebFeed *feed = a->feeds->pdata[i];
         if (!relay_web_feed_ended(feed) || relay_web_feed_members(feed)->len)
             continue;
-        relay_web_feed_stream(feed)->web_feeds[a->spec.index] = NULL;
+        stream_of(feed)->web_feeds[a->spec.index] = NULL;
         g_ptr_array_remove_index(a->feeds, i);
     }
 }
@@ -313,14 +324,15 @@ void relay_audience_push(RelayAudience *audience, RelayStream *stream, const Rel
     if (!feed)
         return;
     relay_web_feed_push(feed, piece, format);
+    relay_stat_set(stream->chunk_oldest, relay_web_feed_oldest(feed));
     judge_members(audience, feed, piece->arrived_ns);
     wake_members(audience, feed);
 }
 
 static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream)
 {
-    RelayWebFeed *feed =
-        relay_web_feed_new(stream, a->spec.history_span_ns, a->spec.history_bytes_max);
+    RelayWebFeed *feed = relay_web_feed_new(stream->name, relay_stream_ref(stream),
+                                            a->spec.history_span_ns, a->spec.history_bytes_max);
     stream->web_feeds[a->spec.index] = feed;
     g_ptr_array_add(a->feeds, feed);
     GHashTableIter iter;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "relay/core/web_feed.h"
 #include "relay/net/door.h"
 #include "relay/net/mailbox.h"
-#include "relay/net/web_feed.h"
+#include "relay/net/stream.h"
 
 // The WebSockets of one web worker: live viewers and followers of events, what each is to get and
 // when it is closed. Knows no library and no socket; one thread. (A packet worker's fan-out is the

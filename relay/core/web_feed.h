@@ -3,7 +3,6 @@
 
 #include "relay/core/input.h"
 #include "relay/core/viewer.h"
-#include "relay/net/stream.h"
 
 // What the WebSocket viewers of one stream on one web worker get, in which order (docs/protocol.md
 // section 4). Knows no socket. One thread.
@@ -17,14 +16,16 @@ RelayUnit *relay_web_message(const void *data, gsize size);
 
 typedef struct _RelayWebFeed RelayWebFeed;
 
-RelayWebFeed *relay_web_feed_new(RelayStream *stream, gint64 history_span_ns,
+// `owner` is borrowed for the feed's life and handed back by relay_web_feed_owner.
+RelayWebFeed *relay_web_feed_new(const char *stream_name, gpointer owner, gint64 history_span_ns,
                                  gsize history_bytes_max);
 void relay_web_feed_free(RelayWebFeed *feed);
-RelayStream *relay_web_feed_stream(const RelayWebFeed *feed); // borrowed
+gpointer relay_web_feed_owner(const RelayWebFeed *feed);
 
 // Copies the piece behind headroom. `format` with an initialisation segment, NULL with a chunk.
 void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
                          const RelayStreamFormat *format);
+guint64 relay_web_feed_oldest(const RelayWebFeed *feed); // number of a chunk; 0: none is held
 // `state`: "live", "away", "ended"; "ending": the lesson is over, its last chunks are on their way
 // to who watches, and nobody begins any more (nothing is told).
 void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "relay/net/web_feed.h"
+#include "relay/core/web_feed.h"
 
 #include <string.h>
 
@@ -16,7 +16,8 @@ typedef struct {
 } Init;
 
 struct _RelayWebFeed {
-    RelayStream *stream;
+    char *stream_name;
+    gpointer owner;
     RelayHistory *history;
     GArray *inits; // oldest first
     RelayUnit *state;
@@ -39,11 +40,12 @@ static RelayUnit *json_message(json_t *object)
     return relay_web_message(text, strlen(text));
 }
 
-RelayWebFeed *relay_web_feed_new(RelayStream *stream, gint64 history_span_ns,
+RelayWebFeed *relay_web_feed_new(const char *stream_name, gpointer owner, gint64 history_span_ns,
                                  gsize history_bytes_max)
 {
     RelayWebFeed *feed = g_new0(RelayWebFeed, 1);
-    feed->stream = relay_stream_ref(stream);
+    feed->stream_name = g_strdup(stream_name);
+    feed->owner = owner;
     feed->history = relay_history_new(history_span_ns, history_bytes_max, CHUNKS_MAX);
     feed->inits = g_array_new(FALSE, FALSE, sizeof(Init));
     feed->members = g_ptr_array_new();
@@ -68,13 +70,13 @@ void relay_web_feed_free(RelayWebFeed *feed)
     g_ptr_array_unref(feed->members);
     relay_unit_unref(feed->state);
     relay_history_free(feed->history);
-    relay_stream_unref(feed->stream);
+    g_free(feed->stream_name);
     g_free(feed);
 }
 
-RelayStream *relay_web_feed_stream(const RelayWebFeed *feed)
+gpointer relay_web_feed_owner(const RelayWebFeed *feed)
 {
-    return feed->stream;
+    return feed->owner;
 }
 
 static RelayUnit *init_text(const RelayStreamFormat *format)
@@ -95,7 +97,7 @@ static RelayUnit *init_text(const RelayStreamFormat *format)
     return json_message(object);
 }
 
-static guint64 oldest_number(const RelayWebFeed *feed)
+guint64 relay_web_feed_oldest(const RelayWebFeed *feed)
 {
     const RelayUnit *oldest = relay_history_at(feed->history, relay_history_tail(feed->history));
     return oldest ? oldest->number : 0;
@@ -115,11 +117,10 @@ void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
     } else {
         relay_history_push(feed->history, message);
     }
-    guint64 oldest = oldest_number(feed);
+    guint64 oldest = relay_web_feed_oldest(feed);
     while (feed->inits->len > 1 && (g_array_index(feed->inits, Init, 1).first_chunk <= oldest ||
                                     feed->inits->len > INITS_MAX))
         drop_oldest_init(feed);
-    relay_stat_set(feed->stream->chunk_oldest, oldest);
 }
 
 void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json)
@@ -130,7 +131,7 @@ void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char 
     }
     g_autofree char *text =
         g_strdup_printf("{\"type\":\"state\",\"stream\":\"%s\",\"state\":\"%s\",\"lesson\":%s}",
-                        feed->stream->name, state, lesson_json);
+                        feed->stream_name, state, lesson_json);
     relay_unit_unref(feed->state);
     feed->state = relay_web_message(text, strlen(text));
     feed->state_serial++;
