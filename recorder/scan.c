@@ -42,7 +42,7 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     if (++scan->counts.put % BATCH == 0 &&
         (!shelf_index_commit(scan->index, error) || !shelf_index_begin(scan->index, error)))
         return FALSE;
-    if (lesson->state == REC_STATE_RECORDING && scan->on_open)
+    if (lesson->state != REC_STATE_CLOSED && scan->on_open)
         scan->on_open(g_steal_pointer(&lesson), folder, scan->user);
     return TRUE;
 }

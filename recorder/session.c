@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/name.h"
+#include "recorder/archive/state.h"
 
 #include <string.h>
 
@@ -62,7 +63,7 @@ static gboolean close_due(void *data)
     session->close_idle = 0;
     g_ptr_array_set_size(session->sources, 0);
     g_clear_handle_id(&session->save_timer, g_source_remove);
-    lesson->state = REC_STATE_CLOSED;
+    rec_state_set(lesson, REC_STATE_CLOSED, "all that came is on the disk");
     if (!lesson->ended_ns)
         lesson->ended_ns = lesson->started_ns + rec_lesson_end_ns(lesson);
     lesson_write(session);
@@ -95,7 +96,21 @@ static void source_done(void *user)
     close_maybe(user);
 }
 
-static const RecSourceHandler source_handler = {source_changed, source_done};
+// A stream beside others that comes or goes does not change what the recording does.
+static void source_flowed(void *user, const char *why)
+{
+    RecSession *session = user;
+    gboolean flowing = FALSE;
+
+    for (guint i = 0; i < session->sources->len; i++)
+        flowing |= rec_source_flowing(session->sources->pdata[i]);
+    if (session->ended || (!flowing && session->lesson->state == REC_STATE_ARMED))
+        return;
+    if (rec_state_set(session->lesson, flowing ? REC_STATE_RECORDING : REC_STATE_GAP, why))
+        save_soon(session);
+}
+
+static const RecSourceHandler source_handler = {source_changed, source_flowed, source_done};
 
 RecSession *rec_session_new(RecLesson *lesson, const char *folder, const char *stream_rule,
                             RecWriter *writer, const TkWebTarget *target,
@@ -110,7 +125,10 @@ RecSession *rec_session_new(RecLesson *lesson, const char *folder, const char *s
     session->handler = handler;
     session->user = user;
     session->sources = g_ptr_array_new_with_free_func((GDestroyNotify)rec_source_free);
-    lesson->state = REC_STATE_RECORDING;
+    if (lesson->state == REC_STATE_CLOSED)
+        rec_state_set(lesson, REC_STATE_ARMED, "the lesson goes on");
+    else if (lesson->state != REC_STATE_ARMED)
+        rec_state_set(lesson, REC_STATE_SALVAGED, "an earlier run left it open");
     for (guint i = 0; i < lesson->streams->len; i++)
         g_ptr_array_add(session->sources, rec_source_new(lesson, lesson->streams->pdata[i], folder,
                                                          writer, target, &source_handler, session));
@@ -217,6 +235,8 @@ void rec_session_end(RecSession *session, gint64 ended_ns)
         return;
     session->ended = TRUE;
     session->lesson->ended_ns = ended_ns;
+    rec_state_set(session->lesson, REC_STATE_CLOSING, "the lesson is over");
+    save_soon(session);
     for (guint i = 0; i < session->sources->len; i++)
         rec_source_drain(session->sources->pdata[i]);
     close_maybe(session);

@@ -27,7 +27,7 @@ struct _RecSource {
     gint64 epoch_ns;      // from which the relay counts; 0 = not known
 
     gboolean over; // the relay said that the stream has ended
-    gboolean draining, done, told_down;
+    gboolean draining, done, told_down, flowing;
     guint drain_timer;
 };
 
@@ -38,6 +38,14 @@ static void source_finish(RecSource *source)
     source->done = TRUE;
     g_clear_handle_id(&source->drain_timer, g_source_remove);
     source->handler->on_done(source->user);
+}
+
+static void source_flow(RecSource *source, gboolean flowing, const char *why)
+{
+    if (source->flowing == flowing)
+        return;
+    source->flowing = flowing;
+    source->handler->on_flow(source->user, why);
 }
 
 static void source_log(const RecSource *source, TkLogLevel level, const char *reason,
@@ -153,6 +161,8 @@ static void source_text(void *user, const char *text, gsize length)
             rec_source_set_epoch(source, epoch_ns);
         const char *state = tk_json_string(message, "state", "");
         source->over = strcmp(state, "ended") == 0;
+        if (strcmp(state, "away") == 0)
+            source_flow(source, FALSE, "the sender is away");
         // A relay that waits for this id knows nothing of the lesson any more.
         if (source->draining && strcmp(state, "waiting") == 0)
             source_finish(source);
@@ -219,6 +229,7 @@ static gboolean chunk_take(RecSource *source, GBytes *piece, const TkCmafChunk *
         source->last_shift_ns = shift_ns;
         source->has_last = TRUE;
         source->handler->on_change(source->user);
+        source_flow(source, TRUE, "chunks come");
     }
     return TRUE;
 }
@@ -254,6 +265,7 @@ static void source_down(void *user, guint status, guint code, const char *why)
 
     if (source->done)
         return;
+    source_flow(source, FALSE, why);
     if (code == 1000 || source->over || (source->draining && status == 404)) {
         source_finish(source);
     } else if (!source->told_down) {
@@ -319,6 +331,11 @@ void rec_source_drain(RecSource *source)
         return;
     source->draining = TRUE;
     source->drain_timer = g_timeout_add_seconds(REC_SOURCE_DRAIN_S, drain_due, source);
+}
+
+gboolean rec_source_flowing(const RecSource *source)
+{
+    return source->flowing;
 }
 
 gboolean rec_source_done(const RecSource *source)

@@ -12,6 +12,8 @@ typedef struct _RecSource RecSource;
 typedef struct {
     // A chunk has been queued, or a gap been seen: what the lesson says has changed.
     void (*on_change)(void *user);
+    // Whether chunks come has changed: rec_source_flowing.
+    void (*on_flow)(void *user, const char *why);
     // Nothing more will come: the lesson is over and all of it is queued. Once; the source may not
     // be freed from inside.
     void (*on_done)(void *user);
@@ -36,3 +38,5 @@ void rec_source_set_epoch(RecSource *source, gint64 epoch_ns);
 void rec_source_drain(RecSource *source);
 
 gboolean rec_source_done(const RecSource *source);
+// Whether the last thing that was heard of the stream is a chunk.
+gboolean rec_source_flowing(const RecSource *source);

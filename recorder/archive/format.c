@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "common/base/name.h"
 #include "common/base/ulid.h"
 
 #include <errno.h>
@@ -211,6 +212,26 @@ char *rec_folder_path(const char *data, const char *id)
 char *rec_stream_path(const char *folder, const char *stream, const char *suffix)
 {
     return g_strdup_printf("%s/%s.%s", folder, stream, suffix);
+}
+
+gboolean rec_file_is_ours(const char *name)
+{
+    static const char *const suffixes[] = {".mp4", ".index", ".head"};
+    static const char *const names[] = {"lesson.json", "lesson.json.damaged", "events.jsonl",
+                                        "poster.jpg"};
+    g_autofree char *plain = // a crash may leave what was to replace a file
+        g_str_has_suffix(name, ".new") ? g_strndup(name, strlen(name) - 4) : g_strdup(name);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        if (strcmp(plain, names[i]) == 0)
+            return TRUE;
+    for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        if (!g_str_has_suffix(plain, suffixes[i]))
+            continue;
+        g_autofree char *stream = g_strndup(plain, strlen(plain) - strlen(suffixes[i]));
+        if (tk_name_stream_valid(stream))
+            return TRUE;
+    }
+    return FALSE;
 }
 
 static gboolean fail(GError **error, const char *what, const char *path)

@@ -72,6 +72,9 @@ char *rec_folder_path(const char *data, const char *id);
 // <folder>/<stream>.<suffix>. Newly allocated.
 char *rec_stream_path(const char *folder, const char *stream, const char *suffix);
 
+// Whether a recording's folder may hold a file of that name by us.
+gboolean rec_file_is_ours(const char *name);
+
 // Makes the folder and its parents durable.
 gboolean rec_folder_make(const char *folder, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/name.h"
 #include "common/base/ulid.h"
+#include "recorder/archive/state.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,7 +15,6 @@
 #define STREAMS_MAX 32
 #define GAPS_MAX 10000 // a gap is longer than the chunk it costs; more says the line is hopeless
 
-static const char *const state_words[] = {"recording", "closed"};
 static const char *const reason_words[] = {"sender-away", "missed"};
 
 static void stream_free(void *data)
@@ -184,7 +184,7 @@ char *rec_lesson_dump(const RecLesson *lesson)
     tk_json_set_int(root, "format", FORMAT);
     tk_json_set_string(root, "id", lesson->id);
     tk_json_set_string(root, "name", lesson->name);
-    tk_json_set_string(root, "state", state_words[lesson->state]);
+    tk_json_set_string(root, "state", rec_state_word(lesson->state));
     tk_json_set_time(root, "started", lesson->started_ns);
     tk_json_set_time(root, "ended", lesson->ended_ns);
     json_object_set_new(root, "info", tk_lesson_info_to_json(lesson->info));
@@ -287,9 +287,9 @@ RecLesson *rec_lesson_parse(const char *text, gsize length, GError **error)
         return NULL;
     }
     g_autoptr(RecLesson) lesson = rec_lesson_new(id, name);
-    lesson->state = strcmp(tk_json_string(root, "state", ""), state_words[REC_STATE_RECORDING]) == 0
-                        ? REC_STATE_RECORDING
-                        : REC_STATE_CLOSED;
+    // What it was is not known: as if it had been left open.
+    if (!rec_state_parse(tk_json_string(root, "state", ""), &lesson->state))
+        lesson->state = REC_STATE_RECORDING;
     lesson->started_ns = time_read(root, "started");
     lesson->ended_ns = time_read(root, "ended");
     const json_t *edits = json_object_get(root, "edits");

@@ -5,7 +5,15 @@
 #include "recorder/archive/format.h"
 
 // A recording as lesson.json tells it. One thread at a time.
-typedef enum { REC_STATE_RECORDING, REC_STATE_CLOSED } RecState;
+typedef enum {
+    REC_STATE_ARMED,     // the lesson has begun, nothing has come yet
+    REC_STATE_RECORDING, // chunks come
+    REC_STATE_GAP,       // they came, and do not now
+    REC_STATE_CLOSING,   // the lesson is over; the rest is fetched, and the recording sealed
+    REC_STATE_CLOSED,    // whole, as far as it will ever be without healing
+    REC_STATE_SALVAGED,  // left open by a run that was cut off, and put right since
+    REC_STATES
+} RecState;
 
 // A stretch that is missing, in media time; wall times 0 = not known.
 typedef struct {
@@ -26,7 +34,7 @@ typedef struct {
 
 typedef struct {
     char *id, *name;
-    RecState state;
+    RecState state;     // changed by rec_state_set alone
     TkLessonInfo *info; // with the edits
     json_t *edits;      // members of info set by hand in the library; win over the relay's; or NULL
     gint64 started_ns, ended_ns; // wall; 0 = not known

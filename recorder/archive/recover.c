@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "common/base/ulid.h"
+#include "recorder/archive/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,13 +144,14 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
     return end;
 }
 
-static gboolean media_cut(const char *path, guint64 bytes, GError **error)
+// What was read may stand in memory only; the index must not speak of it before the disk has it.
+static gboolean media_settle(const char *path, guint64 cut_bytes, guint64 bytes, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    gboolean ok = fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 && fsync(fd) == 0;
+    gboolean ok = fd >= 0 && (cut_bytes == 0 || ftruncate(fd, (off_t)bytes) == 0) && fsync(fd) == 0;
     if (!ok)
-        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot cut the torn tail of %s: %s", path,
-                    g_strerror(errno));
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot %s %s: %s",
+                    cut_bytes ? "cut the torn tail of" : "sync", path, g_strerror(errno));
     if (fd >= 0)
         close(fd);
     return ok;
@@ -190,10 +192,11 @@ gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered
     recovered.cut_bytes = size - recovered.media_bytes;
     g_clear_pointer(&file, g_mapped_file_unref);
 
-    if (recovered.cut_bytes && !media_cut(media_path, recovered.media_bytes, error))
+    gboolean changed = !clean || at == 0 || recovered.found || recovered.dropped;
+    if ((recovered.cut_bytes || changed) &&
+        !media_settle(media_path, recovered.cut_bytes, recovered.media_bytes, error))
         return FALSE;
-    if ((!clean || at == 0 || recovered.found || recovered.dropped) &&
-        !index_write(index_path, recovered.entries, error))
+    if (changed && !index_write(index_path, recovered.entries, error))
         return FALSE;
     *ret = recovered;
     recovered.entries = NULL;
@@ -240,7 +243,8 @@ static RecLesson *lesson_bare(const char *folder, const char *id)
     if (g_file_test(path, G_FILE_TEST_EXISTS) && g_rename(path, aside) != 0)
         tk_warning("cannot put %s aside: %s", path, g_strerror(errno));
     RecLesson *lesson = rec_lesson_new(id, id);
-    lesson->state = REC_STATE_CLOSED;
+    rec_state_set(lesson, REC_STATE_SALVAGED, "made anew from its media");
+    rec_state_set(lesson, REC_STATE_CLOSED, "nobody can tell whether it goes on");
     lesson->started_ns = tk_ulid_wall_ns(id);
     return lesson;
 }
@@ -272,6 +276,17 @@ static gboolean stream_count(RecLesson *lesson, const char *folder, const char *
     return TRUE;
 }
 
+// Whatever else stands there is somebody's: it is left alone, and said.
+static void strangers_report(const char *folder, const char *id)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir)))
+        if (!rec_file_is_ours(name))
+            tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id},
+                   "%s/%s is no file of a recording; it is left alone", folder, name);
+}
+
 RecLesson *rec_recover_lesson(const char *folder, const char *id, gboolean deep,
                               gboolean *ret_changed, GError **error)
 {
@@ -297,9 +312,13 @@ RecLesson *rec_recover_lesson(const char *folder, const char *id, gboolean deep,
         damaged = TRUE;
     }
     *ret_changed =
-        damaged || deep || lesson->state == REC_STATE_RECORDING || index_missing(folder, streams);
+        damaged || deep || lesson->state != REC_STATE_CLOSED || index_missing(folder, streams);
     for (char **name = streams; *name && *ret_changed; name++)
         if (!stream_count(lesson, folder, *name, error))
             return NULL;
+    if (*ret_changed)
+        strangers_report(folder, id);
+    if (lesson->state != REC_STATE_CLOSED)
+        rec_state_set(lesson, REC_STATE_SALVAGED, "an earlier run left it open");
     return g_steal_pointer(&lesson);
 }

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+// After this long a lesson.json that could not be written is tried again.
+#define LATE_MS 1000
+
 struct _RecFile {
     gint refs; // atomic: the owner's, and one per queued job and call-back
     RecWriter *writer;
@@ -20,9 +23,10 @@ struct _RecFile {
 
     // The writing thread only, after open.
     int media_fd, index_fd;
-    guint64 media_end, index_end; // all good bytes end here
-    GString *lines;               // index lines whose media is not synced yet
-    gint64 dirty_since_ns;        // 0 = all is durable
+    guint64 media_end, index_end;         // all good bytes end here
+    guint64 media_durable, index_durable; // and these are on the disk for certain
+    GString *lines;                       // index lines whose media is not synced yet
+    gint64 dirty_since_ns;                // 0 = all is durable
 };
 
 typedef enum { JOB_APPEND, JOB_CLOSE, JOB_REPLACE, JOB_NOTE, JOB_AFTER, JOB_STOP } JobKind;
@@ -50,6 +54,7 @@ struct _RecWriter {
     gint64 dirty_since_ns;
 
     GPtrArray *dirty; // files with unsynced pieces; the writing thread only, no references
+    GHashTable *late; // path → text that could not be written yet; the writing thread only
 };
 
 static RecFile *file_ref(RecFile *file)
@@ -114,6 +119,8 @@ static void failure_free(void *data)
 }
 
 // The file as it was before the failed write; what cannot be cut off now is cut off by recovery.
+// After a failed sync nobody knows what of the rest is on the disk (the kernel may call pages clean
+// that it could not write), so that goes, too: the relay still has it.
 static void file_fail(RecFile *file, const char *what, int code)
 {
     RecWriter *writer = file->writer;
@@ -166,17 +173,23 @@ static void file_sync(RecFile *file)
     if (g_atomic_int_get(&file->failed))
         return;
     if (fdatasync(file->media_fd) != 0) {
+        file->media_end = file->media_durable;
         file_fail(file, "sync", errno);
         return;
     }
+    file->media_durable = file->media_end;
     if (!rec_write_all(file->index_fd, file->lines->str, file->lines->len)) {
         file_fail(file, "write the index of", errno);
         return;
     }
     file->index_end += file->lines->len;
     g_string_truncate(file->lines, 0);
-    if (fdatasync(file->index_fd) != 0)
+    if (fdatasync(file->index_fd) != 0) {
+        file->index_end = file->index_durable;
         file_fail(file, "sync the index of", errno);
+        return;
+    }
+    file->index_durable = file->index_end;
 }
 
 static void sync_all(RecWriter *writer)
@@ -187,6 +200,36 @@ static void sync_all(RecWriter *writer)
     g_mutex_lock(&writer->lock);
     writer->dirty_since_ns = 0;
     g_mutex_unlock(&writer->lock);
+}
+
+// Takes `text`. A lesson.json that the disk refuses now is tried again until it takes it.
+static void text_replace(RecWriter *writer, const char *path, char *text)
+{
+    g_autoptr(GError) error = NULL;
+    if (rec_file_replace(path, text, strlen(text), &error)) {
+        if (g_hash_table_remove(writer->late, path))
+            tk_info("%s is written after all", path);
+        g_free(text);
+        return;
+    }
+    g_autofree char *folder = g_path_get_dirname(path);
+    if (!g_file_test(folder, G_FILE_TEST_IS_DIR)) { // deleted meanwhile
+        g_hash_table_remove(writer->late, path);
+        g_free(text);
+        return;
+    }
+    if (!g_hash_table_contains(writer->late, path))
+        tk_error("%s; it is tried again until the disk takes it", error->message);
+    g_hash_table_replace(writer->late, g_strdup(path), text);
+}
+
+static void late_retry(RecWriter *writer)
+{
+    g_autoptr(GList) paths = g_hash_table_get_keys(writer->late);
+    for (GList *at = paths; at; at = at->next) {
+        g_autofree char *path = g_strdup(at->data);
+        text_replace(writer, path, g_strdup(g_hash_table_lookup(writer->late, path)));
+    }
 }
 
 static gboolean after_tell(void *data)
@@ -214,8 +257,6 @@ static void note_append(const char *path, const char *line)
 // Takes the job.
 static void job_run(RecWriter *writer, Job *job)
 {
-    g_autoptr(GError) error = NULL;
-
     switch (job->kind) {
     case JOB_APPEND:
         file_append(job->file, job, tk_clock_monotonic_ns());
@@ -226,8 +267,7 @@ static void job_run(RecWriter *writer, Job *job)
         break;
     case JOB_REPLACE:
         sync_all(writer);
-        if (!rec_file_replace(job->path, job->text, strlen(job->text), &error))
-            tk_error("%s; it is made anew from the media at the next start", error->message);
+        text_replace(writer, job->path, g_steal_pointer(&job->text));
         break;
     case JOB_NOTE:
         note_append(job->path, job->text);
@@ -246,13 +286,14 @@ static Job *job_next(RecWriter *writer)
 {
     g_mutex_lock(&writer->lock);
     while (g_queue_is_empty(&writer->jobs)) {
-        if (writer->dirty_since_ns == 0) {
+        gint64 until_ns = writer->dirty_since_ns ? writer->dirty_since_ns + writer->sync_ns
+                          : g_hash_table_size(writer->late)
+                              ? tk_clock_monotonic_ns() + LATE_MS * TK_NS_PER_MS
+                              : 0;
+        if (until_ns == 0)
             g_cond_wait(&writer->more, &writer->lock);
-        } else {
-            gint64 until_ns = writer->dirty_since_ns + writer->sync_ns;
-            if (!g_cond_wait_until(&writer->more, &writer->lock, until_ns / 1000))
-                break;
-        }
+        else if (!g_cond_wait_until(&writer->more, &writer->lock, until_ns / 1000))
+            break;
     }
     Job *job = g_queue_pop_head(&writer->jobs);
     if (job && job->piece)
@@ -272,12 +313,15 @@ static void *writer_run(void *data)
         }
         if (job)
             job_run(writer, job);
+        if (!job)
+            late_retry(writer);
         // Only this thread writes dirty_since_ns, so it may read it without the lock.
         if (writer->dirty_since_ns &&
             tk_clock_monotonic_ns() - writer->dirty_since_ns >= writer->sync_ns)
             sync_all(writer);
     }
     sync_all(writer);
+    late_retry(writer);
     return NULL;
 }
 
@@ -304,6 +348,7 @@ RecWriter *rec_writer_new(guint sync_ms)
     writer->context = g_main_context_ref_thread_default();
     writer->sync_ns = MIN(sync_ms, REC_WRITER_SYNC_MS_MAX) * TK_NS_PER_MS;
     writer->dirty = g_ptr_array_new();
+    writer->late = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_mutex_init(&writer->lock);
     g_cond_init(&writer->more);
     g_queue_init(&writer->jobs);
@@ -318,6 +363,7 @@ void rec_writer_free(RecWriter *writer)
     job_push(writer, job_new(JOB_STOP));
     g_thread_join(writer->thread);
     g_ptr_array_unref(writer->dirty);
+    g_hash_table_unref(writer->late);
     g_mutex_clear(&writer->lock);
     g_cond_clear(&writer->more);
     g_main_context_unref(writer->context);
@@ -337,6 +383,19 @@ static int file_open(const char *path, guint64 *ret_end)
     }
     *ret_end = (guint64)end;
     return fd;
+}
+
+// What an earlier writer left behind has been read, but only a sync makes it durable.
+static gboolean file_settle(RecFile *file, GError **error)
+{
+    if (fdatasync(file->media_fd) != 0 || fdatasync(file->index_fd) != 0) {
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot sync %s: %s", file->path,
+                    g_strerror(errno));
+        return FALSE;
+    }
+    file->media_durable = file->media_end;
+    file->index_durable = file->index_end;
+    return TRUE;
 }
 
 RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stream,
@@ -362,7 +421,7 @@ RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stre
                     "%s has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT
                     ": somebody else writes it",
                     file->path, file->media_end, media_bytes);
-    } else if (rec_folder_sync(folder, error)) {
+    } else if (rec_folder_sync(folder, error) && file_settle(file, error)) {
         if (file->index_end == 0)
             g_string_append(file->lines, REC_INDEX_HEADER);
         return file;

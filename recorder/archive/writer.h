@@ -40,6 +40,7 @@ gboolean rec_file_append(RecFile *file, GBytes *piece,
 void rec_file_close(RecFile *file);
 
 // Replaces `path` by `text` (taken) atomically, after all that was queued before has been synced.
+// What the disk refuses is tried again each second, until there is a newer text or it is taken.
 void rec_writer_replace(RecWriter *writer, const char *path, char *text);
 // Appends `line` (taken; newline added) to `path`; not synced.
 void rec_writer_note(RecWriter *writer, const char *path, char *line);

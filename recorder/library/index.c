@@ -8,7 +8,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 #define CHECKED_BYTES_MAX (64 << 20)
 
 const char *const shelf_facet_names[SHELF_FACETS] = {"subject", "grade", "teacher", "school"};

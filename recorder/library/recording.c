@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/name.h"
+#include "recorder/archive/state.h"
 #include "recorder/library/search.h"
 
 #include <errno.h>
@@ -89,8 +90,7 @@ json_t *shelf_recording_json(const RecLesson *lesson, const char *folder, const 
 
     tk_json_set_string(object, "id", lesson->id);
     tk_json_set_string(object, "name", lesson->name);
-    tk_json_set_string(object, "state",
-                       lesson->state == REC_STATE_RECORDING ? "recording" : "closed");
+    tk_json_set_string(object, "state", rec_state_word(lesson->state));
     json_object_set_new(object, "info", tk_lesson_info_to_json(lesson->info));
     tk_json_set_time(object, "started", lesson->started_ns);
     tk_json_set_time(object, "ended", lesson->ended_ns);
@@ -237,31 +237,13 @@ ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes
     return shelf_reply_text(200, "application/json", tk_json_dump(object));
 }
 
-static gboolean file_is_ours(const char *name)
-{
-    static const char *const suffixes[] = {".mp4", ".index", ".head"};
-    static const char *const names[] = {"lesson.json",  "lesson.json.damaged", "lesson.json.new",
-                                        "events.jsonl", "poster.jpg",          "poster.jpg.new"};
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
-        if (strcmp(name, names[i]) == 0)
-            return TRUE;
-    for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
-        if (!g_str_has_suffix(name, suffixes[i]))
-            continue;
-        g_autofree char *stream = g_strndup(name, strlen(name) - strlen(suffixes[i]));
-        if (tk_name_stream_valid(stream))
-            return TRUE;
-    }
-    return FALSE;
-}
-
 void shelf_folder_remove(const char *folder)
 {
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     const char *name;
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
-        if (file_is_ours(name) && g_unlink(path) != 0)
+        if (rec_file_is_ours(name) && g_unlink(path) != 0)
             tk_warning("cannot remove %s: %s", path, g_strerror(errno));
     }
     if (g_rmdir(folder) != 0)
@@ -301,7 +283,7 @@ ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,
     g_autofree char *folder = rec_folder_path(api->data, lesson->id);
     g_autofree char *leaving = g_strconcat(folder, SHELF_DELETED_SUFFIX, NULL);
 
-    if (lesson->state == REC_STATE_RECORDING)
+    if (lesson->state != REC_STATE_CLOSED)
         g_set_error(&error, TK_ERROR, TK_ERROR_CONFLICT,
                     "the lesson is being recorded; end it first");
     else if (!reason || !*reason || strlen(reason) > REASON_BYTES_MAX)

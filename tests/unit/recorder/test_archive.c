@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What stands on the disk after anything that can happen to it.
 #include "common/base/clock.h"
+#include "recorder/archive/state.h"
 #include "recorder/archive/writer.h"
 #include "tests/unit/check.h"
 #include "tests/unit/recorder/lesson_make.h"
@@ -215,6 +216,7 @@ static void check_lesson_json(void **state)
     // Left open by a crash: what the media has is counted.
     g_autoptr(RecLesson) open = rec_recover_lesson(folder, ID, FALSE, &changed, NULL);
     assert_true(changed);
+    assert_int_equal(open->state, REC_STATE_SALVAGED);
     assert_int_equal(rec_lesson_duration_ns(open), 2 * TK_NS_PER_S);
     assert_string_equal(open->info->title, "函数的单调性");
 
@@ -243,6 +245,45 @@ static void check_lesson_json(void **state)
     assert_null(rec_recover_lesson(foreign, ID, FALSE, &changed, &error));
     lesson_folder_free(foreign);
     lesson_folder_free(folder);
+}
+
+// Every state has a word that is read back, every recording can be closed, and none is reopened by
+// accident.
+static void check_states(void **state)
+{
+    for (guint i = 0; i < REC_STATES; i++) {
+        RecState back;
+        assert_true(rec_state_parse(rec_state_word((RecState)i), &back));
+        assert_int_equal(back, i);
+        assert_false(rec_state_allowed((RecState)i, (RecState)i));
+        if (i != REC_STATE_CLOSED && i != REC_STATE_CLOSING)
+            assert_true(rec_state_allowed((RecState)i, REC_STATE_CLOSING));
+    }
+    RecState none;
+    assert_false(rec_state_parse("paused", &none));
+    assert_false(rec_state_allowed(REC_STATE_RECORDING, REC_STATE_CLOSED));
+    assert_false(rec_state_allowed(REC_STATE_CLOSED, REC_STATE_RECORDING));
+
+    g_autoptr(RecLesson) lesson = rec_lesson_new(ID, "math");
+    assert_int_equal(lesson->state, REC_STATE_ARMED);
+    assert_true(rec_state_set(lesson, REC_STATE_RECORDING, "test"));
+    assert_false(rec_state_set(lesson, REC_STATE_RECORDING, "test"));
+    assert_false(rec_state_set(lesson, REC_STATE_CLOSED, "test"));
+    assert_int_equal(lesson->state, REC_STATE_RECORDING);
+}
+
+// Names that deleting a recording may remove, and those that it must leave.
+static void check_own_files(void **state)
+{
+    static const char *const ours[] = {"lesson.json", "main.mp4",       "main.index",
+                                       "main.head",   "main.index.new", "events.jsonl"};
+    static const char *const others[] = {"notes.txt", "../main.mp4", ".mp4", "lesson.json~", "new"};
+    for (gsize i = 0; i < G_N_ELEMENTS(ours); i++)
+        if (!rec_file_is_ours(ours[i]))
+            fail_msg("not known: %s", ours[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        if (rec_file_is_ours(others[i]))
+            fail_msg("taken for ours: %s", others[i]);
 }
 
 static void done_note(void *user)
@@ -328,6 +369,8 @@ int main(void)
         cmocka_unit_test(check_foreign_tail),
         cmocka_unit_test(check_gaps),
         cmocka_unit_test(check_lesson_json),
+        cmocka_unit_test(check_states),
+        cmocka_unit_test(check_own_files),
         cmocka_unit_test(check_writer),
         cmocka_unit_test(check_writer_bound),
     };

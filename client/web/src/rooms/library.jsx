@@ -67,7 +67,7 @@ function Row({ recording }) {
   const match = recording.match || {};
   const by = ['teacher', 'school'].filter((field) => info[field]);
   const others = Object.keys(match).filter((field) => !['title', 'teacher', 'school'].includes(field) && /<mark>/.test(match[field]));
-  const on = recording.state === 'recording';
+  const on = recording.state !== 'closed';
   return (
     <li>
       <a class="row" href={href('replay', recording.id)}>

@@ -35,7 +35,7 @@ function useRecording(id) {
     getJson(relay.library + '/api/v1/recordings/' + id, controller.signal).then(
       (recording) => {
         setState({ status: 'ok', recording });
-        if (recording.state === 'recording') later();
+        if (recording.state !== 'closed') later();
       },
       (error) => {
         if (controller.signal.aborted) return;
@@ -195,7 +195,7 @@ export function Replay({ id, at }) {
   const [panel, setPanel] = useState(() => window.innerWidth >= 1600);
   const [notice, tell] = useNotice();
   const room = useRef(null);
-  const total = Math.max(0.001, ...(recording ? recording.streams.map((stream) => stream.first_s + stream.duration_s) : []), view ? view.now : 0, recording && recording.state === 'recording' && view ? view.end : 0);
+  const total = Math.max(0.001, ...(recording ? recording.streams.map((stream) => stream.first_s + stream.duration_s) : []), view ? view.now : 0, recording && recording.state !== 'closed' && view ? view.end : 0);
   const gaps = recording && view ? (recording.gaps || []).filter((gap) => gap.stream === view.leader) : [];
   const act = actions(player, view, total, { room, setPanel, mainRef, slidesRef });
   const quiet = useQuiet(!!view && !view.paused && !panel);
@@ -235,7 +235,7 @@ export function Replay({ id, at }) {
             <h1>{recording ? lessonTitle(recording) : t('replay.title')}</h1>
             {recording && byLine(recording.info || {}) && <p>{byLine(recording.info)}</p>}
           </div>
-          {recording && recording.state === 'recording' && (
+          {recording && recording.state !== 'closed' && (
             <a class="pill good" href={href('live', recording.name)}><span class="dot" /><span>{t('replay.goLive')}</span></a>
           )}
           {recording && <Control icon="info" label={t(panel ? 'replay.panelClose' : 'replay.panelOpen')} text={t('replay.panel')} pressed={panel} onClick={act.panel} />}
