@@ -79,6 +79,13 @@ scene('live: the technician reads the line in plain numbers', async (open) => {
   await sheet.getByText(/avc1\.[0-9A-F]{6},mp4a\.40\.2/i).waitFor();
   await sheet.getByText(/^\d\.\d\d s$/).first().waitFor();
   assert.match(await sheet.innerText(), new RegExp(lesson));
+  const focused = () => page.evaluate(() => !!document.activeElement.closest('[data-modal]'));
+  assert.ok(await focused(), 'the sheet takes the focus');
+  // A touch beside it takes the focus away; its keys go on.
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press('Tab');
+  assert.ok(await focused(), 'Tab leads back into the sheet');
+  await page.evaluate(() => document.activeElement.blur());
   await page.keyboard.press('Escape');
   await sheet.waitFor({ state: 'detached' });
   noTrouble(page);

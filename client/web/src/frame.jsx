@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What all rooms but the dark ones share: a rail of rooms (tabs at the bottom on phones).
 import { h } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { language, setLanguage, t } from './i18n.js';
 import { Icon } from './icons.jsx';
 import { relay } from './relay.js';
@@ -132,30 +132,38 @@ export function Poster({ address, info, children }) {
   );
 }
 
-// A panel over the room that holds the focus until it is closed.
+// Tab goes round inside `panel`.
+function keepFocus(event, panel) {
+  const inside = Array.from(panel.querySelectorAll('a[href], button, input, select'));
+  const [edge, other] = event.shiftKey ? [inside[0], inside[inside.length - 1]] : [inside[inside.length - 1], inside[0]];
+  const at = document.activeElement;
+  if (panel.contains(at) && at !== edge && !(at === panel && event.shiftKey)) return;
+  event.preventDefault();
+  other.focus();
+}
+
+// A panel over the room that holds the focus until it is closed. Its keys are heard wherever the focus
+// is: it may still be on what opened it, or on nothing.
 export function Sheet({ title, onClose, children }) {
   const panel = useRef(null);
-  useEffect(() => {
+  const close = useRef(onClose);
+  close.current = onClose;
+  useLayoutEffect(() => {
     const before = document.activeElement;
+    const onKeyDown = (event) => {
+      if (event.key === 'Escape') close.current();
+      if (event.key === 'Tab') keepFocus(event, panel.current);
+    };
+    window.addEventListener('keydown', onKeyDown);
     panel.current.focus();
-    return () => before && before.focus && before.focus();
+    return () => {
+      window.removeEventListener('keydown', onKeyDown);
+      if (before && before.focus) before.focus();
+    };
   }, []);
-  const onKeyDown = (event) => {
-    if (event.key === 'Escape') {
-      event.stopPropagation();
-      onClose();
-    }
-    if (event.key !== 'Tab') return;
-    const inside = Array.from(panel.current.querySelectorAll('a[href], button, input, select'));
-    const edge = event.shiftKey ? inside[0] : inside[inside.length - 1];
-    if (document.activeElement === edge || document.activeElement === panel.current && event.shiftKey) {
-      event.preventDefault();
-      (event.shiftKey ? inside[inside.length - 1] : inside[0]).focus();
-    }
-  };
   return (
     <div class="sheet-ground" onClick={(event) => event.target === event.currentTarget && onClose()}>
-      <div class="sheet" role="dialog" aria-modal="true" aria-label={title} data-modal tabIndex={-1} ref={panel} onKeyDown={onKeyDown}>
+      <div class="sheet" role="dialog" aria-modal="true" aria-label={title} data-modal tabIndex={-1} ref={panel}>
         <div class="sheet-head">
           <h2>{title}</h2>
           <button class="control" aria-label={t('app.close')} onClick={onClose}>
