@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs the unittest cases of a folder and tells of each in TAP as it ends."""
+"""Runs the unittest cases of a file or folder and tells of each in TAP as it ends."""
 
 import faulthandler
 import os
@@ -28,6 +28,7 @@ class TapResult(unittest.TestResult):
         self.count = 0
         self.bad = False
         self.problems = []
+        self.began = time.monotonic()
 
     def startTest(self, test):
         super().startTest(test)
@@ -42,6 +43,8 @@ class TapResult(unittest.TestResult):
         line = f"{verdict} {self.count} - {name}"
         if self.skip is not None and not self.problems:
             line += f" # SKIP {self.skip}"
+        else:
+            line += f" # {time.monotonic() - self.began:.0f} s"
         print(line, flush=True)
         for problem in self.problems:
             self.bad = True
@@ -86,14 +89,15 @@ class TapResult(unittest.TestResult):
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1]).resolve()
+    where = pathlib.Path(sys.argv[1]).resolve()
+    folder, files = (where, "test_*.py") if where.is_dir() else (where.parent, where.name)
     sys.path.insert(0, str(folder))
     signal.signal(signal.SIGALRM, on_alarm)
     patterns = sys.argv[2:]
     loader = unittest.TestLoader()
     if patterns:
         loader.testNamePatterns = [f"*{p}*" for p in patterns]
-    suite = loader.discover(str(folder), pattern="test_*.py", top_level_dir=str(folder))
+    suite = loader.discover(str(folder), pattern=files, top_level_dir=str(folder))
     result = TapResult()
     try:
         suite.run(result)

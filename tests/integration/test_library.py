@@ -406,11 +406,15 @@ class Door(unittest.TestCase):
         port = urllib.parse.urlsplit(recorder.url).port
         head = (b"PATCH /api/v1/recordings/x HTTP/1.1\r\nHost: localhost\r\n"
                 b"Content-Length: 10\r\n\r\n")
+        halves = []
         for begun in (b"", b"GET /hea", head + b"{"):
-            with socket.create_connection(("127.0.0.1", port)) as half:
-                half.settimeout(60)
-                half.sendall(begun)
-                self.assertEqual(half.recv(1000), b"")
+            half = socket.create_connection(("127.0.0.1", port))
+            self.addCleanup(half.close)
+            half.settimeout(60)
+            half.sendall(begun)
+            halves.append(half)
+        for half in halves:
+            self.assertEqual(half.recv(1000), b"")
 
     def test_strangers_hosts_are_refused_without_a_key(self):
         recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", temporary(self.addCleanup))

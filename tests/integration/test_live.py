@@ -88,7 +88,7 @@ class WebSocketViewer(Live):
         relay = self.relay = Relay(self.addCleanup, {"history.chunk_s": 2})
         self.publish()
         socket = self.live()
-        socket.next_binary()
+        self.chunk(socket)
         while relay.lesson("math")["streams"][0]["chunk"]["oldest"] < 5:
             socket.next_binary()
         late = self.live("math?from=1")

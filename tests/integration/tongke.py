@@ -242,6 +242,9 @@ def temporary(cleanup):
 
 @functools.lru_cache(maxsize=None)
 def _clips():
+    """Where films are kept: tools/test gives a folder for all that run at the same time."""
+    if "TONGKE_CLIPS" in os.environ:
+        return pathlib.Path(os.environ["TONGKE_CLIPS"])
     import atexit
     folder = tempfile.TemporaryDirectory(prefix="tongke-clips-")
     atexit.register(folder.cleanup)
@@ -252,14 +255,18 @@ def _clips():
 def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
     """A film of a moving test picture and a tone: H.264 with B-frames and AAC."""
     path = _clips() / f"clip-{seconds}-{b_frames}-{fps}-{bitrate}.mp4"
+    if path.exists():
+        return path
     rate = [] if bitrate is None else ["-vf", "noise=alls=60:allf=t", "-b:v", bitrate]
+    unfinished = path.with_suffix(f".{os.getpid()}.mp4")
     status, _, text = run([
         "ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi",
         "-i", "sine=frequency=440:sample_rate=48000", "-t", str(seconds), *rate, "-c:v", "libx264", "-preset",
         "veryfast", "-bf", str(b_frames), "-g", str(fps), "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac",
-        "1", path])
+        "1", unfinished])
     if status:
         raise AssertionError(f"ffmpeg made no film: {text}")
+    unfinished.rename(path)
     return path
 
 

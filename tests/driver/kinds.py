@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""The kinds of tests, the builds they need, and how each form of test is run and counted."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Callable
+
+from process import ROOT, stream
+from tap import RESULT, Counts, Reader
+from tasks import Task
+
+TESTS = ROOT / "tests"
+ALONE = "tools/test: alone"  # in a comment of a test file, with the reason after it
+NICE = 10  # compilers and fuzzers give way to the tests that watch running programs
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:fast_unwind_on_malloc=0",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "LSAN_OPTIONS": f"suppressions={TESTS}/data/lsan.supp:print_suppressions=0",
+    "G_SLICE": "always-malloc",
+}
+
+
+@dataclass(frozen=True)
+class Build:
+    name: str
+    options: tuple = ()
+    env: dict = field(default_factory=dict, hash=False)  # for the programs that it makes
+
+    @property
+    def folder(self):
+        return ROOT / f"build-{self.name}"
+
+
+PLAIN = Build("test", ("-Dpage=enabled",))
+SANITIZED = Build("sanitize", ("-Db_sanitize=address,undefined",), SANITIZER_ENV)
+FUZZED = Build("fuzz", ("-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
+               SANITIZER_ENV)
+
+
+def build(which, say, env=None):
+    counts, tail = Counts(), []
+    # A folder from another source tree or of other options is set up afresh, not guessed at.
+    fresh = [] if not (which.folder / "build.ninja").exists() else ["--reconfigure"]
+    werror = f"-Dwerror={'true' if os.environ.get('CI') == 'true' else 'false'}"
+    for command in (["meson", "setup", *fresh, werror, *which.options, which.folder, ROOT],
+                    ["ninja", "-C", which.folder]):
+        if stream(command, tail.append, env, nice=NICE) != 0:
+            for text in tail[-60:]:
+                say(f"   {text}")
+            counts.fail(f"building {which.folder.name}", tail[-60:])
+            break
+    return counts
+
+
+def meson_suite(which, suite, say):
+    """The tests that meson knows of in one suite, each with its own cases."""
+    counts = Counts()
+    listed = json.loads(subprocess.run(["meson", "introspect", "--tests", str(which.folder)],
+                                       check=True, capture_output=True, text=True).stdout)
+    names = [t for t in listed if any(s.split(":")[-1] == suite for s in t["suite"])]
+    if not names:
+        return counts
+    protocols = {t["name"]: t["protocol"] for t in names}
+    logs = which.folder / "meson-logs"
+    log = logs / f"testlog-{suite}.json"
+    log.unlink(missing_ok=True)
+    status = stream(["meson", "test", "-C", which.folder, "--no-rebuild", "--suite", suite,
+                     "--logbase", f"testlog-{suite}", "--timeout-multiplier", "10"],
+                    lambda text: say(f"   {text}") if " / " in text else None, which.env, nice=NICE)
+    for line in log.read_text(errors="replace").splitlines() if log.exists() else []:
+        entry = json.loads(line)
+        name = entry["name"].split(" / ")[-1]
+        one = meson_test(name, entry, protocols.pop(name, None))
+        for failure in one.failures:
+            for text in failure.lines:
+                say(f"          {text}")
+        counts.add(one)
+    for name in protocols:
+        counts.fail(f"{name}: was not run")
+    if status != 0 and counts.failed == 0:
+        counts.fail(f"suite {suite}: exit status {status}")
+    return counts
+
+
+def meson_test(name, entry, protocol):
+    good = entry["result"] in ("OK", "EXPECTEDFAIL")
+    aside = entry.get("stderr", "").splitlines()
+    if protocol != "tap":
+        one = Counts(passed=1) if good else Counts()
+        if not good:
+            one.fail(f"{name}: {entry['result']}", entry.get("stdout", "").splitlines() + aside)
+        return one
+    reader = Reader()
+    for text in entry.get("stdout", "").splitlines():
+        reader.line(text)
+    one, counts = reader.finish(name, entry.get("returncode", 1)), Counts()
+    if not good and one.failed == 0:
+        one.fail(f"{name}: {entry['result']}")
+    if one.failures:
+        one.failures[0].lines += aside
+    counts.add(one, f"{name}: ")
+    return counts
+
+
+def tap_program(name, command, say, env=None, cwd=ROOT, nice=0):
+    """What a program says of each of its cases; what it says of a failure is told as well."""
+    def on_case(verdict, case, note):
+        say(f"   {verdict:6} {case}" + (f"  ({note})" if note and note != "0 s" else ""))
+
+    reader, silent = Reader(on_case), True
+
+    def on_line(text):
+        nonlocal silent
+        failed = reader.explained is not None
+        reader.line(text)
+        if RESULT.match(text):
+            silent = reader.explained is None
+        elif failed and not silent:
+            say(f"          {text.strip()}")
+            silent = text.strip() == "..."  # the end of node:test's YAML
+
+    status = stream(command, on_line, env, cwd, nice=nice)
+    known = reader.counts.failed
+    done, counts = reader.finish(name, status), Counts()
+    for failure in done.failures[known:]:
+        for text in failure.lines:
+            say(f"          {text}")
+    counts.add(done, f"{name}: ")
+    return counts
+
+
+def program_task(kind, name, command, needs=None, env=None, cwd=ROOT, path=None, **more):
+    """One TAP program as a task; a test file says itself whether it has to be alone."""
+    nice = NICE if more.get("busy") else 0
+    return Task(name, kind, lambda say: tap_program(name, command, say, env, cwd, nice), needs,
+                alone=bool(path) and ALONE in path.read_text(), key=str(path or ""), **more)
+
+
+def file_tasks(kind, folder, which=None, needs=None, **more):
+    """A task for each test file of a folder, the largest first: they tend to take longest."""
+    env = {**which.env, "TONGKE_BUILD": str(which.folder)} if which else {}
+    prefix = "" if kind == folder else f"{kind} "
+    files = [*(TESTS / folder).glob("*.test.*js"), *(TESTS / folder).glob("test_*.py")]
+    for path in sorted(files, key=lambda path: (-path.stat().st_size, path)):
+        command = [sys.executable, TESTS / "driver" / "pytests.py", path]
+        if path.suffix != ".py":
+            command = ["node", "--test-reporter=tap", path.name]
+        yield program_task(kind, f"{prefix}{folder}/{path.name}", command, needs, env, path.parent,
+                           path, **more)
+
+
+def suite_task(kind, suite, which, needs):
+    name = kind if kind == suite else f"{kind} {suite}"
+    return Task(name, kind, lambda say: meson_suite(which, suite, say), needs, busy=True)
+
+
+@dataclass
+class Kind:
+    build: Build      # what it needs, if anything
+    tasks: Callable   # gives its tasks, from its build and the task that makes that
+    quick: bool = False
+
+
+def sanitized(which, built):
+    for suite in ("unit", "sim", "fuzz"):
+        yield suite_task("sanitize", suite, which, built)
+    yield from file_tasks("sanitize", "integration", which, built)
+
+
+# In the order in which they are told; a new kind is a row here and one in tools/test.
+KINDS = {
+    "driver": Kind(None, lambda which, built: file_tasks("driver", "driver"), True),
+    "lint": Kind(None, lambda which, built: [program_task(
+        "lint", "lint", [sys.executable, "tests/lint/lint.py"], busy=True)], True),
+    "unit": Kind(PLAIN, lambda which, built: [suite_task("unit", "unit", which, built)], True),
+    "sim": Kind(PLAIN, lambda which, built: [suite_task("sim", "sim", which, built)], True),
+    "fuzz": Kind(PLAIN, lambda which, built: [suite_task("fuzz", "fuzz", which, built)], True),
+    "page": Kind(None, lambda which, built: file_tasks("page", "unit/web"), True),
+    "integration": Kind(PLAIN, lambda which, built: file_tasks("integration", "integration", which,
+                                                               built)),
+    "browser": Kind(PLAIN, lambda which, built: file_tasks("browser", "browser", which, built,
+                                                           lanes=2)),
+    "sanitize": Kind(SANITIZED, sanitized),
+}
+
+
+def plan(kinds, files=()):
+    """The tasks of these kinds and the builds they need; of these files only, if any is named."""
+    builds, ordered = {}, []
+    for kind in kinds:
+        which = KINDS[kind].build
+        maker = builds.get(which) or (which and Task(
+            f"building {which.folder.name}", "build", lambda say, which=which: build(which, say),
+            busy=True))
+        found = [task for task in KINDS[kind].tasks(which, maker) if not files or task.key in files]
+        if not found and not files:
+            found = [Task(kind, kind, lambda say, kind=kind: nothing(kind))]
+        if found and maker and which not in builds:
+            # The first begins at once; the next ones while tests of the first are waiting.
+            ordered.insert(len(ordered) if builds else 0, maker)
+            builds[which] = maker
+        ordered += found
+    return ordered
+
+
+def nothing(kind):
+    counts = Counts()
+    counts.fail(f"{kind}: there is no test of this kind")
+    return counts
