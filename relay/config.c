@@ -14,6 +14,9 @@ const TkConfigField relay_config_fields[] = {
     {"rtsp", "rtp_port", I, "8000", 0, 65534, NULL,
      "UDP port of RTP, even; RTCP uses the next one. One pair serves everybody. 0 = any free "
      "pair."},
+    {"udp", "backend", TK_CONFIG_CHOICE, "auto", 0, 0, "auto|gso|sendmmsg|sendto",
+     "How RTP is given to the kernel: a frame at once (gso), many datagrams at once (sendmmsg) or "
+     "one by one; auto takes the first that works."},
     {"web", "listen", S, "127.0.0.1", 1, 64, NULL,
      "Numeric address for the page, the API and WebSocket. Beyond loopback auth.key_file is "
      "needed."},

@@ -19,7 +19,7 @@ struct _RelayServer {
     RelayMailbox *desk;
     int desk_fd; // an eventfd: the desk has letters
     guint desk_watch;
-    RelayUdp udp;
+    RelayUdp udp[RELAY_WORKERS_MAX]; // of each packet worker
     RelayHandoff handoff;
     RelayIngest *ingest;
     RelayLessons *lessons;
@@ -86,10 +86,10 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
     RelayHandoff *h = &s->handoff;
     gint64 span_ns = number(s, "history", "packet_s") * TK_NS_PER_S;
     gsize bytes = (gsize)number(s, "history", "packet_mib") << 20;
-    if (!relay_udp_open(&s->udp, text(s, "rtsp", "listen"), (guint16)number(s, "rtsp", "rtp_port"),
-                        error))
-        return FALSE;
     guint count = (guint)number(s, "workers", "packet");
+    if (!relay_udp_open(s->udp, count, text(s, "rtsp", "listen"),
+                        (guint16)number(s, "rtsp", "rtp_port"), text(s, "udp", "backend"), error))
+        return FALSE;
     for (guint i = 0; i < count; i++) {
         g_autofree char *name = g_strdup_printf("packets-%u", i);
         h->workers[i] = relay_worker_new(name, error);
@@ -98,10 +98,10 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
         h->packet_count++;
         // The ingest's tick comes before its own fan-out's: what came in leaves in the same round.
         if (i == 0 &&
-            !(s->ingest = relay_ingest_new(h->workers[0], &s->udp, &relay_handoff_sink, h,
+            !(s->ingest = relay_ingest_new(h->workers[0], &s->udp[0], &relay_handoff_sink, h,
                                            tk_config_bool(s->config, "repair", "enabled"), error)))
             return FALSE;
-        h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp, span_ns, bytes);
+        h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp[i], span_ns, bytes);
     }
     return TRUE;
 }
@@ -109,7 +109,7 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
 static char *metrics(gpointer user)
 {
     RelayServer *s = user;
-    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, &s->udp);
+    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp);
 }
 
 static RelayWebResponse on_request(gpointer user, const RelayWebRequest *request)
@@ -171,7 +171,7 @@ static void make_signalling(RelayServer *s)
                                  .lessons_max = (guint)number(s, "limits", "lessons")};
     s->lessons = relay_lessons_new(&s->handoff, s->ingest, &limits);
     s->rtsp =
-        relay_rtsp_new(s->lessons, s->door, s->udp.port, (guint)number(s, "limits", "connections"),
+        relay_rtsp_new(s->lessons, s->door, s->udp->port, (guint)number(s, "limits", "connections"),
                        tk_config_bool(s->config, "repair", "enabled"));
     RelayConnDesk desk = relay_rtsp_desk(s->rtsp);
     for (guint i = 0; i < s->handoff.packet_count; i++)
@@ -215,7 +215,8 @@ RelayServer *relay_server_new(const TkConfig *config, GError **error)
 {
     RelayServer *s = g_new0(RelayServer, 1);
     s->config = config;
-    s->udp = (RelayUdp){.rtp_fd = -1, .rtcp_fd = -1};
+    for (guint i = 0; i < RELAY_WORKERS_MAX; i++)
+        s->udp[i] = RELAY_UDP_NONE;
     s->desk_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->desk = s->handoff.desk = relay_mailbox_new(G_MAXUINT, wake_desk, s);
     if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error)) {
@@ -260,7 +261,8 @@ void relay_server_free(RelayServer *server)
     relay_lessons_free(s->lessons);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_worker_free(s->handoff.workers[i]);
-    relay_udp_close(&s->udp);
+    for (guint i = 0; i < RELAY_WORKERS_MAX; i++)
+        relay_udp_close(&s->udp[i]);
     if (s->desk_watch)
         g_source_remove(s->desk_watch);
     close(s->desk_fd);
@@ -273,6 +275,6 @@ char *relay_server_addresses(const RelayServer *server)
 {
     const char *rtsp = text(server, "rtsp", "listen"), *web = text(server, "web", "listen");
     return g_strdup_printf("listening rtsp %s:%u\nlistening rtp %s:%u\nlistening http %s:%u\n",
-                           rtsp, relay_listener_port(server->rtsp_listener), rtsp, server->udp.port,
-                           web, relay_listener_port(server->web_listener));
+                           rtsp, relay_listener_port(server->rtsp_listener), rtsp,
+                           server->udp->port, web, relay_listener_port(server->web_listener));
 }

@@ -449,6 +449,8 @@ void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
                                          .unanswered = relay_stat_get(fanout->repair.unanswered)},
                               .udp = {.datagrams = relay_stat_get(udp->datagrams),
                                       .bytes = relay_stat_get(udp->bytes),
+                                      .trains = relay_stat_get(udp->trains),
                                       .calls = relay_stat_get(udp->calls),
+                                      .waits = relay_stat_get(udp->waits),
                                       .refused = relay_stat_get(udp->refused)}};
 }

@@ -6,7 +6,7 @@
 #include "relay/core/viewer.h"
 #include "relay/net/link.h"
 #include "relay/net/stream.h"
-#include "relay/net/udp.h"
+#include "relay/net/udp_batch.h"
 
 // The RTP viewers of one packet worker: every stream's recent packets, and who gets them. All on
 // the worker's thread.

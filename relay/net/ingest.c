@@ -6,11 +6,6 @@
 #include "common/base/clock.h"
 #include "relay/net/endpoints.h"
 
-// Datagrams taken per call and per round: others on the worker's loop get their turn in between.
-#define DATAGRAMS_PER_CALL 64
-#define CALLS_PER_ROUND 8
-// Larger RTP than an Ethernet frame carries only comes over loopback or interleaved.
-#define DATAGRAM_BYTES_MAX 9216
 #define TICK_NS (20 * TK_NS_PER_MS)
 #define REPORT_INTERVAL_NS TK_NS_PER_S
 
@@ -29,6 +24,7 @@ typedef struct {
     RelayWatch watch;
     RelayIngest *ingest;
     gboolean rtcp;
+    gint64 wall_ns; // of this round
 } Socket;
 
 struct _RelayIngest {
@@ -42,11 +38,8 @@ struct _RelayIngest {
     RelayEndpoints *endpoints;
     GByteArray *report;
     Socket sockets[2];
-    struct mmsghdr messages[DATAGRAMS_PER_CALL];
-    struct iovec vectors[DATAGRAMS_PER_CALL];
-    RelayAddress addresses[DATAGRAMS_PER_CALL];
-    guint8 (*buffers)[DATAGRAM_BYTES_MAX];
-    RelayIngestStats stats; // relaxed atomics
+    RelayUdpReceiver *receiver;
+    guint64 strangers; // relaxed atomic
 };
 
 static void on_packet(void *user, guint track, RelayUnit *packet)
@@ -111,47 +104,33 @@ static void take_from_viewer(RelayIngest *g, RelayUdpViewer *viewer, guint track
     }
 }
 
-static void take_datagram(RelayIngest *g, gboolean rtcp, const RelayAddress *from,
-                          const guint8 *data, gsize size, gint64 wall_ns)
+static void take_datagram(gpointer user, const RelayAddress *from, const guint8 *data, gsize size)
 {
+    Socket *socket = user;
+    RelayIngest *g = socket->ingest;
     RelayEndpoint endpoint;
-    if (!relay_endpoints_find(g->endpoints, rtcp, from, &endpoint)) {
-        relay_stat_add(g->stats.strangers, 1);
+    if (!relay_endpoints_find(g->endpoints, socket->rtcp, from, &endpoint)) {
+        relay_stat_add(g->strangers, 1);
         return;
     }
     RelayUdpViewer *viewer = g_hash_table_lookup(g->viewers, endpoint.owner);
     if (viewer) {
         if (endpoint.moved)
-            viewer->moved(viewer->user, endpoint.track, rtcp, from);
-        take_from_viewer(g, viewer, endpoint.track, rtcp, data, size, wall_ns);
+            viewer->moved(viewer->user, endpoint.track, socket->rtcp, from);
+        take_from_viewer(g, viewer, endpoint.track, socket->rtcp, data, size, socket->wall_ns);
         return;
     }
     RelayIngestStream *s = endpoint.owner;
-    if (endpoint.moved && rtcp)
+    if (endpoint.moved && socket->rtcp)
         s->sender.rtcp[endpoint.track] = *from;
-    input_media(s, endpoint.track, rtcp, data, size, wall_ns);
+    input_media(s, endpoint.track, socket->rtcp, data, size, socket->wall_ns);
 }
 
 static void receive(RelayWatch *watch, guint32 epoll_events)
 {
     Socket *socket = (Socket *)watch;
-    RelayIngest *g = socket->ingest;
-    gint64 wall_ns = tk_clock_wall_ns();
-    for (guint call = 0; call < CALLS_PER_ROUND; call++) {
-        for (guint i = 0; i < DATAGRAMS_PER_CALL; i++)
-            g->messages[i].msg_hdr.msg_namelen = sizeof g->addresses[i].to;
-        int count = recvmmsg(watch->fd, g->messages, DATAGRAMS_PER_CALL, MSG_DONTWAIT, NULL);
-        for (int i = 0; i < count; i++) {
-            const struct msghdr *message = &g->messages[i].msg_hdr;
-            g->addresses[i].bytes = message->msg_namelen;
-            if (!(message->msg_flags & MSG_TRUNC))
-                take_datagram(g, socket->rtcp, &g->addresses[i], g->buffers[i],
-                              g->messages[i].msg_len, wall_ns);
-        }
-        relay_stat_add(g->stats.datagrams, (guint64)MAX(count, 0));
-        if (count < DATAGRAMS_PER_CALL)
-            break;
-    }
+    socket->wall_ns = tk_clock_wall_ns();
+    relay_udp_receive(socket->ingest->receiver, watch->fd, take_datagram, socket);
 }
 
 static void send_to_sender(RelayIngestStream *s, guint track, const GByteArray *packet)
@@ -262,14 +241,9 @@ RelayIngest *relay_ingest_new(RelayWorker *worker, RelayUdp *udp, const RelayIng
     g->viewers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     g->endpoints = relay_endpoints_new();
     g->report = g_byte_array_new();
-    g->buffers = g_malloc(sizeof *g->buffers * DATAGRAMS_PER_CALL);
-    for (guint i = 0; i < DATAGRAMS_PER_CALL; i++) {
-        g->vectors[i] = (struct iovec){g->buffers[i], DATAGRAM_BYTES_MAX};
-        g->messages[i].msg_hdr = (struct msghdr){
-            .msg_iov = &g->vectors[i], .msg_iovlen = 1, .msg_name = &g->addresses[i].to};
-    }
-    g->sockets[0] = (Socket){{.fd = udp->rtp_fd, .ready = receive}, g, FALSE};
-    g->sockets[1] = (Socket){{.fd = udp->rtcp_fd, .ready = receive}, g, TRUE};
+    g->receiver = relay_udp_receiver_new();
+    g->sockets[0] = (Socket){{.fd = udp->rtp_fd, .ready = receive}, g, .rtcp = FALSE};
+    g->sockets[1] = (Socket){{.fd = udp->rtcp_fd, .ready = receive}, g, .rtcp = TRUE};
     for (guint i = 0; i < 2; i++) {
         if (!relay_worker_watch(worker, &g->sockets[i].watch, EPOLLIN, error)) {
             relay_ingest_free(g);
@@ -288,7 +262,7 @@ void relay_ingest_free(RelayIngest *ingest)
     g_hash_table_unref(ingest->viewers);
     relay_endpoints_free(ingest->endpoints);
     g_byte_array_unref(ingest->report);
-    g_free(ingest->buffers);
+    relay_udp_receiver_free(ingest->receiver);
     g_free(ingest);
 }
 
@@ -374,6 +348,6 @@ void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user)
 
 void relay_ingest_stats(const RelayIngest *ingest, RelayIngestStats *ret)
 {
-    *ret = (RelayIngestStats){.datagrams = relay_stat_get(ingest->stats.datagrams),
-                              .strangers = relay_stat_get(ingest->stats.strangers)};
+    relay_udp_receiver_stats(ingest->receiver, &ret->udp);
+    ret->strangers = relay_stat_get(ingest->strangers);
 }

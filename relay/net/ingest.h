@@ -3,6 +3,7 @@
 
 #include "relay/core/input.h"
 #include "relay/net/fanout.h"
+#include "relay/net/udp_receiver.h"
 
 // Where media comes in: the UDP pair's receiving side, and every stream's RelayInput. Lives on one
 // packet worker; what comes out is handed on to all workers by a RelayHandoff.
@@ -74,7 +75,8 @@ gboolean relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *view
 void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user);
 
 typedef struct {
-    guint64 datagrams, strangers; // strangers: datagrams of nobody known, dropped
+    RelayUdpReceiverStats udp;
+    guint64 strangers; // datagrams of nobody known, dropped
 } RelayIngestStats;
 // Any thread.
 void relay_ingest_stats(const RelayIngest *ingest, RelayIngestStats *ret);

@@ -22,14 +22,20 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         sum.repair.unanswered += one.repair.unanswered;
         sum.udp.datagrams += one.udp.datagrams;
         sum.udp.bytes += one.udp.bytes;
+        sum.udp.trains += one.udp.trains;
         sum.udp.calls += one.udp.calls;
+        sum.udp.waits += one.udp.waits;
         sum.udp.refused += one.udp.refused;
     }
     put(out, "rtp_viewers", "gauge", "Viewers over RTP.", sum.viewers);
     put(out, "rtp_packets_sent_total", "counter", "RTP datagrams sent to viewers.",
         sum.udp.datagrams);
     put(out, "rtp_bytes_sent_total", "counter", "Bytes of them.", sum.udp.bytes);
-    put(out, "rtp_send_calls_total", "counter", "System calls that sent them.", sum.udp.calls);
+    put(out, "rtp_trains_sent_total", "counter", "Trains that they left in.", sum.udp.trains);
+    put(out, "rtp_send_calls_total", "counter", "Calls of the back-end that sent them.",
+        sum.udp.calls);
+    put(out, "rtp_send_waits_total", "counter", "Times that a socket's buffer was full.",
+        sum.udp.waits);
     put(out, "rtp_packets_refused_total", "counter", "Datagrams that the kernel would not take.",
         sum.udp.refused);
     put(out, "rtp_packets_dropped_total", "counter", "Packets that slow viewers lost.",
@@ -42,6 +48,15 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         sum.repair.unanswered);
     put(out, "rtp_viewers_gone_total", "counter", "Viewers that the relay gave up.",
         sum.viewers_gone);
+}
+
+static void put_backends(GString *out, const RelayUdp *pairs, guint count)
+{
+    g_string_append(out, "# HELP tongke_udp_backend_info How RTP leaves, for each packet worker.\n"
+                         "# TYPE tongke_udp_backend_info gauge\n");
+    for (guint i = 0; i < count; i++)
+        g_string_append_printf(out, "tongke_udp_backend_info{worker=\"%u\",backend=\"%s\"} 1\n", i,
+                               relay_udp_backend(&pairs[i])->name);
 }
 
 static void put_webs(GString *out, const RelayHandoff *handoff)
@@ -92,18 +107,21 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
 }
 
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
-                         const RelayIngest *ingest, const RelayUdp *udp)
+                         const RelayIngest *ingest, const RelayUdp *pairs)
 {
     GString *out = g_string_new(NULL);
     RelayIngestStats in;
     relay_ingest_stats(ingest, &in);
     put(out, "lessons", "gauge", "Lessons running.", relay_lessons_running(lessons, NULL));
-    put(out, "datagrams_received_total", "counter", "UDP datagrams received.", in.datagrams);
+    put(out, "datagrams_received_total", "counter", "UDP datagrams received.", in.udp.datagrams);
+    put(out, "datagram_buffers_received_total", "counter",
+        "Buffers that they came in: fewer where the kernel joins them.", in.udp.buffers);
+    put(out, "datagrams_oversized_total", "counter", "UDP datagrams too large for RTP.",
+        in.udp.oversized);
     put(out, "datagrams_strange_total", "counter", "UDP datagrams of nobody known.", in.strangers);
     put(out, "handoffs_dropped_total", "counter", "Units refused by a worker that fell behind.",
         relay_stat_get(handoff->dropped));
-    put(out, "udp_segmentation", "gauge", "Whether packets leave as UDP_SEGMENT trains.",
-        (guint64)g_atomic_int_get(&udp->segments));
+    put_backends(out, pairs, handoff->packet_count);
     put_fanouts(out, handoff);
     put_webs(out, handoff);
     relay_lessons_foreach(lessons, put_stream, out);

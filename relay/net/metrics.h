@@ -6,4 +6,4 @@
 
 // Everything countable in Prometheus' text format. Main thread. Newly allocated.
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
-                         const RelayIngest *ingest, const RelayUdp *udp);
+                         const RelayIngest *ingest, const RelayUdp *pairs);

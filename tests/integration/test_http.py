@@ -101,7 +101,7 @@ class Api(unittest.TestCase):
             self.assertRegex(line, r'^tongke_[a-z0-9_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? \d+$')
             seen.add(re.split(r"[ {]", line)[0])
         self.assertLessEqual({"tongke_lessons", "tongke_ws_viewers", "tongke_rtp_viewers",
-                              "tongke_stream_chunks_total"}, seen)
+                              "tongke_stream_chunks_total", "tongke_udp_backend_info"}, seen)
 
 
 class Promises(unittest.TestCase):

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/udp_batch.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "relay/net/stream.h"
+
+#define TRAINS_MAX 64
+#define PACKETS_MAX 512
+// The kernel's UDP_MAX_SEGMENTS on older kernels, and the largest UDP payload with room to spare.
+#define SEGMENTS_MAX 64
+#define TRAIN_BYTES_MAX 64000
+// Larger packets do not fit an Ethernet frame, and the kernel refuses to segment into such.
+#define SEGMENT_BYTES_MAX 1440
+// How long one flush waits for a full socket buffer in all: a gigabit line empties 400 kB in 4 ms.
+// Longer, and those that the worker does not send to would notice.
+#define PATIENCE_MS 20
+
+typedef union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(guint16))];
+} SegmentControl;
+
+struct _RelayUdpBatch {
+    RelayUdp *udp;
+    guint trains, packets;
+    gsize train_bytes; // of the newest train
+    gsize bytes;       // of all
+    gboolean open;     // the newest train can take more
+    struct mmsghdr messages[TRAINS_MAX];
+    const RelayAddress *to; // of the newest train
+    SegmentControl controls[TRAINS_MAX];
+    struct iovec vectors[PACKETS_MAX];
+    RelayUdpStats stats;
+};
+
+RelayUdpBatch *relay_udp_batch_new(RelayUdp *udp)
+{
+    RelayUdpBatch *batch = g_new0(RelayUdpBatch, 1);
+    batch->udp = udp;
+    return batch;
+}
+
+void relay_udp_batch_free(RelayUdpBatch *batch)
+{
+    g_free(batch);
+}
+
+static gboolean fits_train(const RelayUdpBatch *b, const RelayAddress *to, const RelayUnit *unit)
+{
+    if (!b->open || !b->udp->backend->trains)
+        return FALSE;
+    const struct msghdr *train = &b->messages[b->trains - 1].msg_hdr;
+    gsize segment = train->msg_iov[0].iov_len;
+    return unit->bytes <= segment && segment <= SEGMENT_BYTES_MAX &&
+           train->msg_iovlen < SEGMENTS_MAX && b->train_bytes + unit->bytes <= TRAIN_BYTES_MAX &&
+           (b->to == to || relay_address_equal(b->to, to));
+}
+
+static void begin_train(RelayUdpBatch *b, const RelayAddress *to)
+{
+    guint i = b->trains++;
+    b->to = to;
+    b->messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = (void *)&to->to,
+                                                  .msg_namelen = to->bytes,
+                                                  .msg_iov = &b->vectors[b->packets]}};
+    b->train_bytes = 0;
+}
+
+void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const RelayUnit *unit)
+{
+    RelayUdpBatch *b = batch;
+    if (b->packets == PACKETS_MAX || (b->trains == TRAINS_MAX && !fits_train(b, to, unit)))
+        relay_udp_batch_flush(b);
+    if (!fits_train(b, to, unit))
+        begin_train(b, to);
+    struct msghdr *train = &b->messages[b->trains - 1].msg_hdr;
+    b->vectors[b->packets++] = (struct iovec){(void *)unit->data, unit->bytes};
+    b->bytes += unit->bytes;
+    train->msg_iovlen++;
+    b->train_bytes += unit->bytes;
+    // All segments but the last have one size: a shorter packet closes the train.
+    b->open = unit->bytes == train->msg_iov[0].iov_len;
+}
+
+static void set_segment_size(RelayUdpBatch *b, guint i)
+{
+    struct msghdr *train = &b->messages[i].msg_hdr;
+    if (train->msg_iovlen < 2)
+        return;
+    train->msg_control = &b->controls[i];
+    train->msg_controllen = sizeof b->controls[i];
+    struct cmsghdr *control = CMSG_FIRSTHDR(train);
+    control->cmsg_level = IPPROTO_UDP;
+    control->cmsg_type = UDP_SEGMENT;
+    control->cmsg_len = CMSG_LEN(sizeof(guint16));
+    guint16 size = (guint16)train->msg_iov[0].iov_len;
+    memcpy(CMSG_DATA(control), &size, sizeof size);
+}
+
+// FALSE: the flush has waited long enough.
+static gboolean wait_for_room(RelayUdpBatch *b, gint64 *deadline_us)
+{
+    gint64 now_us = g_get_monotonic_time();
+    if (*deadline_us == 0)
+        *deadline_us = now_us + PATIENCE_MS * 1000;
+    int left_ms = (int)((*deadline_us - now_us + 999) / 1000);
+    if (left_ms <= 0)
+        return FALSE;
+    relay_stat_add(b->stats.waits, 1);
+    struct pollfd room = {.fd = b->udp->rtp_fd, .events = POLLOUT};
+    return poll(&room, 1, left_ms) != 0; // interrupted: sending says more
+}
+
+// How many of `count` messages went; those behind are lost to `ret_failure`.
+static guint send_messages(RelayUdpBatch *b, struct mmsghdr *messages, guint count,
+                           gint64 *deadline_us, int *ret_failure)
+{
+    guint sent = 0;
+    while (sent < count) {
+        int went = b->udp->backend->send(b->udp->rtp_fd, messages + sent, count - sent);
+        relay_stat_add(b->stats.calls, 1);
+        if (went > 0) {
+            sent += (guint)went;
+        } else if (went != -EINTR && !(went == -EAGAIN && wait_for_room(b, deadline_us))) {
+            *ret_failure = -went;
+            break;
+        }
+    }
+    return sent;
+}
+
+// The kernel took no train of this form: its packets leave one by one, and so do all from now on
+// when it knows no trains at all. (A route with a small MTU refuses only its own.)
+static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failure,
+                        gint64 *deadline_us)
+{
+    const RelayUdpBackend *next = relay_udp_backend_next(b->udp->backend);
+    if (failure == EIO && b->udp->backend->trains && next) {
+        relay_stat_set(b->udp->backend, next);
+        tk_warning("the kernel refuses UDP segmentation (%s): sending by %s from now on",
+                   g_strerror(failure), next->name);
+    }
+    for (gsize i = 0; i < train->msg_iovlen; i++) {
+        struct mmsghdr single = {.msg_hdr = {.msg_name = train->msg_name,
+                                             .msg_namelen = train->msg_namelen,
+                                             .msg_iov = train->msg_iov + i,
+                                             .msg_iovlen = 1}};
+        int ignored;
+        if (!send_messages(b, &single, 1, deadline_us, &ignored))
+            relay_stat_add(b->stats.refused, 1);
+    }
+}
+
+static void send_trains(RelayUdpBatch *b)
+{
+    gint64 deadline_us = 0;
+    for (guint sent = 0; sent < b->trains;) {
+        int failure = 0;
+        sent += send_messages(b, b->messages + sent, b->trains - sent, &deadline_us, &failure);
+        if (sent == b->trains)
+            break;
+        const struct msghdr *train = &b->messages[sent++].msg_hdr;
+        if (train->msg_iovlen > 1 && (failure == EIO || failure == EINVAL || failure == EMSGSIZE))
+            send_singly(b, train, failure, &deadline_us);
+        else
+            relay_stat_add(b->stats.refused, train->msg_iovlen);
+    }
+}
+
+void relay_udp_batch_flush(RelayUdpBatch *batch)
+{
+    RelayUdpBatch *b = batch;
+    for (guint i = 0; i < b->trains; i++)
+        set_segment_size(b, i);
+    send_trains(b);
+    relay_stat_add(b->stats.bytes, b->bytes);
+    relay_stat_add(b->stats.datagrams, b->packets);
+    relay_stat_add(b->stats.trains, b->trains);
+    b->trains = b->packets = 0;
+    b->bytes = 0;
+    b->open = FALSE;
+}
+
+const RelayUdpStats *relay_udp_batch_stats(const RelayUdpBatch *batch)
+{
+    return &batch->stats;
+}

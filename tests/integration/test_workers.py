@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Several packet workers on one pair of UDP ports, each sending in whatever way the kernel takes."""
+
+import json
+import re
+import unittest
+
+from tongke import BUILD, Relay, request, run
+
+GENERATOR = BUILD / "tests" / "bench" / "tongke-load"
+WORKERS = 3
+
+
+class Workers(unittest.TestCase):
+    def watch(self, relay, *options):
+        status, out, err = run([GENERATOR, "--send", relay.rtsp("crowd"), "--rtsp", relay.rtsp("crowd"),
+                                "--viewers-rtp", "12", "--seconds", "1", "--join-over", "0.1", *options])
+        self.assertEqual(status, 0, out + err + relay.tail())
+        saw = json.loads(out)["rtp"]
+        self.assertEqual((saw["joined"], saw["left"], saw["short"]), (12, 0, 0))
+        self.assertEqual((saw["missing"], saw["doubles"]), (0, 0))
+
+    def check_back_end(self, backend):
+        relay = Relay(self.addCleanup, {"workers.packet": WORKERS, "udp.backend": backend})
+        relay.wait_log(f"RTP leaves by {backend}")
+        self.watch(relay)
+        text = request("GET", relay.url + "/metrics").text()
+        shown = re.findall(r'^tongke_udp_backend_info\{worker="(\d)",backend="(\w+)"\} 1$', text, re.M)
+        self.assertEqual(shown, [(str(i), backend) for i in range(WORKERS)])
+        trains, packets = relay.metric("rtp_trains_sent_total"), relay.metric("rtp_packets_sent_total")
+        self.assertEqual(trains < packets, backend == "gso")
+        relay.stop()
+
+    def test_trains(self):
+        self.check_back_end("gso")
+
+    def test_one_by_one(self):
+        self.check_back_end("sendto")

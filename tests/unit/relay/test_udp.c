@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "relay/net/udp_batch.h"
+#include "relay/net/udp_receiver.h"
+
+#define DATAGRAM_BYTES_MAX 9216
+#define ANSWER_MS 10000 // how long loopback may take before the test has failed
+
+// A socket on loopback that receives one by one.
+typedef struct {
+    int fd;
+    RelayAddress at;
+} Peer;
+
+static void peer_open(Peer *peer)
+{
+    RelayAddress any;
+    assert_true(relay_address_parse("127.0.0.1", 0, &any, NULL));
+    peer->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(peer->fd, (struct sockaddr *)&any.to, any.bytes), 0);
+    peer->at = relay_address_with_port(&any, relay_address_bound_port(peer->fd));
+}
+
+static gsize peer_read(const Peer *peer, guint8 *data, guint16 *ret_port)
+{
+    struct pollfd ready = {.fd = peer->fd, .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
+    struct sockaddr_in from;
+    socklen_t bytes = sizeof from;
+    ssize_t size =
+        recvfrom(peer->fd, data, DATAGRAM_BYTES_MAX, 0, (struct sockaddr *)&from, &bytes);
+    assert_true(size >= 0);
+    *ret_port = ntohs(from.sin_port);
+    return (gsize)size;
+}
+
+static RelayUnit *unit(guint8 content, guint bytes)
+{
+    RelayUnit *made = relay_unit_new(bytes);
+    memset(made->data, content, bytes);
+    return made;
+}
+
+static void open_pairs(RelayUdp *pairs, guint count, const char *backend)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean opened = relay_udp_open(pairs, count, "127.0.0.1", 0, backend, &error);
+    assert_null(error);
+    assert_true(opened);
+}
+
+// What a round may hold: trains with a shorter end, packets that fit no train, doubles of a size
+// that is not the first one's, more than one call takes.
+static const guint sizes[] = {1200, 1200, 1200, 700, 700,  100,  1200, 1460, 1460, 9000,
+                              12,   12,   1300, 1,   1200, 1200, 1200, 1200, 1200, 333};
+#define PEERS 70
+
+static void sends_to_all(RelayUdp *udp, RelayUdpStats *ret_stats)
+{
+    static Peer peers[PEERS];
+    RelayUnit *units[G_N_ELEMENTS(sizes)];
+    RelayUdpBatch *batch = relay_udp_batch_new(udp);
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++)
+        units[i] = unit((guint8)i, sizes[i]);
+    for (guint p = 0; p < PEERS; p++) {
+        peer_open(&peers[p]);
+        for (guint i = 0; i < G_N_ELEMENTS(sizes); i++)
+            relay_udp_batch_add(batch, &peers[p].at, units[i]);
+    }
+    relay_udp_batch_flush(batch);
+    for (guint p = 0; p < PEERS; p++) {
+        for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+            guint8 data[DATAGRAM_BYTES_MAX];
+            guint16 port;
+            assert_int_equal(peer_read(&peers[p], data, &port), sizes[i]);
+            assert_memory_equal(data, units[i]->data, sizes[i]);
+            assert_int_equal(port, udp->port);
+        }
+        close(peers[p].fd);
+    }
+    *ret_stats = *relay_udp_batch_stats(batch);
+    assert_int_equal(ret_stats->datagrams, PEERS * G_N_ELEMENTS(sizes));
+    assert_int_equal(ret_stats->refused, 0);
+    relay_udp_batch_free(batch);
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++)
+        relay_unit_unref(units[i]);
+}
+
+static void every_back_end_sends_the_same(void **state)
+{
+    static const char *const names[] = {"gso", "sendmmsg", "sendto"};
+    guint64 calls = 0;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        RelayUdp udp;
+        RelayUdpStats stats;
+        open_pairs(&udp, 1, names[i]);
+        assert_string_equal(relay_udp_backend(&udp)->name, names[i]);
+        sends_to_all(&udp, &stats);
+        if (i == 0)
+            assert_true(stats.trains < stats.datagrams);
+        else
+            assert_int_equal(stats.trains, stats.datagrams);
+        assert_true(i == 0 || stats.calls >= calls);
+        calls = stats.calls;
+        relay_udp_close(&udp);
+    }
+}
+
+static void a_back_end_has_to_work(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_string_equal(relay_udp_backend_choose("auto", pair[0], &error)->name, "sendmmsg");
+    assert_null(error);
+    assert_null(relay_udp_backend_choose("gso", pair[0], &error)); // no UDP, no segmentation
+    check_error(error, TK_ERROR_CONFIG);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+// Without checksums the kernel segments nothing, as on routes with a small MTU.
+static void refused_trains_go_one_by_one(void **state)
+{
+    RelayUdp udp;
+    RelayUdpStats stats;
+    int on = 1;
+    open_pairs(&udp, 1, "gso");
+    assert_int_equal(setsockopt(udp.rtp_fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    sends_to_all(&udp, &stats);
+    assert_true(stats.trains < stats.datagrams);
+    assert_true(stats.calls > stats.trains);
+    assert_string_equal(relay_udp_backend(&udp)->name, "gso"); // other routes take them
+    relay_udp_close(&udp);
+}
+
+#define MANY 400
+
+static gpointer count_datagrams(gpointer data)
+{
+    const int *fd = data;
+    guint8 bytes[DATAGRAM_BYTES_MAX];
+    guint count = 0;
+    while (recv(*fd, bytes, sizeof bytes, 0) > 1)
+        count++;
+    return GUINT_TO_POINTER(count);
+}
+
+// Loopback's UDP is never full; a local socket is, after a few datagrams.
+static void fill(int fd, RelayUdpStats *ret_stats)
+{
+    static const RelayAddress connected;
+    int least = 1;
+    g_autoptr(RelayUnit) packet = unit(7, 1200);
+    RelayUdp udp = RELAY_UDP_NONE;
+    udp.rtp_fd = fd;
+    udp.backend = relay_udp_backend_choose("sendmmsg", fd, NULL);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+    RelayUdpBatch *batch = relay_udp_batch_new(&udp);
+    for (guint i = 0; i < MANY; i++)
+        relay_udp_batch_add(batch, &connected, packet);
+    relay_udp_batch_flush(batch);
+    *ret_stats = *relay_udp_batch_stats(batch);
+    relay_udp_batch_free(batch);
+}
+
+#define ATTEMPTS 200 // at being given the processor in time, on a machine that has much to do
+
+static void sends_to_reader(RelayUdpStats *ret_stats)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+    int flags = fcntl(pair[0], F_GETFL);
+    assert_int_equal(fcntl(pair[0], F_SETFL, flags | O_NONBLOCK), 0);
+    GThread *reader = g_thread_new("reader", count_datagrams, &pair[1]);
+    fill(pair[0], ret_stats);
+    assert_int_equal(fcntl(pair[0], F_SETFL, flags), 0);
+    assert_int_equal(send(pair[0], "", 1, 0), 1); // the end
+    assert_int_equal(GPOINTER_TO_UINT(g_thread_join(reader)) + ret_stats->refused, MANY);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void waits_for_a_full_buffer(void **state)
+{
+    for (guint i = 0; i < ATTEMPTS; i++) {
+        RelayUdpStats stats;
+        sends_to_reader(&stats);
+        if (stats.waits > 0 && stats.refused == 0)
+            return;
+    }
+    fail_msg("packets are lost to a full buffer");
+}
+
+static void does_not_wait_for_ever(void **state)
+{
+    int pair[2];
+    RelayUdpStats stats;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    fill(pair[0], &stats);
+    assert_true(stats.refused > 0);
+    guint came = 0;
+    guint8 bytes[DATAGRAM_BYTES_MAX];
+    while (recv(pair[1], bytes, sizeof bytes, 0) > 0)
+        came++;
+    assert_int_equal(came + stats.refused, MANY);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+typedef struct {
+    GByteArray *sizes; // of what came, as guint16
+    GByteArray *bytes;
+    guint count;
+    RelayAddress from;
+} Taken;
+
+static void take(gpointer user, const RelayAddress *from, const guint8 *data, gsize size)
+{
+    Taken *taken = user;
+    guint16 small = (guint16)size;
+    taken->from = *from;
+    taken->count++;
+    g_byte_array_append(taken->sizes, (const guint8 *)&small, sizeof small);
+    g_byte_array_append(taken->bytes, data, (guint)size);
+}
+
+static void receive(RelayUdpReceiver *receiver, int fd, guint count, Taken *taken)
+{
+    while (taken->count < count) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
+        relay_udp_receive(receiver, fd, take, taken);
+    }
+}
+
+static void takes_joined_datagrams_apart(void **state)
+{
+    RelayUdp to, from;
+    open_pairs(&to, 1, "auto");
+    open_pairs(&from, 1, "gso");
+    RelayAddress address;
+    assert_true(relay_address_parse("127.0.0.1", to.port, &address, NULL));
+    RelayUdpBatch *batch = relay_udp_batch_new(&from);
+    RelayUdpReceiver *receiver = relay_udp_receiver_new();
+    Taken taken = {.sizes = g_byte_array_new(), .bytes = g_byte_array_new()};
+    g_autoptr(GPtrArray) units = g_ptr_array_new_with_free_func((GDestroyNotify)relay_unit_unref);
+    g_autoptr(GByteArray) sent = g_byte_array_new(), sent_sizes = g_byte_array_new();
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        RelayUnit *packet = unit((guint8)i, sizes[i]);
+        guint16 size = (guint16)sizes[i];
+        g_byte_array_append(sent, packet->data, packet->bytes);
+        g_byte_array_append(sent_sizes, (const guint8 *)&size, sizeof size);
+        relay_udp_batch_add(batch, &address, packet);
+        g_ptr_array_add(units, packet);
+    }
+    relay_udp_batch_flush(batch);
+    receive(receiver, to.rtp_fd, G_N_ELEMENTS(sizes), &taken);
+    RelayUdpReceiverStats stats;
+    relay_udp_receiver_stats(receiver, &stats);
+    assert_int_equal(stats.datagrams, G_N_ELEMENTS(sizes));
+    assert_true(stats.buffers < stats.datagrams);
+    assert_int_equal(taken.bytes->len, sent->len);
+    assert_memory_equal(taken.bytes->data, sent->data, sent->len);
+    assert_memory_equal(taken.sizes->data, sent_sizes->data, sent_sizes->len);
+    assert_int_equal(relay_address_port(&taken.from), from.port);
+    g_byte_array_unref(taken.sizes);
+    g_byte_array_unref(taken.bytes);
+    relay_udp_receiver_free(receiver);
+    relay_udp_batch_free(batch);
+    relay_udp_close(&to);
+    relay_udp_close(&from);
+}
+
+#define WORKERS 3
+#define STRANGERS 64
+
+static void workers_send_alone_and_the_first_receives(void **state)
+{
+    RelayUdp pairs[WORKERS];
+    Peer peers[STRANGERS];
+    guint8 data[DATAGRAM_BYTES_MAX];
+    RelayAddress address;
+    open_pairs(pairs, WORKERS, "auto");
+    assert_true(relay_address_parse("127.0.0.1", pairs[0].port, &address, NULL));
+    RelayUdpReceiver *receiver = relay_udp_receiver_new();
+    Taken taken = {.sizes = g_byte_array_new(), .bytes = g_byte_array_new()};
+    for (guint i = 0; i < STRANGERS; i++) {
+        peer_open(&peers[i]);
+        assert_int_equal(
+            sendto(peers[i].fd, "x", 1, 0, (struct sockaddr *)&address.to, address.bytes), 1);
+    }
+    receive(receiver, pairs[0].rtp_fd, STRANGERS, &taken);
+    g_autoptr(RelayUnit) packet = unit(1, 200);
+    for (guint i = 0; i < WORKERS; i++) {
+        RelayUdpBatch *batch = relay_udp_batch_new(&pairs[i]);
+        relay_udp_batch_add(batch, &peers[0].at, packet);
+        relay_udp_batch_flush(batch);
+        relay_udp_batch_free(batch);
+        guint16 port;
+        assert_int_equal(peer_read(&peers[0], data, &port), 200);
+        assert_int_equal(port, pairs[0].port);
+        for (guint j = 0; j < i; j++) {
+            guint64 one = 0, other = 0;
+            socklen_t bytes = sizeof one;
+            getsockopt(pairs[i].rtp_fd, SOL_SOCKET, SO_COOKIE, &one, &bytes);
+            getsockopt(pairs[j].rtp_fd, SOL_SOCKET, SO_COOKIE, &other, &bytes);
+            assert_int_not_equal(one, other);
+        }
+    }
+    for (guint i = 0; i < STRANGERS; i++)
+        close(peers[i].fd);
+    g_byte_array_unref(taken.sizes);
+    g_byte_array_unref(taken.bytes);
+    relay_udp_receiver_free(receiver);
+    for (guint i = 0; i < WORKERS; i++)
+        relay_udp_close(&pairs[i]);
+}
+
+static void another_relay_gets_no_share_of_the_port(void **state)
+{
+    RelayUdp mine[2], other[2];
+    open_pairs(mine, 2, "auto");
+    g_autoptr(GError) error = NULL;
+    assert_false(relay_udp_open(other, 2, "127.0.0.1", mine->port, "auto", &error));
+    check_error(error, TK_ERROR_IO);
+    relay_udp_close(&mine[0]);
+    relay_udp_close(&mine[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_back_end_sends_the_same),
+        cmocka_unit_test(a_back_end_has_to_work),
+        cmocka_unit_test(refused_trains_go_one_by_one),
+        cmocka_unit_test(waits_for_a_full_buffer),
+        cmocka_unit_test(does_not_wait_for_ever),
+        cmocka_unit_test(takes_joined_datagrams_apart),
+        cmocka_unit_test(workers_send_alone_and_the_first_receives),
+        cmocka_unit_test(another_relay_gets_no_share_of_the_port),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
