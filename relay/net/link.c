@@ -11,6 +11,9 @@
 
 #define READ_BYTES 65536
 #define VECTORS_PER_CALL 64
+// Not yet on its way: a slow viewer's backlog waits in the queue here, where it is seen and can be
+// dropped, and not by the megabyte in the kernel.
+#define NOTSENT_LOWAT_BYTES (64 << 10)
 
 // One piece of the queue: a header of its own (text: empty) and shared bytes.
 typedef struct {
@@ -81,8 +84,9 @@ RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayAddress *peer,
     l->user = user;
     l->input = g_byte_array_new();
     g_queue_init(&l->queue);
-    int on = 1;
+    int on = 1, lowat = NOTSENT_LOWAT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
     if (relay_worker_watch(worker, &l->watch, EPOLLIN | EPOLLRDHUP, NULL))
         return l;
     l->closed = TRUE;

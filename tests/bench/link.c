@@ -42,8 +42,10 @@ void load_link_read(LoadLink *link, gsize bytes)
 {
     char control[128];
     struct iovec place = {read_buffer, MIN(bytes, READ_BYTES)};
-    struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1,
-                             .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &place,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
     if (!link->out)
         return;
     ssize_t got = recvmsg(link->watch.fd, &message, MSG_DONTWAIT);
@@ -60,8 +62,7 @@ static gsize send_some(LoadLink *link, const guint8 *data, gsize size)
 {
     gsize done = 0;
     while (done < size) {
-        ssize_t sent =
-            send(link->watch.fd, data + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t sent = send(link->watch.fd, data + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             break;
         if (sent < 0) {
@@ -133,6 +134,8 @@ void load_link_connect(LoadLink *link, const char *host, guint port)
     if (fd < 0)
         load_die("socket: %s", g_strerror(errno));
     inet_pton(AF_INET, host, &to.sin_addr);
+    if (link->receive_bytes)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &link->receive_bytes, sizeof link->receive_bytes);
     begin(link, fd);
     link->open = FALSE;
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)

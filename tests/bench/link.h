@@ -9,6 +9,7 @@ typedef struct {
     LoadWatch watch; // fd -1: closed
     GByteArray *out; // what the kernel would not take yet
     gboolean open, paused;
+    int receive_bytes; // size of the kernel's buffer; 0: as the system likes
     void (*on_open)(void *user);
     // `at_ns`: when the kernel got the last of these bytes (CLOCK_REALTIME).
     void (*on_bytes)(void *user, const guint8 *data, gsize size, gint64 at_ns);

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "tests/bench/process.h"
 #include "tests/bench/result.h"
+#include "tests/bench/samples.h"
 #include "tests/bench/sender.h"
 
 #define TICK_NS (10 * TK_NS_PER_MS)
@@ -18,6 +19,7 @@
 #define DRAIN_NS (1500 * TK_NS_PER_MS)  // for what was sent in the measured time
 #define KEEP_ALIVE_TICKS 1000
 #define REPAIR_TICKS 3
+#define REPORT_TICKS 100
 
 typedef enum { WAITS_FOR_SENDERS, JOINING, SETTLING, MEASURING, DRAINING } Phase;
 
@@ -28,6 +30,7 @@ typedef struct {
     LoadTally tally;
     LoadSender **senders;
     LoadRun run;
+    LoadSamples *samples; // NULL: none
     Phase phase;
     gint64 phase_ns; // CLOCK_MONOTONIC at which it began
     guint64 ticks;
@@ -79,6 +82,8 @@ static gboolean join(Load *load, gint64 now_ns)
     for (guint i = 0; i < load->run.viewers_count; i++) {
         LoadViewer *viewer = load->run.viewers[i];
         gboolean due = now_ns >= load->phase_ns + viewer->comes_ns;
+        if (viewer->count.impaired && load->options.phases)
+            continue;
         if (!viewer->started && due)
             viewer->kind->start(viewer);
         gboolean here = viewer->count.impaired ? due : viewer->count.first_ns || viewer->left;
@@ -91,6 +96,8 @@ static void begin_measuring(Load *load)
 {
     load->tally.from_ns = load_now_ns();
     load->tally.to_ns = load->tally.from_ns + (gint64)(load->options.seconds * 1e9);
+    if (load->options.phases)
+        load->tally.phase_ns = (load->tally.to_ns - load->tally.from_ns) / load->options.phases;
     sample(load, 0);
     go_on(load, MEASURING);
 }
@@ -116,6 +123,8 @@ static void step(Load *load, gint64 now_ns)
             begin_measuring(load);
         break;
     case MEASURING:
+        if (load->samples)
+            load_samples_step(load->samples, &load->run, &load->tally, passed_ns);
         if (load_now_ns() >= load->tally.to_ns) {
             sample(load, 1);
             go_on(load, DRAINING);
@@ -147,6 +156,36 @@ static void churn(Load *load, LoadViewer *viewer, gint64 now_ns)
     }
 }
 
+// Those who disturb are there in every second phase.
+static void take_turns(const LoadTally *tally, LoadViewer *viewer, gint64 wall_ns)
+{
+    gboolean disturbed = load_tally_disturbed(tally, wall_ns - viewer->comes_ns);
+    if (disturbed && !viewer->started) {
+        viewer->kind->start(viewer);
+    } else if (!disturbed && viewer->started) {
+        viewer->kind->stop(viewer);
+        viewer->started = FALSE;
+    }
+}
+
+static void drive(Load *load, LoadViewer *viewer, guint i, gsize half)
+{
+    const LoadViewerKind *kind = viewer->kind;
+    gboolean reads = viewer->reading != LOAD_READS_NOTHING;
+    gboolean loses = load->options.lose > 0 || viewer->reading == LOAD_READS_HALF;
+    if (viewer->started && viewer->reading != LOAD_READS_ALL && kind->read)
+        kind->read(viewer, half);
+    if (!viewer->playing || !reads)
+        return;
+    if (kind->repair && loses && load->ticks % REPAIR_TICKS == i % REPAIR_TICKS)
+        kind->repair(viewer);
+    if (viewer->playing && kind->report && load->ticks % REPORT_TICKS == i % REPORT_TICKS)
+        kind->report(viewer);
+    if (viewer->playing && kind->keep_alive &&
+        load->ticks % KEEP_ALIVE_TICKS == i % KEEP_ALIVE_TICKS)
+        kind->keep_alive(viewer);
+}
+
 static void on_tick(void *user, guint32 events)
 {
     Load *load = user;
@@ -155,18 +194,14 @@ static void on_tick(void *user, guint32 events)
     load_timer_read(&load->timer);
     step(load, now_ns);
     load->ticks++;
+    gint64 wall_ns = load_now_ns();
     for (guint i = 0; i < load->run.viewers_count; i++) {
         LoadViewer *viewer = load->run.viewers[i];
         if (viewer->goes_ns)
             churn(load, viewer, now_ns);
-        if (viewer->started && viewer->reading != LOAD_READS_ALL && viewer->kind->read)
-            viewer->kind->read(viewer, half);
-        if (viewer->playing && viewer->kind->repair && load->options.lose > 0 &&
-            load->ticks % REPAIR_TICKS == i % REPAIR_TICKS)
-            viewer->kind->repair(viewer);
-        if (viewer->playing && viewer->kind->keep_alive &&
-            load->ticks % KEEP_ALIVE_TICKS == i % KEEP_ALIVE_TICKS)
-            viewer->kind->keep_alive(viewer);
+        if (viewer->count.impaired && load->options.phases)
+            take_turns(&load->tally, viewer, wall_ns);
+        drive(load, viewer, i, half);
     }
 }
 
@@ -178,16 +213,19 @@ static char *numbered(const char *url, guint number)
     return g_string_free(text, FALSE);
 }
 
-static LoadViewer *new_viewer(Load *load, gboolean over_rtp, guint lesson)
+static LoadViewer *new_viewer(Load *load, LoadWay way, guint lesson)
 {
     const LoadOptions *o = &load->options;
+    gboolean over_rtp = way != LOAD_WEB;
     guint ports[LOAD_TRACKS];
-    if (over_rtp && o->udp) {
+    if (way == LOAD_RTP && o->udp) {
         LoadViewer *viewer = load_udp_viewer_new(load->loop, o->gro, ports);
         printf(" %u,%u", ports[LOAD_VIDEO], ports[LOAD_SOUND]);
         return viewer;
     }
     g_autofree char *url = numbered(over_rtp ? o->rtsp : o->web, lesson);
+    if (way == LOAD_TCP)
+        return load_tcp_viewer_new(url);
     if (over_rtp)
         return load_rtp_viewer_new(url, o->gro, o->lose / 100);
     return g_str_has_prefix(url, "rtmp:") ? load_rtmp_viewer_new(url) : load_web_viewer_new(url);
@@ -197,13 +235,15 @@ static void make_viewers(Load *load)
 {
     const LoadOptions *o = &load->options;
     LoadRun *run = &load->run;
-    run->viewers_count = (guint)(o->viewers_rtp + o->viewers_web);
+    guint rtp = (guint)o->viewers_rtp, tcp = rtp + (guint)o->viewers_tcp;
+    run->viewers_count = tcp + (guint)o->viewers_web;
     run->viewers = g_new0(LoadViewer *, run->viewers_count);
     if (o->udp)
         printf("ports");
     for (guint i = 0; i < run->viewers_count; i++) {
         guint lesson = i % (guint)o->lessons;
-        LoadViewer *viewer = new_viewer(load, i < (guint)o->viewers_rtp, lesson + 1);
+        LoadWay way = i < rtp ? LOAD_RTP : i < tcp ? LOAD_TCP : LOAD_WEB;
+        LoadViewer *viewer = new_viewer(load, way, lesson + 1);
         viewer->loop = load->loop;
         viewer->count.course = run->courses[lesson];
         run->viewers[i] = viewer;
@@ -234,7 +274,7 @@ static void give_habits(Load *load)
             viewer->reading = LOAD_READS_NOTHING;
         else if (place < o->read_nothing + o->half_speed)
             viewer->reading = LOAD_READS_HALF;
-        else if (viewer->count.impaired)
+        if (viewer->count.impaired && o->churn)
             viewer->goes_ns = load_monotonic_ns() + about(o->stay_s);
     }
 }
@@ -275,6 +315,7 @@ static void free_all(Load *load)
     g_free(load->senders);
     g_free(load->run.courses);
     g_free(load->run.viewers);
+    load_samples_free(load->samples);
     load_loop_close(load->loop, &load->timer);
     load_loop_free(load->loop);
     load_options_clear(&load->options);
@@ -297,6 +338,8 @@ int main(int argc, char **argv)
     load->run.courses = g_new0(LoadCourse *, load->options.lessons);
     for (gint i = 0; i < load->options.lessons; i++)
         load->run.courses[i] = load_course_new(&load->tally);
+    if (load->options.samples)
+        load->samples = load_samples_new(load->options.samples, load->options.every_s);
     make_viewers(load);
     give_habits(load);
     load->run.watched.pid = watched_pid(load->options.watch);

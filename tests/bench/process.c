@@ -46,3 +46,13 @@ gint64 load_process_rss_bytes(guint pid)
     const char *second = text ? strchr(text, ' ') : NULL;
     return second ? strtoll(second, NULL, 10) * sysconf(_SC_PAGESIZE) : -1;
 }
+
+gint load_process_descriptors(guint pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%u/fd", pid);
+    g_autoptr(GDir) all = g_dir_open(path, 0, NULL);
+    gint count = all ? 0 : -1;
+    while (all && g_dir_read_name(all))
+        count++;
+    return count;
+}

@@ -10,3 +10,5 @@
 gint64 load_process_cpu_ns(guint pid);
 // Resident memory; -1: there is no such process.
 gint64 load_process_rss_bytes(guint pid);
+// Open descriptors; -1: there is no such process.
+gint load_process_descriptors(guint pid);

@@ -9,7 +9,9 @@
 #include "common/media/rtp.h"
 
 #define OWN_SSRC 0x4c4f4144u
-#define ASKED_MAX 128 // packets in one NACK
+#define ASKED_MAX 128    // packets in one NACK
+// Half a second of the lesson: what is older could not be played any more.
+#define RECENT_PACKETS 128
 #define ORIGINAL_BYTES 2 // RFC 4588 section 4: the number that the packet had
 
 void load_repair_read_sdp(LoadRepair *repair, const char *media)
@@ -56,7 +58,7 @@ void load_repair_ask(const LoadRepair *repair, int rtcp_fd, const LoadFlow *flow
 {
     guint16 numbers[ASKED_MAX];
     guint count = 0;
-    for (guint i = LOAD_FLOW_PACKETS - 1; i > 0 && flow->begun && count < ASKED_MAX; i--)
+    for (guint i = RECENT_PACKETS; i > 0 && flow->begun && count < ASKED_MAX; i--)
         if (!load_flow_has(flow, flow->newest - i))
             numbers[count++] = (guint16)(flow->newest - i);
     if (!count || !repair->ssrc || !repair->to.sin_port)
@@ -64,7 +66,12 @@ void load_repair_ask(const LoadRepair *repair, int rtcp_fd, const LoadFlow *flow
     g_autoptr(GByteArray) out = g_byte_array_new();
     tk_rtcp_put_receiver_report(out, OWN_SSRC, NULL, 0);
     tk_rtcp_put_nack(out, OWN_SSRC, repair->ssrc, numbers, count);
-    if (sendto(rtcp_fd, out->data, out->len, MSG_DONTWAIT, (const struct sockaddr *)&repair->to,
-               sizeof repair->to) < 0)
-        return; // lost on the way, as packets are; the next one asks again
+    load_repair_send(repair, rtcp_fd, out);
+}
+
+void load_repair_send(const LoadRepair *repair, int rtcp_fd, const GByteArray *packet)
+{
+    if (sendto(rtcp_fd, packet->data, packet->len, MSG_DONTWAIT,
+               (const struct sockaddr *)&repair->to, sizeof repair->to) < 0)
+        return; // lost on the way, as packets are; there will be a next one
 }

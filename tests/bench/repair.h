@@ -9,7 +9,7 @@
 // A line that loses packets, and a player that asks for them again: NACK (RFC 4585), retransmission
 // (RFC 4588).
 typedef struct {
-    double lose; // share of packets, 0..1
+    double lose;                 // share of packets, 0..1
     guint8 media_type, rtx_type; // RTP payload types; rtx_type 0: none was announced
     guint32 ssrc;                // of the media; 0: not known yet
     struct sockaddr_in to;       // the server's RTCP port; sin_port 0: not known yet
@@ -24,3 +24,6 @@ const guint8 *load_repair_take(LoadRepair *repair, const guint8 *data, gsize *si
 
 // Asks for what is missing among the last packets.
 void load_repair_ask(const LoadRepair *repair, int rtcp_fd, const LoadFlow *flow);
+
+// Any RTCP, the same way.
+void load_repair_send(const LoadRepair *repair, int rtcp_fd, const GByteArray *packet);

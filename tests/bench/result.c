@@ -18,7 +18,7 @@ static guint64 expected(const LoadRun *run, const LoadViewer *viewer)
     const guint64 *sent = viewer->count.course->sent;
     if (run->options->send)
         return sent[LOAD_STAMP_FRAME] +
-               (viewer->count.way == LOAD_RTP ? sent[LOAD_STAMP_PART] + sent[LOAD_STAMP_SOUND] : 0);
+               (viewer->count.way != LOAD_WEB ? sent[LOAD_STAMP_PART] + sent[LOAD_STAMP_SOUND] : 0);
     guint64 best = 0;
     for (guint i = 0; i < run->viewers_count; i++) {
         const LoadViewer *other = run->viewers[i];
@@ -69,12 +69,22 @@ static json_t *sum_json(const Sum *sum)
                      "doubles", doubles, "reordered", reordered, "dropped", dropped);
 }
 
+static void add_times(json_t *json, const LoadTimes *times)
+{
+    json_object_set_new(json, "delay_ms", histogram_json(&times->delay));
+    json_object_set_new(json, "late_ms", histogram_json(&times->late));
+}
+
 static json_t *way_json(const LoadRun *run, LoadWay way, const Sum *sum)
 {
     json_t *json = sum_json(sum);
-    json_object_set_new(json, "delay_ms", histogram_json(&run->tally->delay[way]));
-    json_object_set_new(json, "late_ms", histogram_json(&run->tally->late[way]));
+    add_times(json, &run->tally->times[0][way]);
     json_object_set_new(json, "first_media_ms", histogram_json(&sum->first));
+    if (run->tally->phase_ns) {
+        json_t *disturbed = json_object();
+        add_times(disturbed, &run->tally->times[1][way]);
+        json_object_set_new(json, "disturbed", disturbed);
+    }
     return json;
 }
 
@@ -108,10 +118,11 @@ int load_result_print(const LoadRun *run)
         add(viewer->count.impaired ? impaired : &ways[viewer->count.way], run, viewer);
     }
     json_t *result = json_pack(
-        "{sf so so so so so so}", "seconds", run->options->seconds, "rtp",
-        way_json(run, LOAD_RTP, &ways[LOAD_RTP]), "web", way_json(run, LOAD_WEB, &ways[LOAD_WEB]),
-        "impaired", sum_json(impaired), "process", watched_json(run, &run->watched), "generator",
-        watched_json(run, &run->own), "reasons", reasons_json(run));
+        "{sf so so so so so so so}", "seconds", run->options->seconds, "rtp",
+        way_json(run, LOAD_RTP, &ways[LOAD_RTP]), "tcp", way_json(run, LOAD_TCP, &ways[LOAD_TCP]),
+        "web", way_json(run, LOAD_WEB, &ways[LOAD_WEB]), "impaired", sum_json(impaired), "process",
+        watched_json(run, &run->watched), "generator", watched_json(run, &run->own), "reasons",
+        reasons_json(run));
     json_dumpf(result, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     gboolean whole = TRUE;

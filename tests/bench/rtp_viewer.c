@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/bench/receiver.h"
 #include "tests/bench/repair.h"
 #include "tests/bench/rtsp.h"
 #include "tests/bench/udp.h"
@@ -16,12 +17,14 @@ typedef struct {
     RtpViewer *viewer;
     LoadUdp udp;
     LoadRepair repair;
+    LoadReceiver receiver;
 } Line;
 
 struct RtpViewer {
     LoadViewer viewer;
     char *url; // NULL: only the sockets
-    gboolean gro;
+    gboolean gro, tcp;
+    double lose;
     Step step;
     LoadRtsp rtsp;
     char *base;
@@ -30,18 +33,48 @@ struct RtpViewer {
     Line lines[LOAD_TRACKS];
 };
 
+static LoadTrack track_of(const Line *line)
+{
+    return line->repair.media_type == LOAD_SOUND_TYPE ? LOAD_SOUND : LOAD_VIDEO;
+}
+
+static guint clock_rate(const Line *line)
+{
+    return track_of(line) == LOAD_SOUND ? LOAD_SOUND_RATE : 90000;
+}
+
 static void on_packet(void *user, const guint8 *data, gsize size, gint64 at_ns)
 {
     Line *line = user;
     RtpViewer *rtp = line->viewer;
+    gsize came = size;
     const guint8 *packet = load_repair_take(&line->repair, data, &size);
     if (packet)
         load_count_rtp(&rtp->viewer.count, packet, size, at_ns);
     else
         rtp->viewer.count.dropped++;
+    if (packet == data)
+        load_receiver_take(&line->receiver, data, came, clock_rate(line), at_ns);
     if (rtp->viewer.reading == LOAD_READS_NOTHING)
         for (guint i = 0; i < LOAD_TRACKS; i++)
             load_udp_sleep(&rtp->lines[i].udp);
+}
+
+static void on_rtcp(void *user, const guint8 *data, gsize size)
+{
+    Line *line = user;
+    load_receiver_take_rtcp(&line->receiver, data, size);
+}
+
+static void on_frame(void *user, guint8 channel, const guint8 *data, gsize size, gint64 at_ns)
+{
+    RtpViewer *rtp = user;
+    if (channel >= rtp->tracks_count * 2)
+        return;
+    if (channel & 1)
+        on_rtcp(&rtp->lines[channel / 2], data, size);
+    else
+        on_packet(&rtp->lines[channel / 2], data, size, at_ns);
 }
 
 static void open_line(RtpViewer *rtp, Line *line)
@@ -50,6 +83,7 @@ static void open_line(RtpViewer *rtp, Line *line)
     line->viewer = rtp;
     udp->loop = rtp->viewer.loop;
     udp->on_packet = on_packet;
+    udp->on_rtcp = rtp->url && rtp->viewer.reading != LOAD_READS_NOTHING ? on_rtcp : NULL;
     udp->user = line;
     load_udp_open(udp, rtp->gro);
 }
@@ -60,7 +94,8 @@ static void hang_up(RtpViewer *rtp)
     g_clear_pointer(&rtp->base, g_free);
     for (guint i = 0; i < LOAD_TRACKS; i++) {
         load_udp_close(&rtp->lines[i].udp);
-        rtp->lines[i].repair = (LoadRepair){.lose = rtp->lines[i].repair.lose};
+        rtp->lines[i].repair = (LoadRepair){0};
+        rtp->lines[i].receiver = (LoadReceiver){0};
         g_clear_pointer(&rtp->controls[i], g_free);
     }
     rtp->tracks_count = rtp->next_track = 0;
@@ -111,10 +146,19 @@ static void read_sdp(RtpViewer *rtp, const LoadReply *reply)
 
 static void set_up_next(RtpViewer *rtp)
 {
-    LoadUdp *udp = &rtp->lines[rtp->next_track].udp;
-    open_line(rtp, &rtp->lines[rtp->next_track]);
-    g_autofree char *transport = g_strdup_printf(
-        "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n", udp->port, udp->port + 1);
+    Line *line = &rtp->lines[rtp->next_track];
+    g_autofree char *transport = NULL;
+    guint channel = rtp->next_track * 2;
+    if (rtp->tcp) {
+        line->viewer = rtp;
+        transport = g_strdup_printf("Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u\r\n", channel,
+                                    channel + 1);
+    } else {
+        open_line(rtp, line);
+        transport = g_strdup_printf("Transport: RTP/AVP;unicast;client_port=%u-%u\r\n",
+                                    line->udp.port, line->udp.port + 1);
+    }
+    line->repair.lose = rtp->viewer.reading == LOAD_READS_HALF && !rtp->tcp ? 0.5 : rtp->lose;
     load_rtsp_ask(&rtp->rtsp, "SETUP", rtp->controls[rtp->next_track++], transport, NULL);
 }
 
@@ -163,6 +207,8 @@ static void on_reply(void *user, const LoadReply *reply)
     case PLAY:
         rtp->step = PLAYING;
         rtp->viewer.playing = TRUE;
+        if (rtp->tcp && rtp->viewer.reading != LOAD_READS_ALL)
+            load_link_pause(&rtp->rtsp.link);
         break;
     case PLAYING:
         break;
@@ -180,8 +226,11 @@ static void start(LoadViewer *viewer)
     }
     rtp->step = DESCRIBE;
     rtp->rtsp.on_reply = on_reply;
+    rtp->rtsp.on_frame = on_frame;
     rtp->rtsp.on_closed = lost;
     rtp->rtsp.user = rtp;
+    rtp->rtsp.link.receive_bytes =
+        rtp->tcp && viewer->reading != LOAD_READS_ALL ? LOAD_SLOW_BYTES : 0;
     load_rtsp_open(&rtp->rtsp, viewer->loop, rtp->url);
     load_rtsp_ask(&rtp->rtsp, "DESCRIBE", rtp->url, "Accept: application/sdp\r\n", NULL);
 }
@@ -198,10 +247,31 @@ static void repair(LoadViewer *viewer)
     RtpViewer *rtp = (RtpViewer *)viewer;
     for (guint i = 0; i < LOAD_TRACKS; i++) {
         Line *line = &rtp->lines[i];
-        LoadTrack track = line->repair.media_type == LOAD_SOUND_TYPE ? LOAD_SOUND : LOAD_VIDEO;
         if (line->udp.port)
-            load_repair_ask(&line->repair, line->udp.rtcp_fd, &viewer->count.flows[track]);
+            load_repair_ask(&line->repair, line->udp.rtcp.fd, &viewer->count.flows[track_of(line)]);
     }
+}
+
+static void report(LoadViewer *viewer)
+{
+    RtpViewer *rtp = (RtpViewer *)viewer;
+    for (guint i = 0; i < rtp->tracks_count; i++) {
+        Line *line = &rtp->lines[i];
+        g_autoptr(GByteArray) out = load_receiver_report(&line->receiver);
+        if (!out)
+            continue;
+        if (rtp->tcp)
+            load_rtsp_put_frame(&rtp->rtsp, (guint8)(i * 2 + 1), out->data, out->len);
+        else if (line->repair.to.sin_port)
+            load_repair_send(&line->repair, line->udp.rtcp.fd, out);
+    }
+}
+
+static void read_some(LoadViewer *viewer, gsize bytes)
+{
+    RtpViewer *rtp = (RtpViewer *)viewer;
+    if (rtp->tcp && viewer->playing && viewer->reading == LOAD_READS_HALF)
+        load_link_read(&rtp->rtsp.link, bytes);
 }
 
 static void free_viewer(LoadViewer *viewer)
@@ -213,8 +283,13 @@ static void free_viewer(LoadViewer *viewer)
     g_free(rtp);
 }
 
-static const LoadViewerKind kind = {
-    .start = start, .stop = stop, .keep_alive = keep_alive, .repair = repair, .free = free_viewer};
+static const LoadViewerKind kind = {.start = start,
+                                    .stop = stop,
+                                    .read = read_some,
+                                    .keep_alive = keep_alive,
+                                    .repair = repair,
+                                    .report = report,
+                                    .free = free_viewer};
 
 LoadViewer *load_rtp_viewer_new(const char *url, gboolean gro, double lose)
 {
@@ -222,8 +297,15 @@ LoadViewer *load_rtp_viewer_new(const char *url, gboolean gro, double lose)
     rtp->viewer.kind = &kind;
     rtp->url = g_strdup(url);
     rtp->gro = gro;
-    for (guint i = 0; i < LOAD_TRACKS; i++)
-        rtp->lines[i].repair.lose = lose;
+    rtp->lose = lose;
+    return &rtp->viewer;
+}
+
+LoadViewer *load_tcp_viewer_new(const char *url)
+{
+    RtpViewer *rtp = (RtpViewer *)load_rtp_viewer_new(url, FALSE, 0);
+    rtp->viewer.count.way = LOAD_TCP;
+    rtp->tcp = TRUE;
     return &rtp->viewer;
 }
 

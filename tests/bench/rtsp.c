@@ -58,12 +58,14 @@ static gsize take_reply(LoadRtsp *rtsp)
     return total;
 }
 
-static gsize take_frame(LoadRtsp *rtsp)
+static gsize take_frame(LoadRtsp *rtsp, gint64 at_ns)
 {
     const guint8 *data = rtsp->in->data;
     gsize total = rtsp->in->len < 4 ? 0 : 4 + ((gsize)data[2] << 8 | data[3]);
     if (!total || rtsp->in->len < total)
         return 0;
+    if (rtsp->on_frame)
+        rtsp->on_frame(rtsp->user, data[1], data + 4, total - 4, at_ns);
     g_byte_array_remove_range(rtsp->in, 0, (guint)total);
     return total;
 }
@@ -73,7 +75,7 @@ static void on_bytes(void *user, const guint8 *data, gsize size, gint64 at_ns)
     LoadRtsp *rtsp = user;
     g_byte_array_append(rtsp->in, data, (guint)size);
     while (rtsp->in && rtsp->in->len &&
-           (rtsp->in->data[0] == '$' ? take_frame(rtsp) : take_reply(rtsp))) {
+           (rtsp->in->data[0] == '$' ? take_frame(rtsp, at_ns) : take_reply(rtsp))) {
     }
 }
 

@@ -19,6 +19,8 @@ struct _LoadRtsp {
     guint cseq;
     GByteArray *in;
     void (*on_reply)(void *user, const LoadReply *reply);
+    // An interleaved frame; may be NULL.
+    void (*on_frame)(void *user, guint8 channel, const guint8 *data, gsize size, gint64 at_ns);
     void (*on_closed)(void *user, const char *why);
     void *user;
 };

@@ -42,19 +42,29 @@ static void came(LoadCount *count, gsize size, gint64 at_ns)
     count->bytes += size;
 }
 
+gboolean load_tally_disturbed(const LoadTally *tally, gint64 ns)
+{
+    return tally->phase_ns && ns >= tally->from_ns && ns < tally->to_ns &&
+           (ns - tally->from_ns) / tally->phase_ns % 2 == 1;
+}
+
 // What an impaired viewer sees says nothing about the relay.
 static void add_delay(LoadCount *count, gint64 stamp_ns, gint64 at_ns)
 {
     LoadTally *tally = count->course->tally;
-    if (judged(tally, stamp_ns) && !count->impaired)
-        load_histogram_add(&tally->delay[count->way], at_ns - stamp_ns);
+    if (!judged(tally, stamp_ns) || count->impaired)
+        return;
+    gboolean disturbed = load_tally_disturbed(tally, stamp_ns);
+    load_histogram_add(&tally->times[disturbed][count->way].delay, at_ns - stamp_ns);
+    load_histogram_add(&tally->recent[count->way], at_ns - stamp_ns);
 }
 
 static void add_late(LoadCount *count, gint64 first_ns, gint64 at_ns)
 {
     LoadTally *tally = count->course->tally;
+    gboolean disturbed = load_tally_disturbed(tally, first_ns);
     if (judged(tally, first_ns) && !count->impaired)
-        load_histogram_add(&tally->late[count->way], at_ns - first_ns);
+        load_histogram_add(&tally->times[disturbed][count->way].late, at_ns - first_ns);
 }
 
 gboolean load_flow_has(const LoadFlow *flow, guint64 number)
@@ -191,7 +201,8 @@ void load_count_picture(LoadCount *count, const guint8 *data, gsize size, gint64
     if (!load_stamp_find(data, size, &offset, &stamp_ns))
         return;
     // Pictures are 30 ms apart, so that 16 ms tell them from each other.
-    take_piece(count, find_piece(count->course, (guint64)stamp_ns, (guint)(stamp_ns >> 24), data,
-                                 size, at_ns),
-               at_ns);
+    take_piece(
+        count,
+        find_piece(count->course, (guint64)stamp_ns, (guint)(stamp_ns >> 24), data, size, at_ns),
+        at_ns);
 }

@@ -7,13 +7,22 @@
 
 // What is counted of a run. All moments are CLOCK_REALTIME nanoseconds.
 
-typedef enum { LOAD_RTP, LOAD_WEB, LOAD_WAYS } LoadWay;
+typedef enum { LOAD_RTP, LOAD_TCP, LOAD_WEB, LOAD_WAYS } LoadWay;
+
+typedef struct {
+    LoadHistogram delay; // sending to arrival, by the stamps
+    LoadHistogram late;  // first arrival at anybody to this arrival
+} LoadTimes;
 
 typedef struct {
     gint64 from_ns, to_ns; // media sent from then to then is judged; G_MAXINT64 before it is known
-    LoadHistogram delay[LOAD_WAYS]; // sending to arrival, by the stamps
-    LoadHistogram late[LOAD_WAYS];  // first arrival at anybody to this arrival
+    gint64 phase_ns;       // every second stretch of that length is disturbed; 0: none is
+    LoadTimes times[2][LOAD_WAYS];   // undisturbed and disturbed
+    LoadHistogram recent[LOAD_WAYS]; // delays since it was emptied last
 } LoadTally;
+
+// Whether what is sent at that moment belongs to a disturbed stretch.
+gboolean load_tally_disturbed(const LoadTally *tally, gint64 ns);
 
 #define LOAD_FIRSTS 8192 // remembered packets of a track: 30 s of the lesson
 #define LOAD_PIECES 1024 // remembered chunks and frames
@@ -43,7 +52,7 @@ typedef struct {
 
 typedef struct {
     gboolean begun;
-    guint64 newest; // extended sequence number
+    guint64 newest;                       // extended sequence number
     guint64 seen[LOAD_FLOW_PACKETS / 64]; // has come, or was before the beginning
 } LoadFlow;
 
@@ -54,7 +63,7 @@ typedef struct {
     gint64 asked_ns, first_ns;
     guint64 bytes, packets, missing, doubles, reordered;
     guint64 dropped; // on purpose, before they were counted
-    guint64 judged; // packets or pictures of those that the sender sent between from_ns and to_ns
+    guint64 judged;  // packets or pictures of those that the sender sent between from_ns and to_ns
     guint64 last_chunk;
     LoadFlow flows[LOAD_TRACKS];
 } LoadCount;

@@ -2,6 +2,8 @@
 #include "tests/unit/check.h"
 
 #include "common/media/cmaf.h"
+#include "common/media/rtcp.h"
+#include "tests/bench/receiver.h"
 #include "tests/bench/tally.h"
 
 #define SENT_NS G_GINT64_CONSTANT(1790000000000000000)
@@ -62,8 +64,8 @@ static void whole_pictures_have_no_gap_and_their_delay(void **state)
         take(f, &packets[i], SENT_NS + 5 * MS_NS);
     assert_int_equal(f->count.missing, 0);
     assert_int_equal(f->count.judged, count);
-    assert_int_equal(f->tally.delay[LOAD_RTP].total, count);
-    gint64 delay_ns = load_histogram_at(&f->tally.delay[LOAD_RTP], 0.99);
+    assert_int_equal(f->tally.times[0][LOAD_RTP].delay.total, count);
+    gint64 delay_ns = load_histogram_at(&f->tally.times[0][LOAD_RTP].delay, 0.99);
     assert_in_range(delay_ns, 5 * MS_NS * 96 / 100, 5 * MS_NS);
 }
 
@@ -106,8 +108,12 @@ static void chunk(Fixture *f, guint32 sequence, gint64 sent_ns, gint64 at_ns)
     while (frame->track != LOAD_VIDEO);
     load_lesson_stamp(frame, sent_ns);
     TkCmafSample sample = {.duration = 3000, .size = (guint32)frame->bytes, .key = TRUE};
-    TkCmafRun run = {.track_id = 1, .decode_time = sequence * 3000u, .samples = &sample,
-                     .samples_count = 1, .data = frame->data, .data_bytes = frame->bytes};
+    TkCmafRun run = {.track_id = 1,
+                     .decode_time = sequence * 3000u,
+                     .samples = &sample,
+                     .samples_count = 1,
+                     .data = frame->data,
+                     .data_bytes = frame->bytes};
     gsize size = tk_cmaf_chunk_bytes(&run, 1, FALSE);
     g_autofree guint8 *buffer = g_malloc(size);
     tk_cmaf_chunk_write(buffer, sequence, 0, &run, 1);
@@ -125,7 +131,7 @@ static void chunks_are_counted_by_their_numbers(void **state)
     assert_int_equal(f->count.doubles, 1);
     assert_int_equal(f->count.missing, 2);
     assert_int_equal(f->count.judged, 3);
-    assert_int_equal(f->tally.delay[LOAD_WEB].total, 3);
+    assert_int_equal(f->tally.times[0][LOAD_WEB].delay.total, 3);
 }
 
 static void a_later_viewer_is_late_by_the_first(void **state)
@@ -135,8 +141,8 @@ static void a_later_viewer_is_late_by_the_first(void **state)
     chunk(f, 1, SENT_NS, SENT_NS + MS_NS);
     f->count.last_chunk = 0; // somebody else
     chunk(f, 1, SENT_NS, SENT_NS + 9 * MS_NS);
-    assert_int_equal(load_histogram_at(&f->tally.late[LOAD_WEB], 0.5), 0);
-    gint64 late_ns = load_histogram_at(&f->tally.late[LOAD_WEB], 1);
+    assert_int_equal(load_histogram_at(&f->tally.times[0][LOAD_WEB].late, 0.5), 0);
+    gint64 late_ns = load_histogram_at(&f->tally.times[0][LOAD_WEB].late, 1);
     assert_in_range(late_ns, 8 * MS_NS * 96 / 100, 8 * MS_NS);
 }
 
@@ -146,8 +152,38 @@ static void an_impaired_viewer_says_nothing_of_the_delay(void **state)
     guint count;
     f->count.impaired = TRUE;
     take(f, &picture(f, SENT_NS, &count)[0], SENT_NS + MS_NS);
-    assert_int_equal(f->tally.delay[LOAD_RTP].total, 0);
+    assert_int_equal(f->tally.times[0][LOAD_RTP].delay.total, 0);
     assert_int_equal(f->count.packets, 1);
+}
+
+static void a_report_tells_what_came(void **state)
+{
+    Fixture *f = *state;
+    LoadReceiver receiver = {0};
+    g_autoptr(GByteArray) sr = g_byte_array_new();
+    tk_rtcp_put_sender_report(sr, 7, G_GUINT64_CONSTANT(0x1122334455667788), 0, 0, 0);
+    assert_null(load_receiver_report(&receiver));
+    load_receiver_take_rtcp(&receiver, sr->data, sr->len); // goes ahead of the media
+    guint count, sent = 0;
+    for (guint i = 0; i < 10; i++) {
+        const LoadPacket *packets = picture(f, SENT_NS, &count);
+        for (guint j = 0; j < count; j++, sent++)
+            if (sent % 4 != 1)
+                load_receiver_take(&receiver, packets[j].data, packets[j].bytes, 90000, SENT_NS);
+    }
+    g_autoptr(GByteArray) out = load_receiver_report(&receiver);
+    TkRtcp rtcp;
+    gsize offset = 0;
+    assert_true(tk_rtcp_next(out->data, out->len, &offset, &rtcp));
+    assert_int_equal(rtcp.type, TK_RTCP_RECEIVER_REPORT);
+    assert_int_equal(rtcp.reports[0].last_sr, 0x33445566);
+    assert_int_equal(rtcp.reports[0].highest_sequence, sent - 1);
+    assert_int_equal(rtcp.reports[0].cumulative_lost, (sent + 2) / 4);
+    assert_in_range(rtcp.reports[0].fraction_lost, 60, 66);
+    g_autoptr(GByteArray) next = load_receiver_report(&receiver);
+    offset = 0;
+    assert_true(tk_rtcp_next(next->data, next->len, &offset, &rtcp));
+    assert_int_equal(rtcp.reports[0].fraction_lost, 0);
 }
 
 static void a_histogram_keeps_three_percent(void **state)
@@ -169,6 +205,7 @@ int main(void)
         CASE(chunks_are_counted_by_their_numbers),
         CASE(a_later_viewer_is_late_by_the_first),
         CASE(an_impaired_viewer_says_nothing_of_the_delay),
+        CASE(a_report_tells_what_came),
         cmocka_unit_test(a_histogram_keeps_three_percent),
     };
     return cmocka_run_group_tests_name("load tally", tests, NULL, NULL);

@@ -18,13 +18,15 @@
 #define BATCH 32
 #define SLOT_BYTES 65536        // a train is at most that long
 #define RECEIVE_BYTES (1 << 20) // a late join's burst fits
+#define RTCP_BYTES (8 << 10)    // some sender reports
 #define TRIES 200               // to find a pair of free ports
 
 static guint8 slots[BATCH][SLOT_BYTES]; // one thread
 
 static int bound(guint port, guint *ret_port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((guint16)port),
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((guint16)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof at;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -52,7 +54,7 @@ static void bind_pair(LoadUdp *udp)
             continue;
         }
         udp->watch.fd = port & 1 ? other : fd;
-        udp->rtcp_fd = port & 1 ? fd : other;
+        udp->rtcp.fd = port & 1 ? fd : other;
         udp->port = port & ~1u;
         return;
     }
@@ -93,7 +95,8 @@ static void on_ready(void *user, guint32 events)
     static struct mmsghdr messages[BATCH];
     for (guint i = 0; i < BATCH; i++) {
         places[i] = (struct iovec){slots[i], SLOT_BYTES};
-        messages[i].msg_hdr = (struct msghdr){.msg_iov = &places[i], .msg_iovlen = 1,
+        messages[i].msg_hdr = (struct msghdr){.msg_iov = &places[i],
+                                              .msg_iovlen = 1,
                                               .msg_control = controls[i],
                                               .msg_controllen = sizeof controls[i]};
     }
@@ -102,20 +105,32 @@ static void on_ready(void *user, guint32 events)
         give(udp, slots[i], messages[i].msg_len, &messages[i].msg_hdr);
 }
 
+static void on_rtcp_ready(void *user, guint32 events)
+{
+    LoadUdp *udp = user;
+    ssize_t got = recv(udp->rtcp.fd, slots[0], SLOT_BYTES, MSG_DONTWAIT);
+    if (got > 0)
+        udp->on_rtcp(udp->user, slots[0], (gsize)got);
+}
+
 void load_udp_open(LoadUdp *udp, gboolean gro)
 {
-    int on = 1, bytes = RECEIVE_BYTES, few = 2048;
+    int on = 1, bytes = RECEIVE_BYTES, few = RTCP_BYTES;
     bind_pair(udp);
     int fd = udp->watch.fd;
-    setsockopt(udp->rtcp_fd, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+    setsockopt(udp->rtcp.fd, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     if (gro && setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) < 0)
         load_die("UDP_GRO: %s", g_strerror(errno));
     udp->watch.on_ready = on_ready;
     udp->watch.user = udp;
+    udp->rtcp.on_ready = on_rtcp_ready;
+    udp->rtcp.user = udp;
     udp->asleep = FALSE;
     load_loop_add(udp->loop, &udp->watch, EPOLLIN);
+    if (udp->on_rtcp)
+        load_loop_add(udp->loop, &udp->rtcp, EPOLLIN);
 }
 
 void load_udp_close(LoadUdp *udp)
@@ -123,7 +138,7 @@ void load_udp_close(LoadUdp *udp)
     if (!udp->port)
         return;
     load_loop_close(udp->loop, &udp->watch);
-    close(udp->rtcp_fd);
+    load_loop_close(udp->loop, &udp->rtcp);
     udp->port = 0;
 }
 

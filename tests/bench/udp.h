@@ -3,14 +3,14 @@
 
 #include "tests/bench/loop.h"
 
-// A pair of UDP sockets on loopback, the first for media and read, the second for RTCP and ignored.
+// A pair of UDP sockets on loopback, the first for media, the second for RTCP.
 typedef struct {
     LoadLoop *loop;
-    LoadWatch watch;
-    int rtcp_fd;
+    LoadWatch watch, rtcp;
     guint port; // even
     gboolean asleep;
     void (*on_packet)(void *user, const guint8 *data, gsize size, gint64 at_ns);
+    void (*on_rtcp)(void *user, const guint8 *data, gsize size); // NULL: not read
     void *user;
 } LoadUdp;
 

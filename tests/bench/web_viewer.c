@@ -84,8 +84,8 @@ static void take_message(WebViewer *web, guint8 opcode, const guint8 *data, gsiz
     else if (opcode == PING)
         send_frame(web, PONG, data, size);
     else if (opcode == CLOSE) {
-        g_autofree char *why = g_strdup_printf(
-            "WebSocket closed with %u", size >= 2 ? (guint)data[0] << 8 | data[1] : 1005u);
+        g_autofree char *why = g_strdup_printf("WebSocket closed with %u",
+                                               size >= 2 ? (guint)data[0] << 8 | data[1] : 1005u);
         lost(web, why);
     }
 }
@@ -179,6 +179,7 @@ static void start(LoadViewer *viewer)
     web->link.on_bytes = on_bytes;
     web->link.on_closed = lost;
     web->link.user = web;
+    web->link.receive_bytes = viewer->reading != LOAD_READS_ALL ? LOAD_SLOW_BYTES : 0;
     load_link_connect(&web->link, web->host, web->port);
 }
 
