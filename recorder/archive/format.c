@@ -16,6 +16,7 @@
 // No lesson lasts longer than ten years; larger times come from damage or malice.
 #define MEDIA_S_MAX (10 * 366 * 86400ull)
 #define INDEX_LINE_MAX 256
+#define BOOT_ID_BYTES 36 // a UUID
 
 guint32 rec_crc32(const guint8 *data, gsize size)
 {
@@ -200,6 +201,36 @@ gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean
     if (ret_clean)
         *ret_clean = from == size;
     return TRUE;
+}
+
+const char *rec_boot_id(void)
+{
+    static char *id;
+    if (g_once_init_enter(&id)) {
+        char *text = NULL;
+        // Where it cannot be read every start counts as one of the machine, which costs a second at
+        // most and is safe.
+        if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL) ||
+            strlen(g_strstrip(text)) != BOOT_ID_BYTES) {
+            g_free(text);
+            text = g_uuid_string_random();
+        }
+        g_once_init_leave(&id, text);
+    }
+    return id;
+}
+
+char *rec_index_boot(const char *path)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
+    gsize size = file ? g_mapped_file_get_length(file) : 0;
+    const char *text = size ? g_mapped_file_get_contents(file) : NULL;
+    const char *at = text ? g_strrstr_len(text, (gssize)size, "\n" REC_INDEX_BOOT) : NULL;
+    if (!at)
+        return NULL;
+    at += strlen("\n" REC_INDEX_BOOT);
+    const char *end = memchr(at, '\n', size - (gsize)(at - text));
+    return end && end - at == BOOT_ID_BYTES ? g_strndup(at, BOOT_ID_BYTES) : NULL;
 }
 
 char *rec_folder_path(const char *data, const char *id)

@@ -26,11 +26,18 @@ typedef struct {
     "# tongke-index 1: sequence offset bytes flags media_ns duration_ns wall_ns crc32"             \
     " (flags: k keyframe, i initialisation segment)\n"
 
+// Since the machine was started anew what stands behind the index may never have reached the disk
+// whole, however whole it looks; so whoever writes an index begins with a line that names his boot.
+#define REC_INDEX_BOOT "# boot "
+
 // A hole in media time longer than this is a gap; shorter ones are jitter.
 #define REC_GAP_MIN_NS (500 * G_GINT64_CONSTANT(1000000))
 
 // A longer piece is refused: 100 ms of media with the largest frame and room to spare.
 #define REC_PIECE_BYTES_MAX (16u << 20)
+
+// The most that can wait to be synced: what the writer's queue holds.
+#define REC_UNSYNCED_BYTES_MAX (64u << 20)
 
 guint32 rec_crc32(const guint8 *data, gsize size);
 
@@ -65,6 +72,11 @@ static inline gint64 rec_entry_end_ns(const RecEntry *entry)
 // before it; *ret_clean (may be NULL) tells whether all bytes were good.
 gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean *ret_clean,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// This boot of the machine. Static.
+const char *rec_boot_id(void);
+// The boot in which an index was last written to; NULL: it does not say. Newly allocated.
+char *rec_index_boot(const char *path);
 
 // <data>/lessons/2026/11/<id>: year and month (UTC) are those inside the id. Newly allocated.
 char *rec_folder_path(const char *data, const char *id);

@@ -165,6 +165,22 @@ static gboolean index_write(const char *path, const GArray *entries, GError **er
     return rec_file_replace(path, text->str, text->len, error);
 }
 
+static guint64 entries_end(const GArray *entries)
+{
+    const RecEntry *last =
+        entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
+    return last ? last->offset + last->bytes : 0;
+}
+
+// After a power cut what was not synced may be there with holes that no box length tells of. More
+// than could have waited for its sync is no such tail: then the index has lost lines.
+static gboolean tail_unsure(const char *index_path, const RecRecovered *recovered, gsize size)
+{
+    g_autofree char *boot = rec_index_boot(index_path);
+    return boot && strcmp(boot, rec_boot_id()) != 0 &&
+           size - entries_end(recovered->entries) <= REC_UNSYNCED_BYTES_MAX;
+}
+
 gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered *ret,
                             GError **error)
 {
@@ -188,7 +204,10 @@ gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered
         !rec_index_read(index_path, recovered.entries, &at, &clean, error))
         return FALSE;
     index_check(&recovered, media, size);
-    recovered.media_bytes = media_walk(&recovered, media, size);
+    if (tail_unsure(index_path, &recovered, size))
+        recovered.media_bytes = entries_end(recovered.entries);
+    else
+        recovered.media_bytes = media_walk(&recovered, media, size);
     recovered.cut_bytes = size - recovered.media_bytes;
     g_clear_pointer(&file, g_mapped_file_unref);
 

@@ -385,10 +385,19 @@ static int file_open(const char *path, guint64 *ret_end)
     return fd;
 }
 
-// What an earlier writer left behind has been read, but only a sync makes it durable.
+// What an earlier writer left behind has been read, but only a sync makes it durable. The index
+// says whose boot it is before the first byte of media comes.
 static gboolean file_settle(RecFile *file, GError **error)
 {
-    if (fdatasync(file->media_fd) != 0 || fdatasync(file->index_fd) != 0) {
+    g_autofree char *boot = rec_index_boot(file->index_path);
+    if (file->index_end == 0)
+        g_string_append(file->lines, REC_INDEX_HEADER);
+    if (g_strcmp0(boot, rec_boot_id()) != 0)
+        g_string_append_printf(file->lines, REC_INDEX_BOOT "%s\n", rec_boot_id());
+    gboolean ok = rec_write_all(file->index_fd, file->lines->str, file->lines->len);
+    file->index_end += file->lines->len;
+    g_string_truncate(file->lines, 0);
+    if (!ok || fdatasync(file->media_fd) != 0 || fdatasync(file->index_fd) != 0) {
         g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot sync %s: %s", file->path,
                     g_strerror(errno));
         return FALSE;
@@ -422,8 +431,6 @@ RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stre
                     ": somebody else writes it",
                     file->path, file->media_end, media_bytes);
     } else if (rec_folder_sync(folder, error) && file_settle(file, error)) {
-        if (file->index_end == 0)
-            g_string_append(file->lines, REC_INDEX_HEADER);
         return file;
     }
     file_unref(file);

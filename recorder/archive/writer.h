@@ -11,7 +11,7 @@
 // the thread that made the writer.
 typedef struct _RecWriter RecWriter;
 
-#define REC_WRITER_QUEUE_BYTES_MAX (64u << 20)
+#define REC_WRITER_QUEUE_BYTES_MAX REC_UNSYNCED_BYTES_MAX
 #define REC_WRITER_SYNC_MS_MAX 1000 // at most one second is lost by a power cut
 
 RecWriter *rec_writer_new(guint sync_ms);
