@@ -182,6 +182,9 @@ KINDS = {
     "page": Kind(None, lambda which, built: file_tasks("page", "unit/web"), True),
     "integration": Kind(PLAIN, lambda which, built: file_tasks("integration", "integration", which,
                                                                built)),
+    "fault": Kind(PLAIN, lambda which, built: [program_task(
+        "fault", "faults of the recorder", [sys.executable, "tests/fault/run.py", "--quick", "--tap",
+                                            "--build", which.folder], built, lanes=2)]),
     "browser": Kind(PLAIN, lambda which, built: file_tasks("browser", "browser", which, built,
                                                            lanes=2)),
     "sanitize": Kind(SANITIZED, sanitized),
