@@ -12,11 +12,17 @@ import sys
 import report
 from peers import ROOT, Sink, TongkeRelay, program, rtp_peers, web_peers
 
-JOINS_PER_S = 250
+JOINS_PER_S = 500
+# How often each case is run and how long it is measured: the tables of peers, which are read as
+# ratios, and the rest.
+TABLES, TABLE_ROUNDS, TABLE_S = ("rtp", "web"), 3, 3.5
+OTHER_ROUNDS, OTHER_S = 2, 5
 
 
 class Measured:
     """All runs of one case."""
+
+    rounds, seconds = 1, 4
 
     def __init__(self, peer, viewers, options=()):
         self.peer, self.viewers, self.options = peer, viewers, list(options)
@@ -42,9 +48,9 @@ def reach(value, path):
     return value
 
 
-def generator_command(measured, seconds):
+def generator_command(measured):
     way = {"rtp": "--viewers-rtp", "web": "--viewers-ws"}
-    command = [program("tongke-load"), "--seconds", seconds, *measured.peer.viewer_options]
+    command = [program("tongke-load"), "--seconds", measured.seconds, *measured.peer.viewer_options]
     if "--viewers-rtp" not in measured.options:
         command += [way[measured.peer.way], measured.viewers]
     if "--join-over" not in measured.options:
@@ -69,10 +75,10 @@ def run_generator(command, to_stdin=None):
     return json.loads(out)
 
 
-def run_once(measured, seconds):
+def run_once(measured):
     peer = measured.peer
     with contextlib.ExitStack() as stack:
-        command = generator_command(measured, seconds)
+        command = generator_command(measured)
         if isinstance(peer, Sink):
             peer.begin()
 
@@ -83,16 +89,17 @@ def run_once(measured, seconds):
         return run_generator([*command, *options, "--watch", str(server.pid)])
 
 
-def run_rounds(cases, rounds, seconds):
+def run_rounds(cases):
+    rounds = max(measured.rounds for measured in cases)
     for number in range(rounds):
-        for measured in cases:
+        for measured in (m for m in cases if number < m.rounds):
             why = measured.peer.missing()
             if why:
                 measured.problem = f"not available ({why})"
                 continue
             print(f"bench: round {number + 1} of {rounds}: {measured.label()} … ", end="", flush=True)
             try:
-                run = run_once(measured, seconds)
+                run = run_once(measured)
             except (RuntimeError, AssertionError, subprocess.TimeoutExpired) as problem:
                 measured.problem = "failed"
                 print(f"FAILED: …{str(problem)[-600:]}", flush=True)
@@ -134,13 +141,24 @@ def disturbed_cases(quick):
         yield Measured(TongkeRelay("web", name=f"{viewers} over WebSocket, {name}"), viewers, habits)
 
 
+def set_lengths(parts, options):
+    for name, cases in parts.items():
+        for measured in cases:
+            if not options.quick:
+                table = name in TABLES
+                measured.rounds = TABLE_ROUNDS if table else OTHER_ROUNDS
+                measured.seconds = TABLE_S if table else OTHER_S
+            measured.rounds = options.rounds or measured.rounds
+            measured.seconds = options.seconds or measured.seconds
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes: fewer viewers, one round")
     parser.add_argument("--trial", action="store_true",
                         help="say in the report that the machine was not quiet")
-    parser.add_argument("--rounds", type=int, help="of all cases (3; quick: 1)")
-    parser.add_argument("--seconds", type=float, help="measured of each case (10; quick: 4)")
+    parser.add_argument("--rounds", type=int, help="of all cases (3 or 2; quick: 1)")
+    parser.add_argument("--seconds", type=float, help="measured of each case (3.5 or 5; quick: 4)")
     parser.add_argument("--only", action="append",
                         choices=["rtp", "web", "growth", "storm", "loss", "disturbed"],
                         help="one part; may be given again")
@@ -159,10 +177,9 @@ def main():
     }
     if options.only:
         parts = {name: cases for name, cases in parts.items() if name in options.only}
-    rounds = options.rounds or (1 if options.quick else 3)
-    seconds = options.seconds or (4 if options.quick else 10)
-    run_rounds([case for cases in parts.values() for case in cases], rounds, seconds)
-    text = report.write(parts, rounds, seconds, options)
+    set_lengths(parts, options)
+    run_rounds([case for cases in parts.values() for case in cases])
+    text = report.write(parts, options)
     # What a part of the cases or a busy machine gave is no report of record.
     whole = not (options.only or options.viewers or options.quick or options.trial)
     default = ROOT / "docs" / "performance.md" if whole else None

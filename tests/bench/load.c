@@ -13,10 +13,14 @@
 #include "tests/bench/sender.h"
 
 #define TICK_NS (10 * TK_NS_PER_MS)
-#define WARM_NS (1500 * TK_NS_PER_MS)   // from the sender's first packet to the first viewer
-#define SETTLE_NS (1000 * TK_NS_PER_MS) // from the last viewer's first packet to the measuring
-#define JOIN_MAX_NS (20 * TK_NS_PER_S)  // for the last viewer to come
-#define DRAIN_NS (1500 * TK_NS_PER_MS)  // for what was sent in the measured time
+#define WARM_NS (1500 * TK_NS_PER_MS) // from the sender's first packet to the first viewer
+// From the last viewer's first packet to the measuring: until nobody is busy any more with what was
+// there before it came, which leaves at the rate of its line.
+#define SETTLE_NS (500 * TK_NS_PER_MS)
+#define SETTLE_MAX_NS (6 * TK_NS_PER_S)
+#define BEHIND_NS (250 * TK_NS_PER_MS)
+#define JOIN_MAX_NS (20 * TK_NS_PER_S) // for the last viewer to come
+#define DRAIN_NS (800 * TK_NS_PER_MS)  // for what was sent in the measured time
 #define KEEP_ALIVE_TICKS 1000
 #define REPAIR_TICKS 3
 #define REPORT_TICKS 100
@@ -92,6 +96,16 @@ static gboolean join(Load *load, gint64 now_ns)
     return all;
 }
 
+static gboolean all_follow(const Load *load)
+{
+    for (guint i = 0; i < load->run.viewers_count; i++) {
+        const LoadCount *count = &load->run.viewers[i]->count;
+        if (!count->impaired && count->behind_ns > BEHIND_NS)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static void begin_measuring(Load *load)
 {
     load->tally.from_ns = load_now_ns();
@@ -119,7 +133,7 @@ static void step(Load *load, gint64 now_ns)
             go_on(load, SETTLING);
         break;
     case SETTLING:
-        if (passed_ns >= SETTLE_NS)
+        if (passed_ns >= SETTLE_MAX_NS || (passed_ns >= SETTLE_NS && all_follow(load)))
             begin_measuring(load);
         break;
     case MEASURING:

@@ -26,12 +26,17 @@ alike.
   and multiudpsink have no connections.
 * memory: resident memory with so many viewers less that with one, for each viewer.
 * short: viewers that got less than 99 % of what was sent, or that left; missing: packets or chunks
-  that the numbers say are missing, over all viewers. Both are the worst of the rounds.
+  that the numbers say are missing, over all viewers. Both are the worst of the rounds. Where viewers
+  are short the server did less than it was asked, and its CPU time is that of less.
+* receivers: over RTP they report every second, as players do (RFC 3550); to the bare loops and
+  multiudpsink there is nobody to report to. Measuring begins when all have caught up with the
+  sender, 6 s after the last joined at most. What a delay of the relay is worth the bare loops tell:
+  they have the same packets, sockets and machine.
 """
 
 
-def write(parts, rounds, seconds, options):
-    blocks = [INTRODUCTION + trial_note(options), machine(parts, rounds, seconds)]
+def write(parts, options):
+    blocks = [INTRODUCTION + trial_note(options), machine(parts)]
     if "rtp" in parts:
         blocks.append("## RTP over UDP\n\n" + compared(parts["rtp"], "rtp", BARE_RTP))
     if "web" in parts:
@@ -66,13 +71,21 @@ def trial_note(options):
     return "\n**A trial on a busy machine: no figure here is worth quoting.**\n"
 
 
-def generator_share(parts, seconds):
+def generator_share(parts):
     """The load generator's busiest run: near a whole core it would disturb what it measures."""
     runs = [run for cases in parts.values() for measured in cases for run in measured.runs]
-    return max((run["generator"]["cpu_s"] / seconds for run in runs), default=0)
+    return max((run["generator"]["cpu_s"] / run["seconds"] for run in runs), default=0)
 
 
-def machine(parts, rounds, seconds):
+def lengths(parts):
+    groups = {}
+    for name, cases in parts.items():
+        groups.setdefault((cases[0].rounds, cases[0].seconds), []).append(name)
+    return "; ".join(f"{', '.join(names)}: {rounds} × {seconds:g} s"
+                     for (rounds, seconds), names in groups.items())
+
+
+def machine(parts):
     model = re.search(r"model name\s*: (.*)", read("/proc/cpuinfo"))
     memory = int(re.search(r"MemTotal:\s*(\d+)", read("/proc/meminfo"))[1]) / 2**20
     system = re.search(r'PRETTY_NAME="(.*)"', read("/etc/os-release"))
@@ -85,8 +98,8 @@ def machine(parts, rounds, seconds):
             ("system", f"{system[1] if system else 'unknown'}, Linux {platform.release()}"),
             ("date", datetime.datetime.now().astimezone().isoformat(timespec="minutes")),
             ("Tongke", commit or "unknown"),
-            ("rounds", f"{rounds} × {seconds:g} s of each case, round robin; medians"),
-            ("load generator", f"at most {generator_share(parts, seconds):.0%} of a core"),
+            ("rounds", f"{lengths(parts)} of each case, round robin; medians"),
+            ("load generator", f"at most {generator_share(parts):.0%} of a core"),
             ("load at the end", " ".join(f"{load:.1f}" for load in os.getloadavg())),
             *versions.items()]
     return table(["", ""], [[name, value] for name, value in rows])

@@ -52,6 +52,7 @@ gboolean load_tally_disturbed(const LoadTally *tally, gint64 ns)
 static void add_delay(LoadCount *count, gint64 stamp_ns, gint64 at_ns)
 {
     LoadTally *tally = count->course->tally;
+    count->behind_ns = at_ns - stamp_ns;
     if (!judged(tally, stamp_ns) || count->impaired)
         return;
     gboolean disturbed = load_tally_disturbed(tally, stamp_ns);

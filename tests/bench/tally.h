@@ -61,6 +61,7 @@ typedef struct {
     LoadWay way;
     gboolean impaired; // reads slowly or not, comes and goes: what it misses is its own affair
     gint64 asked_ns, first_ns;
+    gint64 behind_ns; // how old the newest media was when it came
     guint64 bytes, packets, missing, doubles, reordered;
     guint64 dropped; // on purpose, before they were counted
     guint64 judged;  // packets or pictures of those that the sender sent between from_ns and to_ns
