@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "relay/config.h"
 
+#include "relay/net/groups.h"
 #include "relay/net/stream.h"
 
 #define S TK_CONFIG_STRING
@@ -43,6 +44,19 @@ const TkConfigField relay_config_fields[] = {
     {"repair", "enabled", TK_CONFIG_BOOL, "true", 0, 0, NULL,
      "Whether packets that a viewer misses are sent again, and the sender is asked for those that "
      "are missing here."},
+    {"multicast", "enabled", TK_CONFIG_BOOL, "false", 0, 0, NULL,
+     "Whether viewers of this relay's own LAN may have a lesson by multicast: one copy for all of "
+     "them. Not for a relay on a WAN."},
+    {"multicast", "groups", S, "239.255.0.0/16", 1, 64, NULL,
+     "Groups to choose from, inside 239.0.0.0/8; not those of another relay in the same LAN."},
+    {"multicast", "groups_max", I, "64", 1, RELAY_GROUPS_MAX, NULL,
+     "Groups at once, one for each stream that is watched so."},
+    {"multicast", "port", I, "18000", 1024, 65000, NULL,
+     "First UDP port of the groups, even; each group has four of its own."},
+    {"multicast", "ttl", I, "1", 1, 255, NULL,
+     "Routers that the packets may pass, and one; 1 = none."},
+    {"multicast", "interface", S, "", 0, 64, NULL,
+     "This machine's IPv4 address in that LAN; empty = that of rtsp.listen."},
     {"workers", "packet", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for RTSP and RTP."},
     {"workers", "web", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for the page and WebSocket."},
     {"limits", "lessons", I, "64", 1, 10000, NULL, "Lessons at once."},

@@ -23,6 +23,7 @@ struct _RelayServer {
     RelayHandoff handoff;
     RelayIngest *ingest;
     RelayLessons *lessons;
+    RelayMulticast *multicast; // NULL: off
     RelayRtsp *rtsp;
     RelayConns *conns[RELAY_WORKERS_MAX];
     guint next_conns, next_web;
@@ -109,7 +110,7 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
 static char *metrics(gpointer user)
 {
     RelayServer *s = user;
-    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp);
+    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp, s->multicast);
 }
 
 static RelayWebResponse on_request(gpointer user, const RelayWebRequest *request)
@@ -163,6 +164,23 @@ static void on_rtsp_accept(gpointer user, int fd, const RelayAddress *peer)
     s->next_conns = (s->next_conns + 1) % s->handoff.packet_count;
 }
 
+// Groups are left by the interface that multicast.interface names, else by the one that listens.
+static gboolean make_multicast(RelayServer *s, GError **error)
+{
+    RelayMulticastSpec spec = {.ttl = (guint8)number(s, "multicast", "ttl")};
+    const char *interface = text(s, "multicast", "interface");
+    const char *host = *interface ? interface : text(s, "rtsp", "listen");
+    if (!tk_config_bool(s->config, "multicast", "enabled"))
+        return TRUE;
+    if (!relay_group_range_parse(text(s, "multicast", "groups"),
+                                 (guint)number(s, "multicast", "groups_max"),
+                                 (guint16)number(s, "multicast", "port"), &spec.range, error) ||
+        !relay_address_parse(host, 0, &spec.interface, error))
+        return FALSE;
+    s->multicast = relay_multicast_new(&s->handoff, &spec, s->udp, error);
+    return s->multicast != NULL;
+}
+
 static void make_signalling(RelayServer *s)
 {
     RelayLessonsLimits limits = {.away_ns = number(s, "lesson", "away_s") * TK_NS_PER_S,
@@ -170,9 +188,11 @@ static void make_signalling(RelayServer *s)
                                  .stall_ns = number(s, "lesson", "stall_s") * TK_NS_PER_S,
                                  .lessons_max = (guint)number(s, "limits", "lessons")};
     s->lessons = relay_lessons_new(&s->handoff, s->ingest, &limits);
-    s->rtsp =
-        relay_rtsp_new(s->lessons, s->door, s->udp->port, (guint)number(s, "limits", "connections"),
-                       tk_config_bool(s->config, "repair", "enabled"));
+    RelayRtspSpec rtsp = {.rtp_port = s->udp->port,
+                          .connections_max = (guint)number(s, "limits", "connections"),
+                          .repair = tk_config_bool(s->config, "repair", "enabled"),
+                          .multicast = s->multicast};
+    s->rtsp = relay_rtsp_new(s->lessons, s->door, &rtsp);
     RelayConnDesk desk = relay_rtsp_desk(s->rtsp);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         s->conns[i] = relay_conns_new(s->handoff.workers[i], s->handoff.fanouts[i],
@@ -219,7 +239,8 @@ RelayServer *relay_server_new(const TkConfig *config, GError **error)
         s->udp[i] = RELAY_UDP_NONE;
     s->desk_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->desk = s->handoff.desk = relay_mailbox_new(G_MAXUINT, wake_desk, s);
-    if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error)) {
+    if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error) &&
+        make_multicast(s, error)) {
         make_signalling(s);
         if (open_ports(s, error)) {
             start(s);
@@ -258,6 +279,7 @@ void relay_server_free(RelayServer *server)
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_fanout_free(s->handoff.fanouts[i]);
     relay_rtsp_free(s->rtsp);
+    relay_multicast_free(s->multicast);
     relay_lessons_free(s->lessons);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_worker_free(s->handoff.workers[i]);

@@ -12,7 +12,7 @@
 static gboolean check(PlayOptions *options, char **arguments, int latency, const char *transport,
                       const char *token_file, GError **error)
 {
-    static const char *const transports[] = {"auto", "udp", "tcp", NULL};
+    static const char *const transports[] = {"auto", "udp", "tcp", "multicast", NULL};
     guint chosen = PLAY_TRANSPORT_AUTO;
     g_autoptr(GError) reason = NULL;
 
@@ -51,7 +51,7 @@ PlayOptions *play_options_parse(int argc, char **argv, GError **error)
         {"latency", 'l', 0, G_OPTION_ARG_INT, &latency, "Buffer for uneven lines, default 400",
          "MS"},
         {"transport", 't', 0, G_OPTION_ARG_STRING, &transport,
-         "auto (UDP, TCP where that does not come through; default), udp or tcp", "HOW"},
+         "auto (UDP, TCP where that does not come through; default), udp, tcp or multicast", "HOW"},
         {"video-sink", 0, 0, G_OPTION_ARG_STRING, &options->video_sink,
          "GStreamer element that shows", "NAME"},
         {"audio-sink", 0, 0, G_OPTION_ARG_STRING, &options->audio_sink,

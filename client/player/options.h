@@ -5,7 +5,12 @@
 
 // What the command line asks for, checked.
 
-typedef enum { PLAY_TRANSPORT_AUTO, PLAY_TRANSPORT_UDP, PLAY_TRANSPORT_TCP } PlayTransport;
+typedef enum {
+    PLAY_TRANSPORT_AUTO,
+    PLAY_TRANSPORT_UDP,
+    PLAY_TRANSPORT_TCP,
+    PLAY_TRANSPORT_MULTICAST,
+} PlayTransport;
 
 typedef struct {
     gboolean version; // nothing else is set then

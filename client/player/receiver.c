@@ -55,9 +55,21 @@ const char *play_state_word(PlayState state)
     return words[state];
 }
 
+static gboolean is_multicast(const PlayReceiver *receiver)
+{
+    return receiver->options->transport == PLAY_TRANSPORT_MULTICAST;
+}
+
+static GstRTSPLowerTrans protocols(const PlayReceiver *receiver)
+{
+    if (is_multicast(receiver))
+        return GST_RTSP_LOWER_TRANS_UDP_MCAST;
+    return receiver->tcp ? GST_RTSP_LOWER_TRANS_TCP : GST_RTSP_LOWER_TRANS_UDP;
+}
+
 const char *play_receiver_transport(const PlayReceiver *receiver)
 {
-    return receiver->tcp ? "tcp" : "udp";
+    return is_multicast(receiver) ? "multicast" : receiver->tcp ? "tcp" : "udp";
 }
 
 static void set_state(PlayReceiver *receiver, PlayState state, const char *why)
@@ -149,7 +161,8 @@ static void on_sdp(GstElement *src, GstSDPMessage *sdp, gpointer data)
         for (guint n = 0; (value = gst_sdp_media_get_attribute_val_n(media, "rtcp-fb", n)); n++)
             repairs |= strstr(value, "nack") != NULL;
     }
-    g_atomic_int_set(&receiver->repairs, repairs);
+    // A group's packets are not sent again to one of its receivers.
+    g_atomic_int_set(&receiver->repairs, repairs && !is_multicast(receiver));
 }
 
 static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
@@ -238,7 +251,7 @@ static void connect_now(PlayReceiver *receiver)
     if (receiver->pipeline) {
         GstElement *src = tk_pipeline_get(receiver->pipeline, "src");
         g_object_set(src, "location", options->url, "latency", options->latency_ms, "protocols",
-                     receiver->tcp ? GST_RTSP_LOWER_TRANS_TCP : GST_RTSP_LOWER_TRANS_UDP, "timeout",
+                     protocols(receiver), "do-retransmission", !is_multicast(receiver), "timeout",
                      (guint64)0, "tcp-timeout", (guint64)8000000, "drop-on-latency", FALSE,
                      "udp-reconnect", FALSE, "user-agent", "tongke-player", NULL);
         if (options->token)

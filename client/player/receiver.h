@@ -32,5 +32,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PlayReceiver, play_receiver_free)
 
 void play_receiver_start(PlayReceiver *receiver);
 
-// "udp" or "tcp": how it comes or is tried now. Borrowed, static.
+// "udp", "tcp" or "multicast": how it comes or is tried now. Borrowed, static.
 const char *play_receiver_transport(const PlayReceiver *receiver);

@@ -65,13 +65,20 @@ RelayAddress relay_address_with_port(const RelayAddress *address, guint16 port)
     return result;
 }
 
-char *relay_address_text(const RelayAddress *address)
+char *relay_address_host_text(const RelayAddress *address)
 {
     char host[INET6_ADDRSTRLEN] = "?";
     gboolean v4 = address->to.ss_family == AF_INET;
     inet_ntop(address->to.ss_family,
               v4 ? (const void *)&in4(address)->sin_addr : (const void *)&in6(address)->sin6_addr,
               host, sizeof host);
+    return g_strdup(host);
+}
+
+char *relay_address_text(const RelayAddress *address)
+{
+    g_autofree char *host = relay_address_host_text(address);
+    gboolean v4 = address->to.ss_family == AF_INET;
     return g_strdup_printf(v4 ? "%s:%u" : "[%s]:%u", host, relay_address_port(address));
 }
 

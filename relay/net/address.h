@@ -19,6 +19,8 @@ gboolean relay_address_is_loopback(const RelayAddress *address);
 guint16 relay_address_port(const RelayAddress *address);
 RelayAddress relay_address_with_port(const RelayAddress *address, guint16 port);
 
+// "127.0.0.1", "::1". Newly allocated.
+char *relay_address_host_text(const RelayAddress *address);
 // "127.0.0.1:8000", "[::1]:8000". Newly allocated.
 char *relay_address_text(const RelayAddress *address);
 

@@ -185,7 +185,7 @@ static const char *verdict(const RelayRtpViewer *v, gint64 now_ns)
 {
     if (v->place.state == RELAY_VIEWER_GONE)
         return "too-slow";
-    if (!v->spec.link && now_ns - v->heard_ns > VIEWER_SILENCE_NS)
+    if (!v->spec.link && !v->spec.group && now_ns - v->heard_ns > VIEWER_SILENCE_NS)
         return "timeout";
     return NULL;
 }
@@ -431,6 +431,12 @@ void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtc
     forget_repairs(viewer);
     relay_viewer_init(&viewer->place, viewer->feed->history);
     relay_rtp_viewer_room(viewer);
+}
+
+void relay_rtp_viewer_report(RelayRtpViewer *viewer)
+{
+    viewer->reported_ns = 0;
+    viewer->feed->pending = TRUE;
 }
 
 void relay_rtp_viewer_room(RelayRtpViewer *viewer)

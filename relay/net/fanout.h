@@ -48,6 +48,7 @@ typedef struct {
 
 typedef struct {
     gboolean interleaved;
+    gboolean group;  // a multicast group: nothing is ever heard of it
     RelayLink *link; // interleaved: borrowed until leave; UDP: NULL
     RelayViewerTrack tracks[RELAY_INPUT_TRACKS_MAX];
     // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it
@@ -72,6 +73,8 @@ void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQues
 // Its packets come from another port than it said (NAT): send there, from the newest keyframe on.
 void relay_rtp_viewer_redirect(RelayRtpViewer *viewer, guint track, gboolean rtcp,
                                const RelayAddress *address);
+// Its tracks' clocks are told with the next round, out of turn.
+void relay_rtp_viewer_report(RelayRtpViewer *viewer);
 // Its link has room again.
 void relay_rtp_viewer_room(RelayRtpViewer *viewer);
 

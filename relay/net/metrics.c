@@ -59,6 +59,19 @@ static void put_backends(GString *out, const RelayUdp *pairs, guint count)
                                relay_udp_backend(&pairs[i])->name);
 }
 
+static void put_multicast(GString *out, const RelayMulticast *multicast)
+{
+    RelayMulticastStats stats;
+    relay_multicast_stats(multicast, &stats);
+    put(out, "multicast_groups", "gauge", "Multicast groups that something is sent to.",
+        stats.groups);
+    put(out, "multicast_sessions", "gauge", "Viewers that watch by them.", stats.sessions);
+    put(out, "multicast_reports_total", "counter", "Receiver reports heard in the groups.",
+        stats.reports);
+    put(out, "multicast_lossy_reports_total", "counter", "Those that tell of 5 % of loss or more.",
+        stats.lossy);
+}
+
 static void put_webs(GString *out, const RelayHandoff *handoff)
 {
     RelayWebStats sum = {0};
@@ -107,7 +120,8 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
 }
 
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
-                         const RelayIngest *ingest, const RelayUdp *pairs)
+                         const RelayIngest *ingest, const RelayUdp *pairs,
+                         const RelayMulticast *multicast)
 {
     GString *out = g_string_new(NULL);
     RelayIngestStats in;
@@ -123,6 +137,7 @@ char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
         relay_stat_get(handoff->dropped));
     put_backends(out, pairs, handoff->packet_count);
     put_fanouts(out, handoff);
+    put_multicast(out, multicast);
     put_webs(out, handoff);
     relay_lessons_foreach(lessons, put_stream, out);
     return g_string_free(out, FALSE);

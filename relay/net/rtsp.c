@@ -28,15 +28,14 @@ typedef struct {
     gboolean announced;
     RelayTransport transports[RELAY_INPUT_TRACKS_MAX];
     gboolean set_up[RELAY_INPUT_TRACKS_MAX];
+    RelayGroup *group;              // held; NULL: no multicast
     RelayStream *viewing, *sending; // references
 } Session;
 
 struct _RelayRtsp {
     RelayLessons *lessons;
     const RelayDoor *door;
-    guint16 rtp_port;
-    guint connections_max;
-    gboolean repair;
+    RelayRtspSpec spec;
     GHashTable *sessions; // RelayConn -> Session, owned
     guint timer;
 };
@@ -202,7 +201,7 @@ static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     }
     description.host = url.host;
     description.ipv6 = strchr(url.host, ':') != NULL;
-    description.feedback = r->repair && takes_feedback(request);
+    description.feedback = r->spec.repair && takes_feedback(request);
     g_autofree char *sdp = relay_sdp_write(&description);
     GString *text = begin_answer(s, request, 200);
     g_string_append_printf(text,
@@ -222,6 +221,27 @@ static gint announced_track(const Session *s, const char *uri)
         if (!s->set_up[i])
             return (gint)i;
     return -1;
+}
+
+// The stream's group is put into the answer: a group is named by the relay alone.
+static gboolean give_group(RelayRtsp *r, Session *s, guint track, RelayTransport *transport,
+                           GError **error)
+{
+    RelayStream *stream;
+    RelayDescription description;
+    if (!s->group) {
+        if (!relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description)) {
+            g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "the lesson has not begun");
+            return FALSE;
+        }
+        s->group = relay_multicast_hold(r->spec.multicast, stream, error);
+        if (!s->group)
+            return FALSE;
+    }
+    transport->rtp = relay_group_address(s->group, track, FALSE);
+    transport->rtcp = relay_group_address(s->group, track, TRUE);
+    transport->ttl = relay_group_ttl(s->group);
+    return TRUE;
 }
 
 static void do_setup(RelayRtsp *r, Session *s, const TkRtspRequest *request)
@@ -249,26 +269,31 @@ static void do_setup(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     }
     RelayTransport transport;
     if (!relay_transport_choose(tk_rtsp_header(request, "Transport"), relay_conn_peer(s->conn),
-                                (guint)track, &transport)) {
+                                (guint)track, r->spec.multicast && !s->announced, &transport)) {
         answer(s, request, 461, NULL);
+        return;
+    }
+    if (transport.kind == RELAY_TRANSPORT_MULTICAST &&
+        !give_group(r, s, (guint)track, &transport, &error)) {
+        refuse(s, request, error);
         return;
     }
     s->transports[track] = transport;
     s->set_up[track] = TRUE;
-    if (!s->announced && !transport.interleaved)
+    if (!s->announced && transport.kind == RELAY_TRANSPORT_UDP)
         relay_conn_expect(s->conn, (guint)track, &transport.rtp, &transport.rtcp);
-    g_autofree char *header = relay_transport_header(&transport, r->rtp_port, s->announced);
+    g_autofree char *header = relay_transport_header(&transport, r->spec.rtp_port, s->announced);
     answer(s, request, 200, header);
 }
 
-static gboolean any_set_up(const Session *s, gboolean *ret_interleaved)
+static gboolean any_set_up(const Session *s, RelayTransportKind *ret_kind)
 {
     gboolean any = FALSE, mixed = FALSE;
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         if (!s->set_up[i])
             continue;
-        mixed |= any && *ret_interleaved != s->transports[i].interleaved;
-        *ret_interleaved = s->transports[i].interleaved;
+        mixed |= any && *ret_kind != s->transports[i].kind;
+        *ret_kind = s->transports[i].kind;
         any = TRUE;
     }
     return any && !mixed;
@@ -279,16 +304,36 @@ static const char *school_of(const Session *s)
     return s->claims ? s->claims->school : NULL;
 }
 
+static void begin_viewing(RelayRtsp *r, Session *s, RelayStream *stream, RelayTransportKind kind)
+{
+    s->viewing = relay_stream_ref(stream);
+    relay_lessons_count_viewer(r->lessons, stream, RELAY_VIEWER_RTP, 1, school_of(s));
+    TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
+    tk_log(TK_LOG_INFO, &fields, "a viewer begins over %s", relay_transport_word(kind));
+}
+
+// What comes to a group came before and goes on behind: there is no first packet for RTP-Info.
+static void watch_group(RelayRtsp *r, Session *s, const TkRtspRequest *request, RelayStream *stream)
+{
+    if (relay_group_stream(s->group) != stream) {
+        answer(s, request, 404, "X-Tongke-Reason: the lesson that was set up is over\r\n");
+        return;
+    }
+    begin_viewing(r, s, stream, RELAY_TRANSPORT_MULTICAST);
+    answer(s, request, 200, "Range: npt=now-\r\n");
+    relay_group_watch(s->group, s->conn);
+}
+
 static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 {
-    gboolean interleaved = FALSE;
+    RelayTransportKind kind = RELAY_TRANSPORT_UDP;
     RelayDescription description;
     RelayStream *stream;
     if (s->viewing) { // again, as some players do to keep alive
         answer(s, request, 200, NULL);
         return;
     }
-    if (s->announced || !any_set_up(s, &interleaved)) {
+    if (s->announced || !any_set_up(s, &kind)) {
         answer(s, request, 455, NULL);
         return;
     }
@@ -296,12 +341,16 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
         answer(s, request, 404, NULL);
         return;
     }
+    if (kind == RELAY_TRANSPORT_MULTICAST) {
+        watch_group(r, s, request, stream);
+        return;
+    }
     g_auto(RelayRtspUrl) url = {0};
     if (!relay_rtsp_url_parse(request->uri, &url, NULL)) {
         answer(s, request, 400, NULL);
         return;
     }
-    RelayViewerSpec spec = {.interleaved = interleaved};
+    RelayViewerSpec spec = {.interleaved = kind == RELAY_TRANSPORT_TCP};
     char *urls[RELAY_INPUT_TRACKS_MAX] = {0};
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         if (!s->set_up[i] || !description.configs[i])
@@ -315,10 +364,7 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
                                             .rtx = t->feedback};
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
-    s->viewing = relay_stream_ref(stream);
-    relay_lessons_count_viewer(r->lessons, stream, RELAY_VIEWER_RTP, 1, school_of(s));
-    TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
-    tk_log(TK_LOG_INFO, &fields, "a viewer begins over %s", interleaved ? "TCP" : "UDP");
+    begin_viewing(r, s, stream, kind);
     GString *head = begin_answer(s, request, 200);
     g_string_append(head, "Range: npt=now-\r\n");
     relay_conn_play(s->conn, stream, &spec, g_string_free(head, FALSE), urls);
@@ -327,8 +373,8 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 static void do_record(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 {
     g_autoptr(GError) error = NULL;
-    gboolean interleaved = FALSE;
-    if (!s->announced || s->sending || !any_set_up(s, &interleaved)) {
+    RelayTransportKind kind = RELAY_TRANSPORT_UDP;
+    if (!s->announced || s->sending || !any_set_up(s, &kind)) {
         answer(s, request, 455, NULL);
         return;
     }
@@ -344,7 +390,8 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspRequest *request)
         refuse(s, request, error);
         return;
     }
-    RelaySenderSpec spec = {.tracks_count = s->offer.tracks_count, .interleaved = interleaved};
+    RelaySenderSpec spec = {.tracks_count = s->offer.tracks_count,
+                            .interleaved = kind == RELAY_TRANSPORT_TCP};
     guint8 channels[RELAY_INPUT_TRACKS_MAX] = {0};
     for (guint i = 0; i < s->offer.tracks_count; i++) {
         spec.formats[i] = s->offer.formats[i];
@@ -354,7 +401,7 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     }
     s->sending = relay_stream_ref(stream);
     TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
-    tk_log(TK_LOG_INFO, &fields, "a sender begins over %s", interleaved ? "TCP" : "UDP");
+    tk_log(TK_LOG_INFO, &fields, "a sender begins over %s", relay_transport_word(kind));
     relay_conn_record(s->conn, stream, &spec, channels);
     answer(s, request, 200, NULL);
 }
@@ -370,6 +417,8 @@ static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
         relay_lessons_count_viewer(r->lessons, s->viewing, RELAY_VIEWER_RTP, -1, school_of(s));
     if (s->sending)
         relay_lessons_unpublish(r->lessons, s->sending, s->conn, orderly);
+    if (s->group)
+        relay_group_let_go(g_steal_pointer(&s->group), s->conn);
     g_clear_pointer(&s->viewing, relay_stream_unref);
     g_clear_pointer(&s->sending, relay_stream_unref);
 }
@@ -452,15 +501,12 @@ static gboolean close_strangers(gpointer user)
     return G_SOURCE_CONTINUE;
 }
 
-RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
-                          guint connections_max, gboolean repair)
+RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, const RelayRtspSpec *spec)
 {
     RelayRtsp *r = g_new0(RelayRtsp, 1);
     r->lessons = lessons;
     r->door = door;
-    r->rtp_port = rtp_port;
-    r->connections_max = connections_max;
-    r->repair = repair;
+    r->spec = *spec;
     r->sessions = g_hash_table_new_full(NULL, NULL, NULL, session_free);
     r->timer = g_timeout_add_seconds(5, close_strangers, r);
     return r;
@@ -482,9 +528,9 @@ RelayConnDesk relay_rtsp_desk(RelayRtsp *rtsp)
 
 void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAddress *peer)
 {
-    if (g_hash_table_size(rtsp->sessions) >= rtsp->connections_max) {
+    if (g_hash_table_size(rtsp->sessions) >= rtsp->spec.connections_max) {
         tk_warning("refusing an RTSP connection: %u are open, as many as limits.connections allows",
-                   rtsp->connections_max);
+                   rtsp->spec.connections_max);
         close(fd);
         return;
     }

@@ -3,15 +3,21 @@
 
 #include "relay/net/door.h"
 #include "relay/net/lessons.h"
+#include "relay/net/multicast.h"
 
 // RTSP signalling (RFC 2326) on the main thread: what a connection may do, and what it becomes.
 
 typedef struct _RelayRtsp RelayRtsp;
 
-// All borrowed. `rtp_port`: of the UDP pair. `repair`: viewers are told that they may ask for what
-// they miss.
-RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, guint16 rtp_port,
-                          guint connections_max, gboolean repair);
+typedef struct {
+    guint16 rtp_port; // of the UDP pair
+    guint connections_max;
+    gboolean repair;           // viewers are told that they may ask for what they miss
+    RelayMulticast *multicast; // NULL: this relay sends to no group
+} RelayRtspSpec;
+
+// All borrowed; `spec` is copied.
+RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, const RelayRtspSpec *spec);
 // After the workers have stopped.
 void relay_rtsp_free(RelayRtsp *rtsp);
 

@@ -31,18 +31,15 @@ static gboolean accept_tcp(char *const *fields, guint track, RelayTransport *ret
     if (first > 254 || second != first + 1)
         return FALSE;
     *ret = (RelayTransport){
-        .interleaved = TRUE, .rtp_channel = (guint8)first, .rtcp_channel = (guint8)second};
+        .kind = RELAY_TRANSPORT_TCP, .rtp_channel = (guint8)first, .rtcp_channel = (guint8)second};
     return TRUE;
 }
 
 static gboolean accept_udp(char *const *fields, const RelayAddress *peer, RelayTransport *ret)
 {
     guint64 rtp = 0, rtcp = 0;
-    for (guint i = 0; fields[i]; i++) {
-        if (g_ascii_strcasecmp(fields[i], "multicast") == 0)
-            return FALSE;
+    for (guint i = 0; fields[i]; i++)
         (void)!read_range(fields[i], "client_port", 65535, &rtp, &rtcp);
-    }
     if (rtp == 0 || rtcp == 0 || rtcp == rtp || rtcp > 65535)
         return FALSE;
     *ret = (RelayTransport){.rtp = relay_address_with_port(peer, (guint16)rtp),
@@ -50,8 +47,23 @@ static gboolean accept_udp(char *const *fields, const RelayAddress *peer, RelayT
     return TRUE;
 }
 
+// RFC 2326 calls multicast the default, but clients that say neither mean unicast.
+static gboolean is_multicast(char *const *fields)
+{
+    for (guint i = 0; fields[i]; i++)
+        if (g_ascii_strcasecmp(fields[i], "multicast") == 0)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean accept_group(gboolean multicast, RelayTransport *ret)
+{
+    *ret = (RelayTransport){.kind = RELAY_TRANSPORT_MULTICAST};
+    return multicast;
+}
+
 static gboolean accept_offer(const char *offer, const RelayAddress *peer, guint track,
-                             RelayTransport *ret)
+                             gboolean multicast, RelayTransport *ret)
 {
     g_auto(GStrv) fields = g_strsplit(offer, ";", FIELDS_MAX);
     for (guint i = 0; fields[i]; i++)
@@ -68,8 +80,9 @@ static gboolean accept_offer(const char *offer, const RelayAddress *peer, guint 
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
         if (g_ascii_strcasecmp(fields[0], kinds[i].name) != 0)
             continue;
-        gboolean accepted =
-            kinds[i].tcp ? accept_tcp(fields + 1, track, ret) : accept_udp(fields + 1, peer, ret);
+        gboolean accepted = kinds[i].tcp               ? accept_tcp(fields + 1, track, ret)
+                            : is_multicast(fields + 1) ? accept_group(multicast, ret)
+                                                       : accept_udp(fields + 1, peer, ret);
         ret->feedback = kinds[i].feedback;
         return accepted;
     }
@@ -77,20 +90,37 @@ static gboolean accept_offer(const char *offer, const RelayAddress *peer, guint 
 }
 
 gboolean relay_transport_choose(const char *header, const RelayAddress *peer, guint track,
-                                RelayTransport *ret)
+                                gboolean multicast, RelayTransport *ret)
 {
     g_auto(GStrv) offers = g_strsplit(header ? header : "", ",", OFFERS_MAX);
     for (guint i = 0; offers[i]; i++)
-        if (accept_offer(offers[i], peer, track, ret))
+        if (accept_offer(offers[i], peer, track, multicast, ret))
             return TRUE;
     return FALSE;
+}
+
+const char *relay_transport_word(RelayTransportKind kind)
+{
+    static const char *const words[] = {"UDP", "TCP", "multicast"};
+    return words[kind];
+}
+
+// A group's "destination=…;port=a-b;ttl=n".
+static char *group_header(const RelayTransport *t, const char *profile)
+{
+    g_autofree char *destination = relay_address_host_text(&t->rtp);
+    return g_strdup_printf("Transport: %s;multicast;destination=%s;port=%u-%u;ttl=%u\r\n", profile,
+                           destination, relay_address_port(&t->rtp), relay_address_port(&t->rtcp),
+                           t->ttl);
 }
 
 char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, gboolean record)
 {
     const char *mode = record ? ";mode=record" : "";
     const char *profile = transport->feedback ? "RTP/AVPF" : "RTP/AVP";
-    if (transport->interleaved)
+    if (transport->kind == RELAY_TRANSPORT_MULTICAST)
+        return group_header(transport, profile);
+    if (transport->kind == RELAY_TRANSPORT_TCP)
         return g_strdup_printf("Transport: %s/TCP;unicast;interleaved=%u-%u%s\r\n", profile,
                                transport->rtp_channel, transport->rtcp_channel, mode);
     return g_strdup_printf("Transport: %s;unicast;client_port=%u-%u;server_port=%u-%u%s\r\n",

@@ -15,9 +15,10 @@ static void use(const TkRtspRequest *request)
     g_assert(relay_address_parse("127.0.0.1", 40000, &peer, NULL));
     if (relay_rtsp_url_parse(request->uri, &url, NULL))
         g_assert(url.lesson && url.stream && url.base);
-    if (relay_transport_choose(tk_rtsp_header(request, "Transport"), &peer, 1, &transport) &&
-        !transport.interleaved)
-        g_assert(relay_address_same_host(&transport.rtp, &peer));
+    if (relay_transport_choose(tk_rtsp_header(request, "Transport"), &peer, 1, TRUE, &transport))
+        g_assert(transport.kind == RELAY_TRANSPORT_UDP
+                     ? relay_address_same_host(&transport.rtp, &peer)
+                     : transport.rtp.bytes == 0);
     if (relay_sdp_parse(request->body, request->body_bytes, &offer, NULL))
         g_assert(offer.tracks_count > 0 && offer.info);
     relay_offer_clear(&offer);

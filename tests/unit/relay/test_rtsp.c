@@ -5,6 +5,7 @@
 
 #include "common/media/rtsp.h"
 #include "relay/net/endpoints.h"
+#include "relay/net/groups.h"
 #include "relay/net/origin.h"
 #include "relay/net/rtsp_url.h"
 #include "relay/net/transport.h"
@@ -148,8 +149,9 @@ static void sends_only_to_the_peer_itself(void **state)
 {
     RelayAddress peer = address("10.0.0.7", 40000), other = address("192.0.2.1", 1);
     RelayTransport transport;
-    assert_true(relay_transport_choose(
-        "RTP/AVP;unicast;destination=192.0.2.1;client_port=5000-5001", &peer, 0, &transport));
+    assert_true(
+        relay_transport_choose("RTP/AVP;unicast;destination=192.0.2.1;client_port=5000-5001", &peer,
+                               0, FALSE, &transport));
     assert_true(relay_address_same_host(&transport.rtp, &peer));
     assert_false(relay_address_same_host(&transport.rtp, &other));
     assert_int_equal(relay_address_port(&transport.rtp), 5000);
@@ -161,28 +163,109 @@ static void chooses_a_transport_it_speaks(void **state)
     RelayAddress peer = address("::1", 40000);
     RelayTransport transport;
     assert_true(relay_transport_choose(
-        "RTP/SAVP;unicast;client_port=1-2,RTP/AVP/TCP;unicast;interleaved=4-5", &peer, 0,
+        "RTP/SAVP;unicast;client_port=1-2,RTP/AVP/TCP;unicast;interleaved=4-5", &peer, 0, FALSE,
         &transport));
-    assert_true(transport.interleaved);
+    assert_int_equal(transport.kind, RELAY_TRANSPORT_TCP);
     assert_int_equal(transport.rtp_channel, 4);
-    assert_true(relay_transport_choose("RTP/AVP/TCP;unicast", &peer, 1, &transport));
+    assert_true(relay_transport_choose("RTP/AVP/TCP;unicast", &peer, 1, FALSE, &transport));
     assert_int_equal(transport.rtp_channel, 2);
     assert_false(transport.feedback);
-    assert_true(
-        relay_transport_choose("RTP/AVPF;unicast;client_port=5000-5001", &peer, 0, &transport));
+    assert_true(relay_transport_choose("RTP/AVPF;unicast;client_port=5000-5001", &peer, 0, FALSE,
+                                       &transport));
     assert_true(transport.feedback);
-    assert_false(transport.interleaved);
+    assert_int_equal(transport.kind, RELAY_TRANSPORT_UDP);
     g_autofree char *header = relay_transport_header(&transport, 8000, FALSE);
     check_contains(header, "Transport: RTP/AVPF;unicast;client_port=5000-5001;server_port=8000");
-    assert_true(relay_transport_choose("RTP/AVPF/TCP;unicast", &peer, 1, &transport));
-    assert_true(transport.feedback && transport.interleaved);
+    assert_true(relay_transport_choose("RTP/AVPF/TCP;unicast", &peer, 1, FALSE, &transport));
+    assert_true(transport.feedback && transport.kind == RELAY_TRANSPORT_TCP);
+    assert_false(relay_transport_choose("RTP/SAVPF;unicast;client_port=5000-5001", &peer, 0, FALSE,
+                                        &transport));
+    assert_false(relay_transport_choose("RTP/AVP;multicast", &peer, 0, FALSE, &transport));
+    assert_false(relay_transport_choose("RTP/AVP;unicast", &peer, 0, FALSE, &transport));
     assert_false(
-        relay_transport_choose("RTP/SAVPF;unicast;client_port=5000-5001", &peer, 0, &transport));
-    assert_false(relay_transport_choose("RTP/AVP;multicast", &peer, 0, &transport));
-    assert_false(relay_transport_choose("RTP/AVP;unicast", &peer, 0, &transport));
-    assert_false(relay_transport_choose("RTP/AVP;unicast;client_port=0-1", &peer, 0, &transport));
-    assert_false(relay_transport_choose("RTP/AVP/TCP;interleaved=300-301", &peer, 0, &transport));
-    assert_false(relay_transport_choose(NULL, &peer, 0, &transport));
+        relay_transport_choose("RTP/AVP;unicast;client_port=0-1", &peer, 0, FALSE, &transport));
+    assert_false(
+        relay_transport_choose("RTP/AVP/TCP;interleaved=300-301", &peer, 0, FALSE, &transport));
+    assert_false(relay_transport_choose(NULL, &peer, 0, FALSE, &transport));
+}
+
+static void names_a_group_by_itself(void **state)
+{
+    RelayAddress peer = address("10.0.0.7", 40000);
+    RelayTransport transport;
+    const char *offer = "RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=99";
+    assert_false(relay_transport_choose(offer, &peer, 0, FALSE, &transport));
+    assert_true(relay_transport_choose(offer, &peer, 0, TRUE, &transport));
+    assert_int_equal(transport.kind, RELAY_TRANSPORT_MULTICAST);
+    assert_int_equal(transport.rtp.bytes, 0);
+    transport.rtp = address("239.255.0.1", 18002);
+    transport.rtcp = address("239.255.0.1", 18003);
+    transport.ttl = 1;
+    g_autofree char *header = relay_transport_header(&transport, 8000, FALSE);
+    assert_string_equal(
+        header, "Transport: RTP/AVP;multicast;destination=239.255.0.1;port=18002-18003;ttl=1\r\n");
+    // Where there is none, the next offer counts.
+    assert_true(relay_transport_choose("RTP/AVP/UDP;multicast,RTP/AVP/TCP;unicast", &peer, 0, FALSE,
+                                       &transport));
+    assert_int_equal(transport.kind, RELAY_TRANSPORT_TCP);
+}
+
+static void sends_to_scoped_groups_only(void **state)
+{
+    static const struct {
+        const char *prefix;
+        guint count;
+        guint16 port;
+        const char *reason; // NULL: good
+    } cases[] = {
+        {"239.255.0.0/16", 64, 18000, NULL},       {"239.192.0.0/14", 500, 18000, NULL},
+        {"239.255.0.0/30", 3, 18000, NULL},        {"239.255.0.0/30", 4, 18000, "holds less"},
+        {"224.0.0.0/8", 1, 18000, "239.0.0.0/8"},  {"232.1.0.0/16", 1, 18000, "239.0.0.0/8"},
+        {"10.0.0.0/8", 1, 18000, "239.0.0.0/8"},   {"239.0.0.0/4", 1, 18000, "239.0.0.0/8"},
+        {"239.255.0.1/16", 1, 18000, "first"},     {"239.255.0.0/32", 1, 18000, "BITS"},
+        {"239.0.0.0/16", 1, 18000, "switches"},    {"239.128.0.0/16", 1, 18000, "switches"},
+        {"239.255.0.0", 1, 18000, "ADDRESS/BITS"}, {"239.255/16", 1, 18000, "ADDRESS/BITS"},
+        {"ff05::/16", 1, 18000, "ADDRESS/BITS"},   {"", 1, 18000, "ADDRESS/BITS"},
+        {"239.255.0.0/16", 1, 18001, "even"},      {"239.255.0.0/16", 500, 64000, "ports"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        RelayGroupRange range;
+        gboolean good =
+            relay_group_range_parse(cases[i].prefix, cases[i].count, cases[i].port, &range, &error);
+        assert_int_equal(good, cases[i].reason == NULL);
+        if (!good)
+            check_contains(error->message, cases[i].reason);
+    }
+}
+
+static void check_group(const RelayGroupRange *range, guint group, guint track, gboolean rtcp,
+                        const char *expected)
+{
+    RelayAddress to = relay_group_range_address(range, group, track, rtcp);
+    g_autofree char *text = relay_address_text(&to);
+    assert_string_equal(text, expected);
+}
+
+static void gives_each_group_once_and_the_longest_free_first(void **state)
+{
+    RelayGroupRange range;
+    assert_true(relay_group_range_parse("239.255.0.0/16", 3, 18000, &range, NULL));
+    check_group(&range, 0, 0, FALSE, "239.255.0.1:18000");
+    check_group(&range, 0, 1, TRUE, "239.255.0.1:18003");
+    check_group(&range, 2, 0, TRUE, "239.255.0.3:18009");
+    RelayGroups *groups = relay_groups_new(&range);
+    guint group;
+    for (guint i = 0; i < 3; i++) {
+        assert_true(relay_groups_take(groups, &group));
+        assert_int_equal(group, i);
+    }
+    assert_false(relay_groups_take(groups, &group));
+    relay_groups_give_back(groups, 1);
+    relay_groups_give_back(groups, 0);
+    assert_true(relay_groups_take(groups, &group));
+    assert_int_equal(group, 1);
+    relay_groups_free(groups);
 }
 
 static void finds_owners_and_follows_nat(void **state)
@@ -271,6 +354,9 @@ int main(void)
         cmocka_unit_test(knows_a_tracks_control),
         cmocka_unit_test(sends_only_to_the_peer_itself),
         cmocka_unit_test(chooses_a_transport_it_speaks),
+        cmocka_unit_test(names_a_group_by_itself),
+        cmocka_unit_test(sends_to_scoped_groups_only),
+        cmocka_unit_test(gives_each_group_once_and_the_longest_free_first),
         cmocka_unit_test(finds_owners_and_follows_nat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
