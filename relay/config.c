@@ -59,6 +59,9 @@ const TkConfigField relay_config_fields[] = {
      "This machine's IPv4 address in that LAN; empty = that of rtsp.listen."},
     {"workers", "packet", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for RTSP and RTP."},
     {"workers", "web", I, "1", 1, RELAY_WORKERS_MAX, NULL, "Threads for the page and WebSocket."},
+    {"workers", "pin", S, "false", 1, 1024, NULL,
+     "Whether each of these threads is bound to a processor core of its own, packet workers first: "
+     "true, false, or the cores' numbers, such as 2,3."},
     {"limits", "lessons", I, "64", 1, 10000, NULL, "Lessons at once."},
     {"limits", "connections", I, "4096", 1, 100000, NULL,
      "Connections at once to the RTSP port, and as many to the web port."},

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "relay/net/api.h"
+#include "relay/net/cores.h"
 #include "relay/net/listener.h"
 #include "relay/net/metrics.h"
 #include "relay/net/rtsp.h"
@@ -214,8 +215,27 @@ static gboolean open_ports(RelayServer *s, GError **error)
     return s->web_listener != NULL;
 }
 
-static void start(RelayServer *s)
+// Each thread on its core, if it is to have one: packet workers first, then web workers.
+static gboolean start_workers(RelayServer *s, RelayCores *cores, GError **error)
 {
+    for (guint i = 0; i < s->handoff.packet_count; i++) {
+        if (!relay_cores_enter_next(cores, error))
+            return FALSE;
+        relay_worker_start(s->handoff.workers[i]);
+    }
+    for (guint i = 0; i < s->handoff.web_count; i++) {
+        if (!relay_cores_enter_next(cores, error))
+            return FALSE;
+        relay_web_start(s->handoff.webs[i]);
+    }
+    return TRUE;
+}
+
+static gboolean start(RelayServer *s, GError **error)
+{
+    RelayCores *cores = relay_cores_new(text(s, "workers", "pin"), error);
+    if (!cores)
+        return FALSE;
     s->api = (RelayApi){.lessons = s->lessons,
                         .door = s->door,
                         .name = text(s, "relay", "name"),
@@ -225,10 +245,10 @@ static void start(RelayServer *s)
                         .metrics = metrics,
                         .user = s};
     s->desk_watch = g_unix_fd_add(s->desk_fd, G_IO_IN, desk_ready, s);
-    for (guint i = 0; i < s->handoff.packet_count; i++)
-        relay_worker_start(s->handoff.workers[i]);
-    for (guint i = 0; i < s->handoff.web_count; i++)
-        relay_web_start(s->handoff.webs[i]);
+    gboolean started = start_workers(s, cores, error);
+    relay_cores_leave(cores);
+    relay_cores_free(cores);
+    return started;
 }
 
 RelayServer *relay_server_new(const TkConfig *config, GError **error)
@@ -242,10 +262,8 @@ RelayServer *relay_server_new(const TkConfig *config, GError **error)
     if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error) &&
         make_multicast(s, error)) {
         make_signalling(s);
-        if (open_ports(s, error)) {
-            start(s);
+        if (open_ports(s, error) && start(s, error))
             return s;
-        }
     }
     relay_server_free(s);
     return NULL;
