@@ -50,8 +50,3 @@ guint64 tk_rtp_unwrap(guint64 last, guint32 wrapped, guint bits)
     gboolean nearer_behind = ahead > period / 2 && value >= period;
     return nearer_behind ? value - period : value;
 }
-
-gboolean tk_rtp_is_rtcp(const guint8 *data, gsize size)
-{
-    return size >= 2 && data[0] >> 6 == 2 && data[1] >= 192 && data[1] <= 223;
-}

@@ -31,6 +31,3 @@ static inline gint tk_rtp_seq_distance(guint16 a, guint16 b) { return (gint16)(g
 // Counts that wrap, made 64-bit: `*last` starts anywhere; returns the value congruent to `wrapped`
 // (modulo 2^bits, bits 16 or 32) that lies nearest to *last. Does not move *last.
 guint64 tk_rtp_unwrap(guint64 last, guint32 wrapped, guint bits);
-
-// Whether a datagram on a shared port is RTCP and not RTP (RFC 5761 section 4).
-gboolean tk_rtp_is_rtcp(const guint8 *data, gsize size);

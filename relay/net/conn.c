@@ -216,7 +216,7 @@ static void open_link(gpointer owner, gpointer data)
     g_autoptr(Order) order = data;
     RelayConn *c = order->conn;
     c->heard_ns = relay_worker_now_ns(c->conns->worker);
-    c->link = relay_link_new(c->conns->worker, c->fd, &c->peer, &link_handler, c);
+    c->link = relay_link_new(c->conns->worker, c->fd, &link_handler, c);
     if (c->link)
         g_ptr_array_add(c->conns->open, relay_conn_ref(c));
     else

@@ -25,7 +25,6 @@ typedef struct {
 struct _RelayLink {
     RelayWatch watch;
     RelayWorker *worker;
-    RelayAddress peer;
     const RelayLinkHandler *handler;
     gpointer user;
     GByteArray *input;
@@ -73,13 +72,12 @@ static void ready(RelayWatch *watch, guint32 epoll_events)
         close_with(l, "closed by the peer");
 }
 
-RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayAddress *peer,
-                          const RelayLinkHandler *handler, gpointer user)
+RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayLinkHandler *handler,
+                          gpointer user)
 {
     RelayLink *l = g_new0(RelayLink, 1);
     l->watch = (RelayWatch){.fd = fd, .ready = ready};
     l->worker = worker;
-    l->peer = *peer;
     l->handler = handler;
     l->user = user;
     l->input = g_byte_array_new();
@@ -113,11 +111,6 @@ void relay_link_free(RelayLink *link)
     close(link->watch.fd);
     g_byte_array_unref(link->input);
     g_free(link);
-}
-
-const RelayAddress *relay_link_peer(const RelayLink *link)
-{
-    return &link->peer;
 }
 
 gsize relay_link_input_bytes(const RelayLink *link)

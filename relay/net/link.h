@@ -2,7 +2,6 @@
 #pragma once
 
 #include "relay/core/unit.h"
-#include "relay/net/address.h"
 #include "relay/net/worker.h"
 
 // A TCP connection on a packet worker: bytes in, texts and interleaved frames (RFC 2326 section
@@ -25,12 +24,11 @@ typedef struct {
 
 // Takes `fd` (non-blocking). `handler` and `user` are borrowed for the link's life. NULL: fd
 // closed.
-RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayAddress *peer,
-                          const RelayLinkHandler *handler, gpointer user);
+RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayLinkHandler *handler,
+                          gpointer user);
 // Closes at once.
 void relay_link_free(RelayLink *link);
 
-const RelayAddress *relay_link_peer(const RelayLink *link);
 // Bytes that have come in and not been used.
 gsize relay_link_input_bytes(const RelayLink *link);
 

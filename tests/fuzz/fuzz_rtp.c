@@ -8,7 +8,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     TkRtp before, after;
 
-    tk_rtp_is_rtcp(data, size);
     if (!tk_rtp_parse(data, size, &before))
         return 0;
     g_assert(before.payload >= data + TK_RTP_HEADER_BYTES);

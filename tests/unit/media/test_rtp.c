@@ -133,21 +133,6 @@ static void test_unwrap_walk(void **state)
     }
 }
 
-static void test_rtcp_told_apart(void **state)
-{
-    static const guint8 sender_report[] = {0x80, 200}, first[] = {0x80, 192}, last[] = {0x80, 223};
-    static const guint8 marked_video[] = {0x80, 0x80 | 96}, video[] = {0x80, 96};
-    static const guint8 version_1[] = {0x40, 200}, below[] = {0x80, 191};
-    assert_true(tk_rtp_is_rtcp(sender_report, 2));
-    assert_true(tk_rtp_is_rtcp(first, 2));
-    assert_true(tk_rtp_is_rtcp(last, 2));
-    assert_false(tk_rtp_is_rtcp(marked_video, 2));
-    assert_false(tk_rtp_is_rtcp(video, 2));
-    assert_false(tk_rtp_is_rtcp(version_1, 2));
-    assert_false(tk_rtp_is_rtcp(below, 2));
-    assert_false(tk_rtp_is_rtcp(sender_report, 1));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,7 +145,6 @@ int main(void)
         cmocka_unit_test(test_sequence_distance),
         cmocka_unit_test(test_unwrap),
         cmocka_unit_test(test_unwrap_walk),
-        cmocka_unit_test(test_rtcp_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
