@@ -44,6 +44,8 @@ const TkConfigField relay_config_fields[] = {
     {"repair", "enabled", TK_CONFIG_BOOL, "true", 0, 0, NULL,
      "Whether packets that a viewer misses are sent again, and the sender is asked for those that "
      "are missing here."},
+    {"pacing", "enabled", TK_CONFIG_BOOL, "true", 0, 0, NULL,
+     "Whether viewers over UDP are sent to no faster than their lines are seen to carry."},
     {"multicast", "enabled", TK_CONFIG_BOOL, "false", 0, 0, NULL,
      "Whether viewers of this relay's own LAN may have a lesson by multicast: one copy for all of "
      "them. Not for a relay on a WAN."},

@@ -103,7 +103,8 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
             !(s->ingest = relay_ingest_new(h->workers[0], &s->udp[0], &relay_handoff_sink, h,
                                            tk_config_bool(s->config, "repair", "enabled"), error)))
             return FALSE;
-        h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp[i], span_ns, bytes);
+        h->fanouts[i] = relay_fanout_new(h->workers[i], i, &s->udp[i], span_ns, bytes,
+                                         tk_config_bool(s->config, "pacing", "enabled"));
     }
     return TRUE;
 }

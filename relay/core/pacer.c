@@ -9,16 +9,35 @@ void relay_pacer_init(RelayPacer *pacer, gint64 rate_bps, gint64 depth_bytes, gi
         .rate_bps = rate_bps, .depth = depth_bytes, .tokens = depth_bytes, .filled_ns = now_ns};
 }
 
+static gint64 bytes_in(const RelayPacer *pacer, gint64 span_ns)
+{
+    return span_ns * (pacer->rate_bps / 8) / TK_NS_PER_S;
+}
+
+void relay_pacer_set_rate(RelayPacer *pacer, gint64 rate_bps)
+{
+    pacer->rate_bps = rate_bps;
+    pacer->depth = MAX(bytes_in(pacer, RELAY_PACER_TRAIN_NS), RELAY_PACER_TRAIN_MIN_BYTES);
+}
+
 gboolean relay_pacer_ready(RelayPacer *pacer, gint64 now_ns)
 {
     // A pause longer than a second fills any bucket; the clamp keeps the product in range.
-    gint64 elapsed_ns = CLAMP(now_ns - pacer->filled_ns, 0, TK_NS_PER_S);
-    gint64 earned = elapsed_ns * (pacer->rate_bps / 8) / TK_NS_PER_S;
+    gint64 earned = bytes_in(pacer, CLAMP(now_ns - pacer->filled_ns, 0, TK_NS_PER_S));
     if (earned > 0) {
-        pacer->tokens = MIN(pacer->tokens + earned, pacer->depth);
+        gint64 depth = pacer->depth;
+        if (pacer->waiting)
+            depth = MAX(depth, bytes_in(pacer, RELAY_PACER_LATE_NS));
+        pacer->tokens = MIN(pacer->tokens + earned, depth);
         pacer->filled_ns = now_ns;
     }
-    return pacer->tokens > 0;
+    pacer->waiting = pacer->tokens <= 0;
+    return !pacer->waiting;
+}
+
+gint64 relay_pacer_due_ns(const RelayPacer *pacer)
+{
+    return pacer->filled_ns + (1 - pacer->tokens) * 8 * TK_NS_PER_S / MAX(pacer->rate_bps, 1) + 1;
 }
 
 void relay_pacer_spend(RelayPacer *pacer, gsize bytes)

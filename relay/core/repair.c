@@ -87,6 +87,7 @@ static void read_report(const TkRtcp *part, gint64 wall_ns, RelayQuestion *ret)
             continue;
         ret->reported = TRUE;
         ret->ssrc = report->ssrc;
+        ret->last_sr = report->last_sr;
         ret->rtt_ns = round_trip(report, wall_ns);
         ret->fraction_lost = report->fraction_lost;
     }

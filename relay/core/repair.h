@@ -59,7 +59,8 @@ static inline void relay_repair_span_add(RelayRepairSpan *span, guint64 number)
 // What one datagram of a viewer asks for.
 typedef struct {
     guint32 ssrc;
-    gboolean reported; // the next two, by its receiver report
+    gboolean reported; // the next three, by its receiver report
+    guint32 last_sr;   // which of our reports the round trip is of
     gint64 rtt_ns;
     guint8 fraction_lost; // of 256
     guint count;

@@ -5,15 +5,18 @@
 
 #include "common/base/clock.h"
 #include "common/media/rtcp.h"
+#include "relay/core/line_rate.h"
 #include "relay/core/pacer.h"
 
-// How long a viewer over UDP may be silent: twice the minute that Session promises would be longer
-// than anybody watches an empty screen, less would hit players that report every 30 s.
+// How long a viewer over UDP may be silent: twice the minute that Session
+// promises would be longer than anybody watches an empty screen, less would hit
+// players that report every 30 s.
 #define VIEWER_SILENCE_NS (75 * TK_NS_PER_S)
 #define REPORT_INTERVAL_NS (2 * TK_NS_PER_S)
 #define HOUSEKEEPING_NS (TK_NS_PER_S / 2)
-// While somebody waits for tokens: shorter than the time in which a full bucket is spent.
-#define PACING_STEP_NS (2 * TK_NS_PER_MS)
+// Viewers that wait for their pacers are served together, so often: shorter
+// than a train.
+#define PACING_STEP_NS (RELAY_PACER_TRAIN_NS / 4)
 #define HISTORY_UNITS_MAX 65536
 
 typedef struct _RelayFeed RelayFeed;
@@ -23,6 +26,8 @@ struct _RelayRtpViewer {
     RelayViewerSpec spec;
     RelayViewer place;
     RelayPacer pacer;
+    RelayLineRate rate;
+    gsize round_bytes; // sent in this tick
     RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
     RelayRepairLine line;
     RelayRepair *repair; // NULL until it asks
@@ -39,6 +44,9 @@ struct _RelayFeed {
     RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
     GPtrArray *viewers; // RelayRtpViewer, owned
     gboolean pending;   // somebody has something to send
+    gint64 due_ns;      // when a pacer lets somebody go on
+    RelayStreamRate rate;
+    gint64 need_bps; // the stream's, as far as known
 };
 
 struct _RelayFanout {
@@ -47,6 +55,8 @@ struct _RelayFanout {
     RelayUdp *udp;
     RelayUdpBatch *batch;
     GPtrArray *retransmissions; // RelayUnit, in the batch
+    GPtrArray *asking;          // RelayRtpViewer, borrowed: a report behind what the batch holds
+    gboolean pacing;
     gint64 history_span_ns;
     gsize history_bytes_max;
     RelayViewerLimits limits;
@@ -76,6 +86,31 @@ static void feed_free(gpointer data)
     g_free(feed);
 }
 
+// Until a whole group of pictures has passed: what the history holds, over a
+// second at least.
+static gint64 need_of(const RelayFeed *feed)
+{
+    guint64 tail = relay_history_tail(feed->history), head = relay_history_head(feed->history);
+    if (feed->rate.bps || tail == head)
+        return feed->rate.bps;
+    gint64 span_ns = relay_history_at(feed->history, head - 1)->arrived_ns -
+                     relay_history_at(feed->history, tail)->arrived_ns;
+    gint64 bits = (gint64)relay_history_bytes(feed->history) * 8;
+    return (gint64)((double)bits * TK_NS_PER_S / (double)MAX(span_ns, TK_NS_PER_S));
+}
+
+static gboolean may_send(const RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    return !f->pacing || relay_pacer_ready(&v->pacer, now_ns);
+}
+
+static void batch_unit(RelayFanout *f, RelayRtpViewer *v, RelayUnit *unit)
+{
+    relay_udp_batch_add(f->batch, &v->spec.tracks[unit->track].rtp, unit);
+    relay_pacer_spend(&v->pacer, unit->bytes);
+    v->round_bytes += unit->bytes;
+}
+
 static gboolean send_unit(RelayFanout *f, RelayRtpViewer *v, RelayUnit *unit, gint64 now_ns)
 {
     const RelayViewerTrack *track = &v->spec.tracks[unit->track];
@@ -85,10 +120,9 @@ static gboolean send_unit(RelayFanout *f, RelayRtpViewer *v, RelayUnit *unit, gi
         if (!relay_link_put_unit(v->spec.link, track->rtp_channel, unit))
             return FALSE;
     } else {
-        if (!relay_pacer_ready(&v->pacer, now_ns))
+        if (!may_send(f, v, now_ns))
             return FALSE;
-        relay_udp_batch_add(f->batch, &track->rtp, unit);
-        relay_pacer_spend(&v->pacer, unit->bytes);
+        batch_unit(f, v, unit);
     }
     relay_repair_span_add(&v->spans[unit->track], unit->number);
     v->packets[unit->track]++;
@@ -128,6 +162,8 @@ static void report(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
         send_report(f, v, track);
         v->reported_ns = now_ns;
     }
+    if (v->reported_ns == now_ns)
+        relay_line_rate_mark(&v->rate, (guint32)(tk_clock_ntp_from_wall(wall_ns) >> 16), now_ns);
 }
 
 // Whether what is lost is waiting to go again.
@@ -135,15 +171,13 @@ static gboolean send_repairs(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
 {
     const RelayFeed *feed = v->feed;
     RelayUnit *unit;
-    while (v->repair && relay_pacer_ready(&v->pacer, now_ns) &&
+    while (v->repair && may_send(f, v, now_ns) &&
            (unit = relay_repair_next(v->repair, feed->index, feed->history, now_ns))) {
-        const RelayViewerTrack *track = &v->spec.tracks[unit->track];
-        if (track->rtx) {
+        if (v->spec.tracks[unit->track].rtx) {
             unit = relay_repair_rtx(v->repair, unit);
             g_ptr_array_add(f->retransmissions, unit);
         }
-        relay_udp_batch_add(f->batch, &track->rtp, unit);
-        relay_pacer_spend(&v->pacer, unit->bytes);
+        batch_unit(f, v, unit);
         relay_repair_done(v->repair);
         relay_stat_add(f->repair.resent, 1);
     }
@@ -157,28 +191,51 @@ static void forget_repairs(RelayRtpViewer *v)
         relay_repair_forget(v->repair);
 }
 
-// Whether the viewer has more to send as soon as its pacer allows.
-static gboolean serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+// Sends what the link has room for.
+static void serve_link(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    RelayUnit *unit;
+    while ((unit = relay_viewer_next(&v->place, v->feed->history)) && send_unit(f, v, unit, now_ns))
+        relay_viewer_advance(&v->place);
+    relay_link_flush(v->spec.link);
+}
+
+// Sends what the pacer lets go. When to come back: G_MAXINT64 if nothing waits.
+static gint64 serve_udp(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
+{
+    RelayUnit *unit;
+    gint64 due_ns = G_MAXINT64;
+    v->round_bytes = 0;
+    relay_line_rate_need(&v->rate, v->feed->need_bps);
+    relay_pacer_set_rate(&v->pacer, relay_line_rate_bps(&v->rate));
+    gboolean repairing = send_repairs(f, v, now_ns);
+    while ((unit = relay_viewer_next(&v->place, v->feed->history)) && send_unit(f, v, unit, now_ns))
+        relay_viewer_advance(&v->place);
+    if (f->pacing && (relay_line_rate_sent(&v->rate, v->round_bytes, unit != NULL, now_ns) ||
+                      relay_line_rate_curious(&v->rate, now_ns)))
+        g_ptr_array_add(f->asking, v);
+    if (repairing)
+        due_ns = now_ns + PACING_STEP_NS;
+    if (unit)
+        due_ns = MIN(due_ns, MAX(relay_pacer_due_ns(&v->pacer), now_ns + PACING_STEP_NS));
+    return due_ns;
+}
+
+static gint64 serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
 {
     guint64 lost = relay_viewer_judge(&v->place, v->feed->history, &f->limits, now_ns);
     if (lost) {
         relay_stat_add(f->units_dropped, lost);
         forget_repairs(v);
     }
-    // Players put picture and sound in step by the first reports: they go ahead of the media.
+    // Players put picture and sound in step by the first reports: they go ahead
+    // of the media.
     if (v->reported_ns == 0)
         report(f, v, now_ns);
-    gboolean repairing = send_repairs(f, v, now_ns), blocked = FALSE;
-    RelayUnit *unit;
-    while (!blocked && (unit = relay_viewer_next(&v->place, v->feed->history))) {
-        if (send_unit(f, v, unit, now_ns))
-            relay_viewer_advance(&v->place);
-        else
-            blocked = TRUE;
-    }
-    if (v->spec.link)
-        relay_link_flush(v->spec.link);
-    return repairing || (blocked && !v->spec.link);
+    if (!v->spec.link)
+        return serve_udp(f, v, now_ns);
+    serve_link(f, v, now_ns);
+    return G_MAXINT64; // it says when it has room
 }
 
 static const char *verdict(const RelayRtpViewer *v, gint64 now_ns)
@@ -211,6 +268,15 @@ static void say_gone(RelayFanout *f, RelayRtpViewer *v, const char *reason)
     v->spec.on_gone(v->spec.user, reason);
 }
 
+static gboolean wants_report(const RelayRtpViewer *v, gint64 now_ns)
+{
+    if (v->spec.link)
+        return now_ns - v->reported_ns >= REPORT_INTERVAL_NS;
+    return relay_line_rate_curious(&v->rate, now_ns) ||
+           (now_ns - v->reported_ns >= REPORT_INTERVAL_NS &&
+            !relay_line_rate_expects(&v->rate, now_ns));
+}
+
 static void keep_house(RelayFanout *f, RelayFeed *feed, gint64 now_ns)
 {
     for (guint i = feed->viewers->len; i-- > 0;) { // leaving removes by swapping in the last
@@ -218,37 +284,54 @@ static void keep_house(RelayFanout *f, RelayFeed *feed, gint64 now_ns)
         const char *reason = verdict(v, now_ns);
         if (reason)
             say_gone(f, v, reason);
-        else if (now_ns - v->reported_ns >= REPORT_INTERVAL_NS)
+        else if (wants_report(v, now_ns))
             report(f, v, now_ns);
     }
+}
+
+static void serve_feed(RelayFanout *f, RelayFeed *feed, gint64 now_ns)
+{
+    feed->pending = FALSE;
+    feed->due_ns = G_MAXINT64;
+    feed->need_bps = need_of(feed);
+    for (guint i = 0; i < feed->viewers->len; i++) {
+        gint64 due_ns = serve(f, feed->viewers->pdata[i], now_ns);
+        feed->due_ns = MIN(feed->due_ns, due_ns);
+    }
+}
+
+// The batch borrows from viewers and histories: it is gone before either
+// changes.
+static void flush(RelayFanout *f, gint64 now_ns)
+{
+    relay_udp_batch_flush(f->batch);
+    g_ptr_array_set_size(f->retransmissions, 0);
+    for (guint i = 0; i < f->asking->len; i++)
+        report(f, f->asking->pdata[i], now_ns);
+    g_ptr_array_set_size(f->asking, 0);
 }
 
 static gint64 tick(gpointer user, gint64 now_ns)
 {
     RelayFanout *f = user;
-    gboolean pacing = FALSE;
+    gint64 due_ns = G_MAXINT64;
     for (guint i = 0; i < f->feeds->len; i++) {
         RelayFeed *feed = f->feeds->pdata[i];
-        if (!feed->pending)
-            continue;
-        feed->pending = FALSE;
-        for (guint j = 0; j < feed->viewers->len; j++)
-            feed->pending |= serve(f, feed->viewers->pdata[j], now_ns);
-        pacing |= feed->pending;
+        if (feed->pending || now_ns >= feed->due_ns)
+            serve_feed(f, feed, now_ns);
+        due_ns = MIN(due_ns, feed->due_ns);
     }
-    // The batch borrows from viewers and histories: it is gone before either changes.
-    relay_udp_batch_flush(f->batch);
-    g_ptr_array_set_size(f->retransmissions, 0);
+    flush(f, now_ns);
     if (now_ns >= f->housekeeping_ns) {
         f->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
         for (guint i = 0; i < f->feeds->len; i++)
             keep_house(f, f->feeds->pdata[i], now_ns);
     }
-    return pacing ? now_ns + PACING_STEP_NS : f->housekeeping_ns;
+    return MIN(due_ns, f->housekeeping_ns);
 }
 
 RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
-                              gint64 history_span_ns, gsize history_bytes_max)
+                              gint64 history_span_ns, gsize history_bytes_max, gboolean pacing)
 {
     RelayFanout *f = g_new0(RelayFanout, 1);
     f->worker = worker;
@@ -256,6 +339,8 @@ RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
     f->udp = udp;
     f->batch = relay_udp_batch_new(udp);
     f->retransmissions = g_ptr_array_new_with_free_func((GDestroyNotify)relay_unit_unref);
+    f->asking = g_ptr_array_new();
+    f->pacing = pacing;
     f->history_span_ns = history_span_ns;
     f->history_bytes_max = history_bytes_max;
     f->limits = RELAY_VIEWER_LIMITS_DEFAULT;
@@ -272,6 +357,7 @@ void relay_fanout_free(RelayFanout *fanout)
     g_ptr_array_unref(fanout->feeds);
     relay_udp_batch_free(fanout->batch);
     g_ptr_array_unref(fanout->retransmissions);
+    g_ptr_array_unref(fanout->asking);
     g_byte_array_unref(fanout->report);
     g_free(fanout);
 }
@@ -307,6 +393,7 @@ void relay_fanout_push(RelayFanout *fanout, RelayStream *stream, RelayUnit **uni
     for (guint i = 0; i < count; i++) {
         if (feed) {
             relay_repair_index_note(feed->index, units[i], relay_history_head(feed->history));
+            relay_stream_rate_note(&feed->rate, units[i]);
             relay_history_push(feed->history, units[i]);
         } else {
             relay_unit_unref(units[i]);
@@ -335,7 +422,11 @@ RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
     v->spec = *spec;
     v->heard_ns = relay_worker_now_ns(fanout->worker);
     relay_viewer_init(&v->place, feed->history);
-    relay_pacer_init(&v->pacer, RELAY_PACER_RATE_BPS, RELAY_PACER_DEPTH_BYTES, v->heard_ns);
+    relay_line_rate_init(&v->rate, need_of(feed), v->heard_ns);
+    if (spec->group)
+        v->rate.rate_bps = RELAY_LINE_RATE_GROUP_BPS;
+    relay_pacer_init(&v->pacer, relay_line_rate_bps(&v->rate), RELAY_PACER_TRAIN_MIN_BYTES,
+                     v->heard_ns);
     g_ptr_array_add(feed->viewers, v);
     feed->pending = TRUE;
     relay_stat_add(fanout->viewers, 1);
@@ -348,7 +439,8 @@ void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer)
     g_ptr_array_remove_fast(viewer->feed->viewers, viewer);
 }
 
-// The track's timestamp at the moment that is `reference`'s time on another track.
+// The track's timestamp at the moment that is `reference`'s time on another
+// track.
 static guint32 timestamp_in_step(const RelayFeed *feed, guint track, const RelayUnit *reference)
 {
     const RelayTrackClock *from = &feed->clocks[reference->track], *to = &feed->clocks[track];
@@ -370,7 +462,8 @@ gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint
             continue;
         *ret_sequence = (guint16)unit->number;
         *ret_timestamp = unit->rtp_timestamp;
-        // Both tracks' times must mean the same moment, or players start them apart.
+        // Both tracks' times must mean the same moment, or players start them
+        // apart.
         if (start->track != track && feed->clocks[track].known && feed->clocks[start->track].known)
             *ret_timestamp = timestamp_in_step(feed, track, start);
         return TRUE;
@@ -381,18 +474,6 @@ gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint
 void relay_rtp_viewer_heard(RelayRtpViewer *viewer, gint64 now_ns)
 {
     viewer->heard_ns = now_ns;
-}
-
-// Bits a second of what the history holds.
-static gint64 rate_of(const RelayHistory *history)
-{
-    guint64 tail = relay_history_tail(history), head = relay_history_head(history);
-    if (tail == head)
-        return 0;
-    gint64 span_ns = relay_history_at(history, head - 1)->arrived_ns -
-                     relay_history_at(history, tail)->arrived_ns;
-    gint64 bits = (gint64)relay_history_bytes(history) * 8;
-    return (gint64)((double)bits * TK_NS_PER_S / (double)MAX(span_ns, TK_NS_PER_S));
 }
 
 void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQuestion *question)
@@ -406,13 +487,15 @@ void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQues
         (feed->clocks[track].known && feed->clocks[track].identity.ssrc != question->ssrc))
         return;
     relay_repair_line_note(&v->line, question);
+    if (question->reported)
+        relay_line_rate_report(&v->rate, question, now_ns);
     if (question->count == 0)
         return;
     if (!v->repair)
         v->repair = relay_repair_new(g_random_int(), now_ns);
     RelayRepairStats before = *relay_repair_stats(v->repair);
     relay_repair_ask(v->repair, feed->index, feed->history, track, &v->spans[track], &v->line,
-                     question, rate_of(feed->history), now_ns);
+                     question, feed->need_bps, now_ns);
     const RelayRepairStats *after = relay_repair_stats(v->repair);
     relay_stat_add(f->repair.asked, after->asked - before.asked);
     relay_stat_add(f->repair.unanswered, after->unanswered - before.unanswered);

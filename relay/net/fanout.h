@@ -14,9 +14,10 @@
 typedef struct _RelayFanout RelayFanout;
 typedef struct _RelayRtpViewer RelayRtpViewer;
 
-// `index` is the worker's slot in RelayStream.feeds. Adds its tick to the worker.
+// `index` is the worker's slot in RelayStream.feeds; `pacing`: whether viewers over UDP are sent to
+// no faster than their lines carry. Adds its tick to the worker.
 RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
-                              gint64 history_span_ns, gsize history_bytes_max);
+                              gint64 history_span_ns, gsize history_bytes_max, gboolean pacing);
 // After the worker has stopped.
 void relay_fanout_free(RelayFanout *fanout);
 

@@ -96,7 +96,9 @@ static void take_from_viewer(RelayIngest *g, RelayUdpViewer *viewer, guint track
                              const guint8 *data, gsize size, gint64 wall_ns)
 {
     RelayQuestion question;
-    if (rtcp && g->repair && relay_repair_read(data, size, wall_ns, &question)) {
+    if (rtcp && relay_repair_read(data, size, wall_ns, &question)) {
+        if (!g->repair)
+            question.count = 0;
         viewer->asked(viewer->user, track, &question);
     } else if (relay_worker_now_ns(g->worker) - viewer->heard_ns > TK_NS_PER_S) {
         viewer->heard_ns = relay_worker_now_ns(g->worker);

@@ -205,6 +205,22 @@ static void pacer_never_saves_more_than_its_depth(void **state)
     assert_int_equal(sent, 5000);
 }
 
+static void pacer_makes_up_for_lateness(void **state)
+{
+    RelayPacer pacer;
+    gint64 now_ns = SECOND;
+    gsize sent = 0;
+    relay_pacer_init(&pacer, 0, 0, now_ns);
+    relay_pacer_set_rate(&pacer, 8 * 1000 * 1000);
+    for (guint i = 0; i < 100; i++, now_ns += 40 * SECOND / 1000)
+        while (relay_pacer_ready(&pacer, now_ns)) {
+            relay_pacer_spend(&pacer, 1000);
+            sent += 1000;
+        }
+    assert_in_range(sent, 3900000, 4000000);
+    assert_in_range(relay_pacer_due_ns(&pacer), now_ns - 40 * SECOND / 1000 + 1, now_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(loses_what_leaves_the_history, set_up, tear_down),
         cmocka_unit_test(pacer_keeps_its_rate),
         cmocka_unit_test(pacer_never_saves_more_than_its_depth),
+        cmocka_unit_test(pacer_makes_up_for_lateness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

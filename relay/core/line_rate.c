@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "relay/core/line_rate.h"
+
+#include "common/base/clock.h"
+
+// Bits a second of bytes in a time.
+static gint64 rate_of(gint64 bytes, gint64 span_ns)
+{
+    return (gint64)((double)bytes * 8 * TK_NS_PER_S / (double)MAX(span_ns, TK_NS_PER_MS));
+}
+
+static gint64 bytes_in(gint64 rate_bps, gint64 span_ns)
+{
+    return (gint64)((double)rate_bps / 8 * (double)span_ns / TK_NS_PER_S);
+}
+
+void relay_stream_rate_note(RelayStreamRate *rate, const RelayUnit *unit)
+{
+    gint64 span_ns = unit->arrived_ns - rate->since_ns;
+    if (unit->flags & RELAY_UNIT_KEY && (!rate->since_ns || span_ns >= RELAY_STREAM_RATE_SPAN_NS)) {
+        if (rate->since_ns) {
+            gint64 sample = rate_of(rate->bytes, span_ns);
+            rate->bps = rate->bps ? rate->bps + (sample - rate->bps) / 4 : sample;
+        }
+        rate->since_ns = unit->arrived_ns;
+        rate->bytes = 0;
+    }
+    rate->bytes += (gint64)unit->bytes;
+}
+
+static gint64 floor_of(const RelayLineRate *line)
+{
+    return MAX(RELAY_LINE_RATE_START(line->need_bps), RELAY_LINE_RATE_START_MIN_BPS);
+}
+
+static void set_rate(RelayLineRate *line, gint64 rate_bps)
+{
+    line->rate_bps = CLAMP(rate_bps, RELAY_LINE_RATE_MIN_BPS, RELAY_LINE_RATE_MAX_BPS);
+}
+
+void relay_line_rate_init(RelayLineRate *line, gint64 need_bps, gint64 now_ns)
+{
+    *line = (RelayLineRate){.since_ns = now_ns,
+                            .hurried_ns = now_ns - RELAY_LINE_RATE_CALM_NS,
+                            .marked_ns = now_ns - RELAY_LINE_RATE_MARK_EVERY_NS};
+    relay_line_rate_need(line, need_bps);
+}
+
+void relay_line_rate_need(RelayLineRate *line, gint64 need_bps)
+{
+    line->need_bps = need_bps;
+    if (!line->ceiling_bps && line->rate_bps < floor_of(line))
+        set_rate(line, floor_of(line));
+}
+
+static gboolean knows_empty(const RelayLineRate *line, gint64 now_ns)
+{
+    return line->samples == RELAY_LINE_RATE_SAMPLES &&
+           now_ns - line->rtt_at_ns < RELAY_LINE_RATE_STALE_NS;
+}
+
+static gboolean is_calm(const RelayLineRate *line, gint64 now_ns)
+{
+    return now_ns - line->hurried_ns >= RELAY_LINE_RATE_CALM_NS;
+}
+
+// A burst from which something can be learnt: frames of a few packets are none.
+static gboolean is_long(const RelayLineRate *line)
+{
+    return line->bytes >=
+           MIN(RELAY_LINE_RATE_PROBE_BYTES, bytes_in(line->rate_bps, 100 * TK_NS_PER_MS));
+}
+
+static void begin_stretch(RelayLineRate *line, gint64 queue_ns, gint64 now_ns)
+{
+    line->since_ns = now_ns;
+    line->bytes = 0;
+    line->queue_before_ns = queue_ns;
+}
+
+static void begin_probe(RelayLineRate *line, gint64 now_ns)
+{
+    if (!knows_empty(line, now_ns) || line->rate_bps >= RELAY_LINE_RATE_MAX_BPS)
+        return;
+    if (line->ceiling_bps && now_ns - line->ceiling_ns < RELAY_LINE_RATE_PROBE_AGAIN_NS)
+        return;
+    line->probe_bps = line->ceiling_bps ? line->rate_bps * 5 / 4 : line->rate_bps * 2;
+    line->probe_room =
+        CLAMP(RELAY_LINE_RATE_PROBE_BYTES, bytes_in(line->rate_bps, RELAY_LINE_RATE_PROBE_MIN_NS),
+              bytes_in(line->rate_bps, RELAY_LINE_RATE_PROBE_MAX_NS));
+    line->probe_out = 0;
+    line->told = FALSE;
+    begin_stretch(line, 0, now_ns); // nothing waits in the line, or it would not be probed
+}
+
+static void begin_burst(RelayLineRate *line, gint64 now_ns)
+{
+    // One question at a time, for players that report every few seconds: their next report speaks
+    // of the newest.
+    line->told = now_ns - line->marked_ns < RELAY_LINE_RATE_MARK_EVERY_NS;
+    line->burst_ns = now_ns;
+    begin_stretch(line, 0, now_ns);
+    if (!line->told)
+        begin_probe(line, now_ns);
+}
+
+// A probe is over when its excess is out, or with its burst; then it tells something if half was.
+static gboolean probe(RelayLineRate *line, gsize bytes)
+{
+    line->probe_out += (gint64)((double)bytes * (double)(line->probe_bps - line->rate_bps) /
+                                (double)line->probe_bps);
+    if (line->probe_out >= line->probe_room)
+        return TRUE;
+    if (line->full)
+        return FALSE;
+    if (line->probe_out >= line->probe_room / 2)
+        return TRUE;
+    line->probe_bps = 0;
+    return FALSE;
+}
+
+gboolean relay_line_rate_sent(RelayLineRate *line, gsize bytes, gboolean full, gint64 now_ns)
+{
+    gboolean was_full = line->full;
+    line->full = full;
+    if (full && !was_full)
+        begin_burst(line, now_ns);
+    line->bytes += (gint64)bytes;
+    if (!was_full)
+        return FALSE;
+    // Until the first probe the line is taken to carry the beginning's rate.
+    if (line->probe_bps || (line->samples == RELAY_LINE_RATE_SAMPLES && is_long(line) &&
+                            now_ns - line->burst_ns < RELAY_LINE_RATE_ENDLESS_NS))
+        line->hurried_ns = now_ns;
+    if (line->probe_bps)
+        line->due = probe(line, bytes);
+    if (!line->probe_bps && !full && !line->told)
+        line->due = is_long(line) && knows_empty(line, now_ns);
+    line->told |= line->due;
+    return line->due;
+}
+
+gboolean relay_line_rate_expects(const RelayLineRate *line, gint64 now_ns)
+{
+    return line->mark.out && now_ns - line->marked_ns < RELAY_LINE_RATE_PATIENCE_NS &&
+           (line->mark.probe_bps || !knows_empty(line, now_ns));
+}
+
+gboolean relay_line_rate_curious(const RelayLineRate *line, gint64 now_ns)
+{
+    if (line->mark.out || !is_calm(line, now_ns))
+        return FALSE;
+    if (line->samples < RELAY_LINE_RATE_SAMPLES)
+        return now_ns - line->marked_ns >= RELAY_LINE_RATE_SAMPLE_EVERY_NS;
+    return !line->full && now_ns - line->rtt_at_ns >= RELAY_LINE_RATE_REFRESH_NS;
+}
+
+void relay_line_rate_mark(RelayLineRate *line, guint32 key, gint64 now_ns)
+{
+    line->marked_ns = now_ns;
+    line->mark.key = key;
+    line->mark.out = TRUE;
+    line->mark.burst = (line->full || line->due) && is_long(line);
+    line->mark.calm = is_calm(line, now_ns);
+    line->mark.lost = FALSE;
+    line->mark.bytes = line->bytes;
+    line->mark.span_ns = now_ns - line->since_ns;
+    line->mark.queue_before_ns = line->queue_before_ns;
+    line->mark.probe_bps = line->due ? line->probe_bps : 0;
+    if (line->due)
+        line->probe_bps = 0;
+    line->due = FALSE;
+    if (!line->full || line->mark.span_ns > RELAY_LINE_RATE_ENDLESS_NS)
+        begin_stretch(line, line->queue_ns, now_ns);
+}
+
+static void slower(RelayLineRate *line, gint64 to_bps, gint64 passed_bps, gint64 now_ns)
+{
+    line->ceiling_bps = passed_bps;
+    line->ceiling_ns = now_ns;
+    line->probe_bps = 0;
+    set_rate(line, to_bps);
+}
+
+// The line is full at what it carried meanwhile; a tenth less lets the queue drain.
+static void take_queue(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)
+{
+    gboolean deep = line->queue_ns > RELAY_LINE_RATE_DEEP_NS;
+    if (!line->mark.burst && (!deep || line->mark.span_ns < RELAY_LINE_RATE_MARK_EVERY_NS))
+        return; // somebody else's
+    gint64 wait_ns = MAX(line->queue_ns - line->mark.queue_before_ns, 0);
+    gint64 arrived = line->mark.bytes * (256 - report->fraction_lost) / 256;
+    gint64 passed_bps = rate_of(arrived, line->mark.span_ns + wait_ns),
+           to_bps = passed_bps / 10 * 9;
+    if (!deep)
+        to_bps = MAX(to_bps, MIN(line->rate_bps, floor_of(line)));
+    slower(line, to_bps, passed_bps, now_ns);
+}
+
+// Who loses keeps what the lesson needs: lines that lose as they please would starve otherwise.
+static void take_loss(RelayLineRate *line, gint64 now_ns)
+{
+    if (line->mark.lost)
+        return;
+    line->mark.lost = TRUE;
+    if (line->rate_bps > floor_of(line))
+        slower(line, MAX(line->rate_bps / 10 * 7, floor_of(line)), line->rate_bps, now_ns);
+}
+
+static void take_probe(RelayLineRate *line)
+{
+    set_rate(line, MAX(line->mark.probe_bps, line->rate_bps));
+    if (line->rate_bps > line->ceiling_bps)
+        line->ceiling_bps = 0;
+}
+
+static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
+{
+    gboolean known = line->samples > 0 && now_ns - line->rtt_at_ns < RELAY_LINE_RATE_STALE_NS;
+    if (!known || now_ns - line->window_ns >= RELAY_LINE_RATE_WINDOW_NS) {
+        line->rtt_ns = known ? MIN(line->least_ns, rtt_ns) : rtt_ns;
+        line->least_ns = rtt_ns;
+        line->window_ns = now_ns;
+    }
+    line->least_ns = MIN(line->least_ns, rtt_ns);
+    line->rtt_ns = MIN(line->rtt_ns, rtt_ns);
+    line->rtt_at_ns = now_ns;
+    line->samples = MIN(line->samples + 1, RELAY_LINE_RATE_SAMPLES);
+}
+
+void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)
+{
+    gboolean lossy = report->fraction_lost >= RELAY_LINE_RATE_LOSSY;
+    gboolean answer = line->mark.out && report->last_sr == line->mark.key;
+    if (answer && line->samples == RELAY_LINE_RATE_SAMPLES) {
+        line->rtt_ns = MIN(line->rtt_ns, report->rtt_ns);
+        line->queue_ns = report->rtt_ns - line->rtt_ns;
+        if (line->queue_ns > RELAY_LINE_RATE_JITTER_NS + line->rtt_ns / 8)
+            take_queue(line, report, now_ns);
+        else if (line->mark.probe_bps && !lossy)
+            take_probe(line);
+    }
+    if (lossy)
+        take_loss(line, now_ns);
+    if (!answer)
+        return;
+    if (line->mark.calm)
+        take_empty(line, report->rtt_ns, now_ns);
+    line->mark.out = FALSE;
+    if (line->full && !line->probe_bps)
+        begin_probe(line, now_ns);
+}

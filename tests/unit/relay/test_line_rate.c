@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include "common/base/clock.h"
+#include "relay/core/line_rate.h"
+#include "relay/core/pacer.h"
+
+#define MS TK_NS_PER_MS
+#define PACKET 1200
+#define FRAME_NS (40 * MS)
+#define MBIT 1000000
+
+// A viewer behind a line: packets wait in a buffer, leave it at the line's rate, and arrive a way
+// later; what the buffer cannot take is lost. Sender reports stand in the same buffer.
+typedef struct {
+    gint64 line_bps, buffer_bytes, way_ns, report_every_ns;
+    guint lossy;    // of 256, without regard to the buffer
+    gint64 free_ns; // when the line has carried all it was given
+    gint64 lost, sent, now_ns, backlog;
+    gint64 report_ns; // the next
+    guint32 key;      // of sender reports
+    struct {
+        guint32 key;
+        gint64 arrives_ns, rtt_ns;
+    } marks[8]; // on their way, newest at key % 8
+    guint32 heard;
+    gint64 lost_before, sent_before;
+    RelayPacer pacer;
+    RelayLineRate rate;
+    gint64 queue_max; // bytes
+} Road;
+
+static gboolean enter(Road *r, gint64 bytes)
+{
+    gint64 queued = MAX(r->free_ns - r->now_ns, 0) * (r->line_bps / 8) / TK_NS_PER_S;
+    if (queued + bytes > r->buffer_bytes)
+        return FALSE;
+    r->queue_max = MAX(r->queue_max, queued + bytes);
+    r->free_ns = MAX(r->free_ns, r->now_ns) + bytes * 8 * TK_NS_PER_S / r->line_bps;
+    return TRUE;
+}
+
+static void mark(Road *r)
+{
+    relay_line_rate_mark(&r->rate, ++r->key, r->now_ns);
+    if (!enter(r, 100))
+        return;
+    r->marks[r->key % 8].key = r->key;
+    r->marks[r->key % 8].arrives_ns = r->free_ns + r->way_ns;
+    r->marks[r->key % 8].rtt_ns = r->free_ns + 2 * r->way_ns - r->now_ns;
+}
+
+static void report(Road *r)
+{
+    for (guint i = 0; i < 8; i++)
+        if (r->marks[i].key > r->heard && r->marks[i].arrives_ns <= r->now_ns)
+            r->heard = r->marks[i].key;
+    if (!r->heard)
+        return;
+    gint64 sent = r->sent - r->sent_before, lost = r->lost - r->lost_before;
+    RelayQuestion q = {.reported = TRUE,
+                       .last_sr = r->heard,
+                       .rtt_ns = r->marks[r->heard % 8].rtt_ns,
+                       .fraction_lost = (guint8)(sent ? lost * 256 / sent : 0)};
+    q.fraction_lost = (guint8)MAX(q.fraction_lost, r->lossy);
+    r->sent_before = r->sent;
+    r->lost_before = r->lost;
+    relay_line_rate_report(&r->rate, &q, r->now_ns);
+}
+
+static void road_begin(Road *r, gint64 need_bps)
+{
+    r->report_ns = r->report_every_ns / 2;
+    relay_line_rate_init(&r->rate, need_bps, 0);
+    relay_pacer_init(&r->pacer, relay_line_rate_bps(&r->rate), RELAY_PACER_TRAIN_MIN_BYTES, 0);
+    mark(r);
+}
+
+static void serve(Road *r)
+{
+    gsize bytes = 0;
+    relay_pacer_set_rate(&r->pacer, relay_line_rate_bps(&r->rate));
+    while (r->backlog > 0 && relay_pacer_ready(&r->pacer, r->now_ns)) {
+        relay_pacer_spend(&r->pacer, PACKET);
+        r->backlog -= PACKET;
+        bytes += PACKET;
+        r->sent++;
+        r->lost += !enter(r, PACKET);
+    }
+    if (relay_line_rate_sent(&r->rate, bytes, r->backlog > 0, r->now_ns) ||
+        (r->now_ns - r->rate.marked_ns >= 2 * TK_NS_PER_S &&
+         !relay_line_rate_expects(&r->rate, r->now_ns)) ||
+        relay_line_rate_curious(&r->rate, r->now_ns))
+        mark(r);
+}
+
+// A lesson of 25 pictures a second, every 50th of `key` bytes, the others of `other`.
+static void road_play(Road *r, gint64 key, gint64 other, gint64 until_ns)
+{
+    for (; r->now_ns < until_ns; r->now_ns += MS) {
+        if (r->now_ns % FRAME_NS == 0)
+            r->backlog += r->now_ns % (50 * FRAME_NS) == 0 ? key : other;
+        serve(r);
+        if (r->now_ns >= r->report_ns) {
+            report(r);
+            r->report_ns += r->report_every_ns;
+        }
+    }
+}
+
+static void begins_with_half_more_than_the_lesson_needs(void **state)
+{
+    RelayLineRate line;
+    relay_line_rate_init(&line, 2 * MBIT, 0);
+    assert_int_equal(relay_line_rate_bps(&line), 3 * MBIT);
+    relay_line_rate_need(&line, 4 * MBIT);
+    assert_int_equal(relay_line_rate_bps(&line), 6 * MBIT);
+    relay_line_rate_init(&line, 100000, 0);
+    assert_int_equal(relay_line_rate_bps(&line), RELAY_LINE_RATE_START_MIN_BPS);
+}
+
+// The line: 1.2 Mbit/s with keyframes of 100 kB over 2 Mbit/s and 64 kB of buffer.
+static void loses_nothing_on_a_weak_line(void **state)
+{
+    static const gint64 every[] = {20 * MS, 200 * MS, 1000 * MS, 5000 * MS};
+    static const gint64 ways[] = {0, 10 * MS, 50 * MS, 100 * MS};
+    for (guint i = 0; i < G_N_ELEMENTS(every); i++) {
+        for (guint j = 0; j < G_N_ELEMENTS(ways); j++) {
+            Road road = {.line_bps = 2 * MBIT,
+                         .buffer_bytes = 64000,
+                         .way_ns = ways[j],
+                         .report_every_ns = every[i],
+                         .backlog = 250000};
+            road_begin(&road, 1200000);
+            road_play(&road, 100000, 4080, 120 * TK_NS_PER_S);
+            assert_int_equal(road.lost, 0);
+            assert_in_range(road.queue_max, 1, 40000);
+            assert_in_range(road.rate.rate_bps, 1600000, 2400000);
+        }
+    }
+}
+
+static void a_lan_is_known_within_a_second(void **state)
+{
+    Road road = {.line_bps = 100 * MBIT,
+                 .buffer_bytes = 1000000,
+                 .way_ns = MS / 10,
+                 .report_every_ns = 50 * MS,
+                 .backlog = 400000};
+    road_begin(&road, 2 * MBIT);
+    road_play(&road, 60000, 8000, TK_NS_PER_S);
+    assert_in_range(road.rate.rate_bps, 24 * MBIT, 100 * MBIT);
+}
+
+static void a_stock_player_takes_a_few_reports(void **state)
+{
+    Road road = {.line_bps = 100 * MBIT,
+                 .buffer_bytes = 1000000,
+                 .way_ns = MS,
+                 .report_every_ns = 5000 * MS,
+                 .backlog = 400000};
+    road_begin(&road, 2 * MBIT);
+    road_play(&road, 100000, 8000, 35 * TK_NS_PER_S);
+    assert_in_range(road.rate.rate_bps, 20 * MBIT, 100 * MBIT);
+}
+
+// A lesson that the line cannot carry waits here, where it is dropped at keyframes.
+static void follows_a_line_down_and_up(void **state)
+{
+    static const gint64 every[] = {50 * MS, 5000 * MS};
+    for (guint i = 0; i < G_N_ELEMENTS(every); i++) {
+        Road road = {.line_bps = 4 * MBIT,
+                     .buffer_bytes = 64000,
+                     .way_ns = 20 * MS,
+                     .report_every_ns = every[i]};
+        road_begin(&road, 1200000);
+        road_play(&road, 50000, 5000, 30 * TK_NS_PER_S);
+        assert_int_equal(road.lost, 0);
+        road.line_bps = 800000;
+        road_play(&road, 50000, 5000, 60 * TK_NS_PER_S);
+        assert_in_range(road.rate.rate_bps, 400000, 800000);
+        gint64 lost = road.lost;
+        road_play(&road, 50000, 5000, 90 * TK_NS_PER_S);
+        assert_in_range(road.rate.rate_bps, 400000, 800000);
+        assert_in_range(road.backlog, 100000, 10 * MBIT);
+        road.line_bps = 4 * MBIT;
+        road_play(&road, 50000, 5000, 120 * TK_NS_PER_S);
+        assert_in_range(road.rate.rate_bps, 1800000, 5 * MBIT);
+        assert_int_equal(road.lost, lost);
+    }
+}
+
+// A line that loses as it pleases keeps what the lesson and its repairs need.
+static void loss_alone_starves_nobody(void **state)
+{
+    Road road = {.line_bps = 10 * MBIT,
+                 .buffer_bytes = 64000,
+                 .way_ns = 100 * MS,
+                 .report_every_ns = 50 * MS,
+                 .lossy = 26};
+    road_begin(&road, 1200000);
+    road_play(&road, 50000, 5000, 60 * TK_NS_PER_S);
+    assert_int_equal(road.rate.rate_bps, 1800000);
+}
+
+// A way that grows longer looks like a queue, but only for a while.
+static void a_longer_way_is_learnt(void **state)
+{
+    Road road = {
+        .line_bps = 100 * MBIT, .buffer_bytes = 1000000, .way_ns = MS, .report_every_ns = 50 * MS};
+    road_begin(&road, 2 * MBIT);
+    road_play(&road, 100000, 8000, 20 * TK_NS_PER_S);
+    road.way_ns = 60 * MS;
+    road_play(&road, 100000, 8000, 24 * TK_NS_PER_S);
+    assert_in_range(road.rate.rate_bps, 3 * MBIT, 12 * MBIT);
+    road_play(&road, 100000, 8000, 90 * TK_NS_PER_S);
+    assert_in_range(road.rate.rate_bps, 20 * MBIT, 100 * MBIT);
+}
+
+// Frames of a few packets are no bursts: nobody is asked about them.
+static void small_frames_ask_nothing(void **state)
+{
+    Road road = {
+        .line_bps = 4 * MBIT, .buffer_bytes = 64000, .way_ns = 10 * MS, .report_every_ns = 50 * MS};
+    road_begin(&road, 1200000);
+    road_play(&road, 6000, 6000, 20 * TK_NS_PER_S);
+    assert_in_range(road.key, 10, 12);
+    assert_int_equal(road.rate.rate_bps, 1800000);
+}
+
+static void a_report_of_something_else_changes_nothing(void **state)
+{
+    RelayLineRate line, before;
+    RelayQuestion q = {.reported = TRUE, .last_sr = 6, .rtt_ns = RELAY_REPAIR_RTT_MAX_NS};
+    relay_line_rate_init(&line, 2 * MBIT, 0);
+    relay_line_rate_mark(&line, 7, 0);
+    before = line;
+    relay_line_rate_report(&line, &q, MS);
+    assert_memory_equal(&line, &before, sizeof line);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(begins_with_half_more_than_the_lesson_needs),
+        cmocka_unit_test(loses_nothing_on_a_weak_line),
+        cmocka_unit_test(a_lan_is_known_within_a_second),
+        cmocka_unit_test(a_stock_player_takes_a_few_reports),
+        cmocka_unit_test(follows_a_line_down_and_up),
+        cmocka_unit_test(loss_alone_starves_nobody),
+        cmocka_unit_test(a_longer_way_is_learnt),
+        cmocka_unit_test(small_frames_ask_nothing),
+        cmocka_unit_test(a_report_of_something_else_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
