@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: MIT
 """A bad line between an RTSP client and a relay: RTP and RTCP lose packets and take their time, by a
-seed; RTSP itself passes whole, but for the ports that it names."""
+seed, or pass a narrow place with a small buffer; RTSP itself passes whole, but for the ports that it
+names."""
 
 import heapq
 import random
 import re
 import select
 import socket
+import struct
 import threading
 import time
 
 LOCAL = "127.0.0.1"
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+HEADERS = 28  # IPv4 and UDP
 
 
 class Line:
     """Takes its time from the start and loses from `bad` on. `loss`: of each direction; `burst`:
-    packets lost in a row; `delay_s`: one way."""
+    packets lost in a row; `delay_s`: one way. `rate_bps`, `buffer_bytes`: what passes to the client,
+    and what may wait for it; `spilt` counts what found no room."""
 
-    def __init__(self, relay_port, *, loss=0.0, burst=1, delay_s=0.0, seed=1):
+    def __init__(self, relay_port, *, loss=0.0, burst=1, delay_s=0.0, seed=1, rate_bps=None,
+                 buffer_bytes=0):
         self.relay_port, self.loss, self.burst, self.delay_s = relay_port, loss, burst, delay_s
+        self.rate_bps, self.buffer_bytes = rate_bps, buffer_bytes
+        self.free_at = 0.0  # when all that entered the narrow place has left it
+        self.spilt = 0
         self.random = random.Random(seed)
         self.losing = {}  # direction -> packets still to lose
         self.lost = self.passed = 0
@@ -88,7 +97,11 @@ class Line:
         found = re.search(rb"client_port=(\d+)-(\d+)", head)
         if not found:
             return head
-        track = {"sockets": self.pair(), "client": (int(found[1]), int(found[2])), "relay": None}
+        pair = self.pair()
+        for sock in pair:
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        track = {"sockets": pair, "client": (int(found[1]), int(found[2])), "relay": None}
         pending.append(track)
         ports = tuple(s.getsockname()[1] for s in track["sockets"])
         track["ports"] = ports
@@ -135,17 +148,33 @@ class Line:
             return True
         return False
 
+    def squeeze(self, size, came_at):
+        """How long a packet takes through the narrow place, or None. By the kernel's time of its
+        coming: a test that is late makes no queue."""
+        if self.rate_bps is None:
+            return 0.0
+        queued = max(0.0, self.free_at - came_at) * self.rate_bps / 8
+        if queued + size + HEADERS > self.buffer_bytes:
+            self.spilt += 1
+            return None
+        self.free_at = max(self.free_at, came_at) + (size + HEADERS) * 8 / self.rate_bps
+        return self.free_at - time.time()
+
     def take(self, track, index):
         sock = track["sockets"][index]
-        data, source = sock.recvfrom(65536)
+        data, ancillary, _, source = sock.recvmsg(65536, 64)
+        seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
         to_client = track["relay"] is not None and source[1] == track["relay"][index]
         target = track["client"] if to_client else track["relay"]
         if target is None or self.loses(to_client):
             self.lost += 1
             return
+        wait_s = self.squeeze(len(data), seconds + nanoseconds / 1e9) if to_client else 0.0
+        if wait_s is None:
+            return
         self.passed += 1
         self.count += 1
-        due = time.monotonic() + self.delay_s
+        due = time.monotonic() + max(0.0, wait_s) + self.delay_s
         heapq.heappush(self.waiting, (due, self.count, sock, data, target[index]))
 
     def carry(self):

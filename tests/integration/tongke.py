@@ -270,6 +270,23 @@ def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
     return path
 
 
+@functools.lru_cache(maxsize=None)
+def lecture(seconds=40):
+    """A board that never changes beside a small moving picture: 1.2 Mbit/s, with a keyframe of
+    100 kB every 2 s."""
+    path = _clips() / f"lecture-{seconds}.mp4"
+    status, _, text = run([
+        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=gray:s=480x360:r=30,noise=alls=60", "-f",
+        "lavfi", "-i", "testsrc2=s=336x192:r=30", "-f", "lavfi", "-i",
+        "sine=frequency=440:sample_rate=48000", "-filter_complex", "[0][1]overlay[v]", "-map", "[v]",
+        "-map", "2:a", "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-tune",
+        "zerolatency", "-g", "60", "-sc_threshold", "0", "-qp", "24", "-x264-params", "ip-factor=1",
+        "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "1", path])
+    if status:
+        raise AssertionError(f"ffmpeg made no film: {text}")
+    return path
+
+
 def publish(cleanup, relay, path, *, transport="tcp", loop=True, film=None, output=()):
     """ffmpeg publishes a film in real time, bit for bit."""
     return Program(cleanup, ["ffmpeg", "-nostdin", "-v", "warning", "-re",

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""A weak line: 2 Mbit/s with 64 kB of buffer, and a lesson of 1.2 Mbit/s with keyframes of 100 kB."""
+
+import re
+import signal
+import unittest
+
+from lossy import Line
+from tongke import BUILD, Program, Relay, lecture, publish
+from websocket import WebSocket
+
+LINE = {"rate_bps": 2_000_000, "buffer_bytes": 64_000, "delay_s": 0.02}
+CHUNKS = 120  # 100 ms each: five keyframes and the late join's burst
+
+
+class Pacing(unittest.TestCase):
+    def lesson(self, **settings):
+        self.relay = Relay(self.addCleanup, {"repair.enabled": "false", **settings})
+        publish(self.addCleanup, self.relay, "math", film=lecture())
+        self.chunks = WebSocket(self.addCleanup, self.relay.ws("/live/math"))
+        for _ in range(30):
+            self.chunks.next_binary()
+
+    def watch(self, **line):
+        self.line = Line(self.relay.rtsp_port, **{**LINE, **line})
+        self.addCleanup(self.line.close)
+        return Program(self.addCleanup, [
+            BUILD / "client" / "player" / "tongke-player", "--latency", "1000", "--transport", "udp",
+            "--video-sink", "fakevideosink", "--audio-sink", "fakesink",
+            f"rtsp://127.0.0.1:{self.line.port}/math"])
+
+    def test_nothing_is_lost(self):
+        self.lesson()
+        player = self.watch()
+        player.wait_line("^state=playing")
+        for _ in range(CHUNKS):
+            self.chunks.next_binary()
+        player.stop(by=signal.SIGINT)
+        told = re.search(r"received (\d+) packets; (\d+) lost", "\n".join(player.err))
+        self.assertIsNotNone(told, player.tail())
+        self.assertGreater(int(told[1]), 1000)
+        self.assertEqual((self.line.spilt, int(told[2])), (0, 0))
+
+    def test_without_pacing_the_buffer_overflows(self):
+        self.lesson(**{"pacing.enabled": "false"})
+        self.watch()
+        for _ in range(CHUNKS):
+            self.chunks.next_binary()
+            if self.line.spilt > 20:
+                return
+        self.fail(f"{self.line.spilt} packets lost")
+
+
+if __name__ == "__main__":
+    unittest.main()
