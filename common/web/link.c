@@ -134,6 +134,13 @@ static void try_done(GObject *source, GAsyncResult *result, void *data)
     }
     g_clear_object(&link->cancel);
     g_clear_handle_id(&link->guard, g_source_remove);
+    g_autofree char *why = g_steal_pointer(&link->drop_reason);
+    if (why) {
+        link->connection = connection;
+        connection_clear(link);
+        link_down(link, 0, 0, why);
+        return;
+    }
     if (connection) {
         connection_use(link, connection);
         return;
@@ -218,10 +225,13 @@ void tk_web_link_free(TkWebLink *link)
 
 void tk_web_link_drop(TkWebLink *link, const char *why)
 {
-    if (!link->connection || link->drop_reason)
+    if (link->drop_reason || (!link->connection && !link->cancel))
         return;
     link->drop_reason = g_strdup(why);
-    soup_websocket_connection_close(link->connection, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, NULL);
+    if (link->connection)
+        soup_websocket_connection_close(link->connection, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, NULL);
+    else // what is being asked for is no longer what is wanted
+        g_cancellable_cancel(link->cancel);
 }
 
 gboolean tk_web_link_connected(const TkWebLink *link)

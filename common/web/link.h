@@ -34,7 +34,8 @@ TkWebLink *tk_web_link_new(const TkWebTarget *target, const TkWebLinkHandler *ha
 void tk_web_link_free(TkWebLink *link);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkWebLink, tk_web_link_free)
 
-// Closes the connection from inside a call-back or outside; on_down follows, then the next try.
+// Closes the connection, or gives up the try at one, from inside a call-back or outside; on_down
+// follows, then the next try.
 void tk_web_link_drop(TkWebLink *link, const char *why);
 
 gboolean tk_web_link_connected(const TkWebLink *link);
