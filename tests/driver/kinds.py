@@ -56,7 +56,7 @@ def build(which, say, env=None):
     return counts
 
 
-def meson_suite(which, suite, say):
+def meson_suite(name, which, suite, say):
     """The tests that meson knows of in one suite, each with its own cases."""
     counts = Counts()
     listed = json.loads(subprocess.run(["meson", "introspect", "--tests", str(which.folder)],
@@ -73,16 +73,16 @@ def meson_suite(which, suite, say):
                     lambda text: say(f"   {text}") if " / " in text else None, which.env, nice=NICE)
     for line in log.read_text(errors="replace").splitlines() if log.exists() else []:
         entry = json.loads(line)
-        name = entry["name"].split(" / ")[-1]
-        one = meson_test(name, entry, protocols.pop(name, None))
+        test = entry["name"].split(" / ")[-1]
+        one = meson_test(test, entry, protocols.pop(test, None))
         for failure in one.failures:
             for text in failure.lines:
                 say(f"          {text}")
-        counts.add(one)
-    for name in protocols:
-        counts.fail(f"{name}: was not run")
+        counts.add(one, f"{name} ")
+    for test in protocols:
+        counts.fail(f"{name} {test}: was not run")
     if status != 0 and counts.failed == 0:
-        counts.fail(f"suite {suite}: exit status {status}")
+        counts.fail(f"{name}: exit status {status}")
     return counts
 
 
@@ -97,7 +97,7 @@ def meson_test(name, entry, protocol):
     reader = Reader()
     for text in entry.get("stdout", "").splitlines():
         reader.line(text)
-    one, counts = reader.finish(name, entry.get("returncode", 1)), Counts()
+    one, counts = reader.finish(entry.get("returncode", 1)), Counts()
     if not good and one.failed == 0:
         one.fail(f"{name}: {entry['result']}")
     if one.failures:
@@ -125,7 +125,7 @@ def tap_program(name, command, say, env=None, cwd=ROOT, nice=0):
 
     status = stream(command, on_line, env, cwd, nice=nice)
     known = reader.counts.failed
-    done, counts = reader.finish(name, status), Counts()
+    done, counts = reader.finish(status), Counts()
     for failure in done.failures[known:]:
         for text in failure.lines:
             say(f"          {text}")
@@ -155,7 +155,7 @@ def file_tasks(kind, folder, which=None, needs=None, **more):
 
 def suite_task(kind, suite, which, needs):
     name = kind if kind == suite else f"{kind} {suite}"
-    return Task(name, kind, lambda say: meson_suite(which, suite, say), needs, busy=True)
+    return Task(name, kind, lambda say: meson_suite(name, which, suite, say), needs, busy=True)
 
 
 @dataclass

@@ -98,10 +98,10 @@ class Reader:
             self.counts.fail(name)
             self.on_case("not ok", name, note)
 
-    def finish(self, name, exit_status):
+    def finish(self, exit_status):
         """What the program did not say itself: it died, or fell silent before its plan was done."""
         missing = self.plan is None or self.plan != self.top_level
         if self.counts.failed == 0 and (exit_status != 0 or missing):
             what = f"exit status {exit_status}" if exit_status else "not all of its tests were run"
-            self.counts.fail(f"{name}: {what}", self.said[-200:])
+            self.counts.fail(what, self.said[-200:])
         return self.counts

@@ -17,7 +17,7 @@ def counts(text, status=0):
     reader = Reader()
     for line in textwrap.dedent(text).strip("\n").splitlines():
         reader.line(line)
-    done = reader.finish("program", status)
+    done = reader.finish(status)
     return done.passed, done.failed, done.skipped
 
 

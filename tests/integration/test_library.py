@@ -2,15 +2,14 @@
 """A lesson through relay and recorder into the library, and out of it again to strangers."""
 
 import json
-import os
 import re
 import signal
 import socket
 import unittest
 import urllib.parse
 
-from tongke import (BUILD, ROOT, Deadline, Recorder, Relay, capture, clip, ctl, publish, request,
-                    run, temporary)
+from tongke import (BUILD, ROOT, Recorder, Relay, capture, clip, ctl, publish, request,
+                    run, temporary, wait_below)
 
 CHUNK_S = 0.1
 TITLE = "函数的单调性"
@@ -34,16 +33,14 @@ def chunk_numbers(data, recording_id):
 
 
 def wait_chunks(data, recording_id, count):
-    """Until so many chunks stand in the index. Files tell nobody when they grow, so this looks."""
-    deadline = Deadline()
-    while not deadline.over():
+    """Until so many chunks stand in the index."""
+    def enough():
         try:
-            if len(chunk_numbers(data, recording_id)) >= count:
-                return
-        except (StopIteration, FileNotFoundError):
-            pass
-        os.sched_yield()
-    raise AssertionError(f"never {count} chunks of {recording_id}")
+            return len(chunk_numbers(data, recording_id)) >= count
+        except (StopIteration, FileNotFoundError, IndexError):
+            return False
+    if not wait_below(data, enough):
+        raise AssertionError(f"never {count} chunks of {recording_id}")
 
 
 def film_s(path, stream="v"):
@@ -179,10 +176,8 @@ class Library(unittest.TestCase):
 
     def test_poster(self):
         # It is made after the lesson, by a program of its own.
-        deadline = Deadline()
-        while request("GET", self.url).json()["poster"] is None and not deadline.over():
-            os.sched_yield()
-        poster = request("GET", self.recorder.url + request("GET", self.url).json()["poster"])
+        path = wait_below(self.data, lambda: request("GET", self.url).json()["poster"])
+        poster = request("GET", self.recorder.url + path)
         self.assertEqual((poster.status, poster.headers["Content-Type"]), (200, "image/jpeg"))
         path = temporary(self.addCleanup) / "poster.jpg"
         path.write_bytes(poster.body)
@@ -454,7 +449,7 @@ class Door(unittest.TestCase):
         last = index_lines(data, recording_id)[-1]
         self.assertEqual(int(last[1]) + int(last[2]), media)
         again = Recorder(self.addCleanup, relay.url, data)
-        self.assertFalse([line for line in again.err if "salvaged" in line])
+        self.assertFalse([line for line in again.err if "pieces found" in line])
 
 
 if __name__ == "__main__":

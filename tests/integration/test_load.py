@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A crowd at one relay, made by the load generator: everybody gets everything."""
+# tools/test: alone, since who is short of what is told by whether a loaded machine keeps up
 
 import json
 import os

@@ -2,6 +2,7 @@
 """The real programs, started on free ports and stopped by their process ids."""
 
 import contextlib
+import ctypes
 import functools
 import http.client
 import json
@@ -9,6 +10,7 @@ import os
 import pathlib
 import queue
 import re
+import select
 import signal
 import subprocess
 import tempfile
@@ -20,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TONGKE_BUILD", ROOT / "build")).resolve()
 MEDIA = ROOT.parent / "shared" / "media"  # real footage; not everybody has it
 DEADLINE_S = 30  # against a hang only: nothing here is measured by time
+IN_CHANGES = 0x2 | 0x80 | 0x100 | 0x200  # inotify(7): modify, moved to, create, delete
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -32,6 +35,22 @@ class Deadline:
 
     def over(self):
         return time.monotonic() >= self.at
+
+
+def wait_below(folder, holds):
+    """Until `holds()` gives something, asked again whenever a file below `folder` changes."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    deadline, watched = Deadline(), set()
+    with os.fdopen(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as events:
+        while True:
+            for place in {folder, *(p for p in folder.rglob("*") if p.is_dir())} - watched:
+                libc.inotify_add_watch(events.fileno(), os.fsencode(place), IN_CHANGES)
+                watched.add(place)
+            found = holds()
+            if found or deadline.over():
+                return found
+            select.select([events], [], [], deadline.left())
+            events.read(65536)
 
 
 class Program:
