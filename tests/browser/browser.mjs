@@ -20,8 +20,8 @@ export function launch({ sound = true } = {}) {
 }
 
 // A page of its own, with ears: `page.troubles` gathers errors and requests to other hosts.
-// Errors that a test provokes are named by `expected`.
-export async function openPage(browser, { lang = 'zh', width = 1366, height = 768, scheme = 'light', before = null } = {}) {
+// With `hand` somebody has a hand on the mouse, and the controls stay in sight however slow the test is.
+export async function openPage(browser, { lang = 'zh', width = 1366, height = 768, scheme = 'light', hand = false, before = null } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
@@ -37,6 +37,7 @@ export async function openPage(browser, { lang = 'zh', width = 1366, height = 76
     if (!localStorage.getItem('tongke.lang')) localStorage.setItem('tongke.lang', JSON.stringify(language));
     if (!localStorage.getItem('tongke.seen')) localStorage.setItem('tongke.seen', 'true');
   }, lang);
+  if (hand) await page.addInitScript(() => setInterval(() => document.dispatchEvent(new Event('pointermove')), 500));
   if (before) await page.addInitScript(before);
   return page;
 }

@@ -52,7 +52,7 @@ scene('live: both pictures move, with sound, in step and close to now', async (o
 });
 
 scene('live: four layouts, swapped and remembered', async (open) => {
-  const page = await open();
+  const page = await open({ hand: true });
   await live(page);
   await moving(page);
   const layout = () => page.evaluate(() => document.querySelector('.stage').className);
@@ -71,7 +71,7 @@ scene('live: four layouts, swapped and remembered', async (open) => {
 });
 
 scene('live: the technician reads the line in plain numbers', async (open) => {
-  const page = await open({ lang: 'en' });
+  const page = await open({ lang: 'en', hand: true });
   await live(page);
   await moving(page);
   await page.getByRole('button', { name: /Show the state of the line/ }).click();
@@ -216,7 +216,7 @@ scene('every room, in both languages, by axe-core', async (open) => {
     for (const one of await axeFindings(page)) findings.push(name + ': ' + one);
   };
   for (const lang of ['zh', 'en']) {
-    const page = await open({ lang });
+    const page = await open({ lang, hand: true });
     const visit = async (where, ready) => {
       await page.goto(stack.page + where);
       await ready();
@@ -280,7 +280,7 @@ scene('replay: plays, seeks both streams in step, shows the gap, remembers the p
   await stack.eventually(async () => (await stack.recording(lesson)).state === 'closed', stack.recorder);
   const recording = await stack.recording(lesson);
   assert.ok(recording.gaps.length >= 1);
-  const page = await open();
+  const page = await open({ hand: true });
   await page.goto(stack.page + '#/replay/' + lesson);
   await moving(page);
   assert.ok((await page.locator('.seek-gap').count()) >= 1);
