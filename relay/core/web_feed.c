@@ -248,3 +248,9 @@ RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
     }
     return next;
 }
+
+gboolean relay_web_viewer_has_more(const RelayWebViewer *viewer, const RelayWebFeed *feed)
+{
+    return viewer->place.state == RELAY_VIEWER_GONE || viewer->state_seen != feed->state_serial ||
+           viewer->place.position < relay_history_head(feed->history) || feed->ended;
+}

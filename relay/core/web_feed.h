@@ -63,3 +63,6 @@ guint64 relay_web_viewer_judge(RelayWebViewer *viewer, const RelayWebFeed *feed,
 // What to send next; it counts as sent. *ret_message is a new reference for TEXT and BINARY.
 RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
                                    RelayUnit **ret_message);
+
+// Whether relay_web_viewer_next may have something now. Cheap.
+gboolean relay_web_viewer_has_more(const RelayWebViewer *viewer, const RelayWebFeed *feed);

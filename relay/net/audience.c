@@ -274,6 +274,12 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
     return RELAY_WEB_OVER;
 }
 
+gboolean relay_socket_has_more(const RelaySocket *socket)
+{
+    return socket->close_code || socket->queue.length > 0 ||
+           (socket->feed && relay_web_viewer_has_more(&socket->viewer, socket->feed));
+}
+
 guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
                             gint64 now_ns)
 {
@@ -293,27 +299,18 @@ guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gs
     return s->messages > MESSAGES_PER_SECOND ? RELAY_CLOSE_REFUSED : 0;
 }
 
-static void wake_members(RelayAudience *a, const RelayWebFeed *feed)
-{
-    const GPtrArray *members = relay_web_feed_members(feed);
-    for (guint i = 0; i < members->len; i++)
-        a->spec.wake(((RelaySocket *)members->pdata[i])->link);
-}
-
 // A socket that reads nothing is never asked what it wants next: it is judged by what comes in.
-static void judge_members(RelayAudience *a, const RelayWebFeed *feed, gint64 now_ns)
+static void judge(RelaySocket *s, gint64 now_ns)
 {
-    const GPtrArray *members = relay_web_feed_members(feed);
-    for (guint i = members->len; i-- > 0;) {
-        RelaySocket *s = members->pdata[i];
-        gboolean was_gone = s->viewer.place.state == RELAY_VIEWER_GONE;
-        guint64 lost = relay_web_viewer_judge(&s->viewer, feed, &a->limits, now_ns);
-        if (lost)
-            relay_stat_add(a->stats.units_dropped, lost);
-        if (!was_gone && s->viewer.place.state == RELAY_VIEWER_GONE) {
-            relay_stat_add(a->stats.viewers_gone, 1);
-            a->spec.drop(s->link);
-        }
+    RelayAudience *a = s->audience;
+    if (s->viewer.place.state == RELAY_VIEWER_GONE)
+        return;
+    guint64 lost = relay_web_viewer_judge(&s->viewer, s->feed, &a->limits, now_ns);
+    if (lost)
+        relay_stat_add(a->stats.units_dropped, lost);
+    if (s->viewer.place.state == RELAY_VIEWER_GONE) {
+        relay_stat_add(a->stats.viewers_gone, 1);
+        a->spec.drop(s->link);
     }
 }
 
@@ -325,8 +322,13 @@ void relay_audience_push(RelayAudience *audience, RelayStream *stream, const Rel
         return;
     relay_web_feed_push(feed, piece, format);
     relay_stat_set(stream->chunk_oldest, relay_web_feed_oldest(feed));
-    judge_members(audience, feed, piece->arrived_ns);
-    wake_members(audience, feed);
+    // Once through them all: what is known of a viewer is out of the processor's cache by the next.
+    const GPtrArray *members = relay_web_feed_members(feed);
+    for (guint i = 0; i < members->len; i++) {
+        RelaySocket *s = members->pdata[i];
+        judge(s, piece->arrived_ns);
+        audience->spec.push(s->link);
+    }
 }
 
 static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream)
@@ -353,7 +355,9 @@ void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, cons
     if (!feed)
         feed = begin_feed(audience, stream);
     relay_web_feed_set_state(feed, state, lesson_json);
-    wake_members(audience, feed);
+    const GPtrArray *members = relay_web_feed_members(feed);
+    for (guint i = 0; i < members->len; i++)
+        audience->spec.wake(((RelaySocket *)members->pdata[i])->link);
     sweep_feeds(audience);
 }
 

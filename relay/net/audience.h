@@ -31,6 +31,8 @@ typedef struct {
     const RelayDoor *door;
     // The socket has something to send, or is to close; `link` as given to open.
     void (*wake)(gpointer link);
+    // Media came for all: send at once what there is room for. The socket must not leave meanwhile.
+    void (*push)(gpointer link);
     // The socket takes nothing any more and is hopeless: cut it off.
     void (*drop)(gpointer link);
     // A viewer came (+1) or left (-1).
@@ -54,6 +56,9 @@ void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
 // *ret_reason (static).
 RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **ret_message,
                                guint *ret_close_code, const char **ret_reason);
+
+// Whether relay_socket_next may have something now, or would close. Cheap.
+gboolean relay_socket_has_more(const RelaySocket *socket);
 
 // A fragment of a message came: 0, or the code to close with. `left`: bytes of it that are
 // announced and still to come.

@@ -28,13 +28,12 @@ G_STATIC_ASSERT(RELAY_WEB_HEADROOM >= LWS_PRE);
 // Chunks that may wait: several seconds of 40 lessons.
 #define MAILBOX_LIMIT 4096
 
-typedef struct _RelayWebExchange RelayWebExchange;
-
 // The library gives each connection zeroed room for this.
 typedef struct {
     RelayWeb *web;
     struct lws *wsi;
     RelaySocket *socket; // WebSocket
+    gboolean waits;      // for its call-back: the kernel has no room
     // HTTP: one request at a time
     guint64 serial;             // by which its answer finds it; 0 = none
     RelayWebExchange *exchange; // until it is complete and asked
@@ -112,28 +111,6 @@ static gboolean is_foreign(const RelayWeb *web, struct lws *wsi, gboolean change
 
 // HTTP: a request goes to the main thread, its answer comes back as a task.
 
-struct _RelayWebExchange {
-    RelayWeb *web;
-    guint64 serial;
-    char *method, *path, *query, *token, *body;
-    gsize body_bytes;
-    gboolean local, foreign;
-    RelayWebResponse response;
-};
-
-static void exchange_free(RelayWebExchange *x)
-{
-    if (!x)
-        return;
-    g_free(x->method);
-    g_free(x->path);
-    g_free(x->query);
-    g_free(x->token);
-    g_free(x->body);
-    g_free(x->response.body);
-    g_free(x);
-}
-
 static int add_header(Peer *p, const char *name, const char *value, guint8 **at, guint8 *end)
 {
     return lws_add_http_header_by_name(p->wsi, (const guint8 *)name, (const guint8 *)value,
@@ -154,7 +131,8 @@ static gboolean write_head(Peer *p, const RelayWebResponse *response, gsize byte
 static void take_response(gpointer owner, gpointer data)
 {
     RelayWebExchange *x = data;
-    Peer *p = g_hash_table_lookup(x->web->peers, &x->serial);
+    RelayWeb *web = x->asker;
+    Peer *p = g_hash_table_lookup(web->peers, &x->serial);
     if (p) {
         gsize bytes = strlen(x->response.body);
         if (write_head(p, &x->response, bytes)) {
@@ -164,28 +142,13 @@ static void take_response(gpointer owner, gpointer data)
             lws_set_timeout(p->wsi, PENDING_TIMEOUT_HTTP_CONTENT, LWS_TO_KILL_ASYNC);
         }
     }
-    exchange_free(x);
-}
-
-static void ask_desk(gpointer owner, gpointer data)
-{
-    RelayWebExchange *x = data;
-    const RelayWebDesk *desk = &x->web->spec.desk;
-    RelayWebRequest request = {.method = x->method,
-                               .path = x->path,
-                               .query = x->query,
-                               .token = x->token,
-                               .body = x->body,
-                               .body_bytes = x->body_bytes,
-                               .local = x->local,
-                               .foreign = x->foreign};
-    x->response = desk->on_request(desk->user, &request);
-    relay_mailbox_post(x->web->mailbox, take_response, x);
+    relay_web_exchange_free(x);
 }
 
 static void ask(Peer *p)
 {
-    relay_mailbox_post(p->web->spec.desk.mailbox, ask_desk, g_steal_pointer(&p->exchange));
+    RelayWeb *web = p->web;
+    relay_web_desk_ask(&web->spec.desk, g_steal_pointer(&p->exchange), web->mailbox, take_response);
 }
 
 // The request is answered, or its connection gone.
@@ -194,7 +157,7 @@ static void forget(Peer *p)
     if (p->serial)
         g_hash_table_remove(p->web->peers, &p->serial);
     p->serial = 0;
-    g_clear_pointer(&p->exchange, exchange_free);
+    g_clear_pointer(&p->exchange, relay_web_exchange_free);
     g_clear_pointer(&p->answer, relay_unit_unref);
 }
 
@@ -211,7 +174,7 @@ static const struct {
 static RelayWebExchange *read_request(RelayWeb *web, struct lws *wsi)
 {
     RelayWebExchange *x = g_new0(RelayWebExchange, 1);
-    x->web = web;
+    x->asker = web;
     x->serial = ++web->serials;
     for (guint i = 0; i < G_N_ELEMENTS(methods) && !x->path; i++) {
         x->path = header_of(wsi, methods[i].token);
@@ -305,30 +268,56 @@ static int close_with(struct lws *wsi, guint code, const char *why)
     return -1;
 }
 
-static int on_writable(Peer *p)
+typedef enum { WROTE_ALL, WROTE_SOME, WRITE_FAILED, WRITE_CLOSES } Wrote;
+
+static Wrote write_messages(Peer *p, guint *ret_close_code, const char **ret_reason)
 {
     RelayWebStats *stats = &p->web->stats;
     for (guint i = 0; i < MESSAGES_PER_TURN; i++) {
         g_autoptr(RelayUnit) message = NULL;
-        guint close_code;
-        const char *reason;
-        RelayWebNext next =
-            relay_socket_next(p->socket, tk_clock_monotonic_ns(), &message, &close_code, &reason);
+        RelayWebNext next = relay_socket_next(p->socket, tk_clock_monotonic_ns(), &message,
+                                              ret_close_code, ret_reason);
         if (next == RELAY_WEB_NOTHING)
-            return 0;
+            return WROTE_ALL;
         if (next == RELAY_WEB_OVER)
-            return close_with(p->wsi, close_code, reason);
+            return WRITE_CLOSES;
         gsize bytes = message->bytes - RELAY_WEB_HEADROOM;
         if (lws_write(p->wsi, message->data + RELAY_WEB_HEADROOM, bytes,
                       next == RELAY_WEB_TEXT ? LWS_WRITE_TEXT : LWS_WRITE_BINARY) < (int)bytes)
-            return -1;
+            return WRITE_FAILED;
         relay_stat_add(stats->messages, 1);
         relay_stat_add(stats->bytes, bytes);
+        // Mostly there is one chunk: asking the kernel for room would cost a tenth of sending it.
+        if (!relay_socket_has_more(p->socket))
+            return WROTE_ALL;
         if (lws_send_pipe_choked(p->wsi))
             break;
     }
+    return WROTE_SOME;
+}
+
+static void wait_for_room(Peer *p)
+{
+    p->waits = TRUE;
     lws_callback_on_writable(p->wsi);
-    return 0;
+}
+
+static int on_writable(Peer *p)
+{
+    guint close_code;
+    const char *reason;
+    p->waits = FALSE;
+    switch (write_messages(p, &close_code, &reason)) {
+    case WROTE_SOME:
+        wait_for_room(p);
+        return 0;
+    case WRITE_FAILED:
+        return -1;
+    case WRITE_CLOSES:
+        return close_with(p->wsi, close_code, reason);
+    default:
+        return 0;
+    }
 }
 
 static int on_receive(Peer *p, gsize bytes)
@@ -399,6 +388,23 @@ static void drop_socket(gpointer link)
     lws_set_timeout(link, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 }
 
+// Straight to the kernel: most viewers have room, and to learn that by a poll over all sockets and
+// a call-back for each costs a fifth of the sending. What the kernel does not take the library
+// keeps, one message at most, and its call-back comes when that is out.
+static void push_socket(gpointer link)
+{
+    Peer *p = lws_wsi_user(link);
+    guint close_code;
+    const char *reason;
+    if (p->waits || lws_partial_buffered(link))
+        return;
+    Wrote wrote = write_messages(p, &close_code, &reason);
+    if (wrote == WRITE_FAILED)
+        drop_socket(link);
+    else if (wrote != WROTE_ALL) // it can be closed in its call-back only
+        wait_for_room(p);
+}
+
 static RelayAudience *make_audience(RelayWeb *web)
 {
     RelayAudienceSpec spec = {.index = web->index,
@@ -407,6 +413,7 @@ static RelayAudience *make_audience(RelayWeb *web)
                               .sockets_max = web->spec.connections_max,
                               .door = web->spec.door,
                               .wake = wake_socket,
+                              .push = push_socket,
                               .drop = drop_socket,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,

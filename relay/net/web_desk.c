@@ -50,3 +50,41 @@ void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_t
     *question = (Question){desk, reply_to, serial, claims ? tk_claims_copy(claims) : NULL};
     relay_mailbox_post(desk->mailbox, answer_snapshot, question);
 }
+
+void relay_web_exchange_free(RelayWebExchange *exchange)
+{
+    RelayWebExchange *x = exchange;
+    if (!x)
+        return;
+    g_free(x->method);
+    g_free(x->path);
+    g_free(x->query);
+    g_free(x->token);
+    g_free(x->body);
+    g_free(x->response.body);
+    g_free(x);
+}
+
+static void ask(gpointer owner, gpointer data)
+{
+    RelayWebExchange *x = data;
+    RelayWebRequest request = {.method = x->method,
+                               .path = x->path,
+                               .query = x->query,
+                               .token = x->token,
+                               .body = x->body,
+                               .body_bytes = x->body_bytes,
+                               .local = x->local,
+                               .foreign = x->foreign};
+    x->response = x->desk->on_request(x->desk->user, &request);
+    relay_mailbox_post(x->reply_to, x->reply, x);
+}
+
+void relay_web_desk_ask(const RelayWebDesk *desk, RelayWebExchange *exchange,
+                        RelayMailbox *reply_to, RelayTask reply)
+{
+    exchange->desk = desk;
+    exchange->reply_to = reply_to;
+    exchange->reply = reply;
+    relay_mailbox_post(desk->mailbox, ask, exchange);
+}

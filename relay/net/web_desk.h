@@ -32,6 +32,22 @@ typedef struct {
     gpointer user;
 } RelayWebDesk;
 
+// A request on its way to the main thread and back. Strings are owned; `asker` and `serial` are the
+// asking side's own.
+typedef struct {
+    gpointer asker;
+    guint64 serial;
+    char *method, *path, *query, *token, *body;
+    gsize body_bytes;
+    gboolean local, foreign;
+    RelayWebResponse response;
+    // while it is asked
+    const RelayWebDesk *desk;
+    RelayMailbox *reply_to;
+    RelayTask reply;
+} RelayWebExchange;
+void relay_web_exchange_free(RelayWebExchange *exchange); // takes NULL
+
 // Letters from any thread. `desk` is borrowed until they are carried out.
 
 // A viewer came (+1) or left (-1).
@@ -41,3 +57,6 @@ void relay_web_desk_tell_viewer(const RelayWebDesk *desk, RelayStream *stream, g
 // copied.
 void relay_web_desk_ask_snapshot(const RelayWebDesk *desk, RelayMailbox *reply_to, guint64 serial,
                                  const TkClaims *claims);
+// Takes `exchange`; with its response it is given to `reply` by `reply_to`.
+void relay_web_desk_ask(const RelayWebDesk *desk, RelayWebExchange *exchange,
+                        RelayMailbox *reply_to, RelayTask reply);

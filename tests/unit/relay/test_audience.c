@@ -48,6 +48,7 @@ static int set_up(void **state)
                               .sockets_max = 4,
                               .door = stage->door,
                               .wake = on_wake,
+                              .push = on_wake,
                               .drop = on_drop,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,
