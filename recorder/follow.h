@@ -19,8 +19,8 @@ typedef struct {
 } RecFollowHandler;
 
 // All pointers are borrowed for the object's life.
-RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer,
-                          const TkWebTarget *target, const RecFollowHandler *handler, void *user);
+RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer, const TkWebTarget *target,
+                          const RecFollowHandler *handler, void *user);
 // Open recordings stay open on the disk, to be gone on with at the next start.
 void rec_follow_free(RecFollow *follow);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecFollow, rec_follow_free)

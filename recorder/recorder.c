@@ -28,6 +28,7 @@ typedef struct {
     RecFollowRules rules;
     RecFollow *follow;
     RecPosters *posters; // NULL: none are made
+    ShelfReplay *replay;
     ShelfApi api;
     ShelfServer *server;
     gint64 search_ns;
@@ -164,8 +165,8 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
     if (*key_file && !key)
         return FALSE;
     recorder->api =
-        (ShelfApi){recorder->data, recorder->index, &recorder->search_ns, recording_edit, not_ready,
-                   metrics,        recorder};
+        (ShelfApi){recorder->data, recorder->index, recorder->replay, &recorder->search_ns,
+                   recording_edit, not_ready,       metrics,          recorder};
     recorder->server = shelf_server_new(&options, &recorder->api, error);
     if (!recorder->server)
         return FALSE;
@@ -191,6 +192,7 @@ static void recorder_clear(Recorder *recorder)
     g_clear_pointer(&recorder->writer, rec_writer_free);
     g_clear_object(&recorder->target.session);
     g_clear_pointer(&recorder->index, shelf_index_free);
+    g_clear_pointer(&recorder->replay, shelf_replay_free);
     g_clear_pointer(&recorder->loop, g_main_loop_unref);
     if (recorder->lock_fd >= 0)
         close(recorder->lock_fd);
@@ -205,6 +207,7 @@ gboolean rec_recorder_run(const TkConfig *config, GError **error)
     while (g_str_has_suffix(url, "/"))
         url[strlen(url) - 1] = '\0';
     recorder.loop = g_main_loop_new(NULL, FALSE);
+    recorder.replay = shelf_replay_new();
     recorder.writer = rec_writer_new((guint)tk_config_int(config, "archive", "sync_ms"));
     recorder.target = (TkWebTarget){tk_web_session_new("tongke-recorder"), url,
                                     tk_config_string(config, "relay", "token_file")};

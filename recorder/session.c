@@ -3,13 +3,18 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/error.h"
 #include "common/base/name.h"
+#include "recorder/archive/recover.h"
 #include "recorder/archive/state.h"
+#include "recorder/library/head.h"
 
 #include <string.h>
 
 // lesson.json follows a change after this long; many changes in a row are one write.
 #define SAVE_MS 500
+
+typedef struct _Seal Seal;
 
 struct _RecSession {
     RecLesson *lesson;
@@ -22,6 +27,7 @@ struct _RecSession {
 
     GPtrArray *sources;
     guint save_timer, close_idle;
+    Seal *seal; // being made; the task's
     guint gaps_saved;
     gboolean ended, changed, closing;
     char *info_saved; // to see whether the relay says anything new
@@ -55,19 +61,73 @@ static void closed_done(void *user)
     session->handler->on_closed(session, session->user);
 }
 
+// What the sealing thread works on; the session may go before it is done.
+struct _Seal {
+    RecSession *session; // main thread only; NULL once it is freed
+    char *id, *folder;
+    char **streams;
+};
+
+static void seal_free(void *data)
+{
+    Seal *seal = data;
+    g_free(seal->id);
+    g_free(seal->folder);
+    g_strfreev(seal->streams);
+    g_free(seal);
+}
+
+static void seal_run(GTask *task, void *source, void *data, GCancellable *cancellable)
+{
+    const Seal *seal = data;
+    for (char **stream = seal->streams; *stream; stream++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GBytes) head = shelf_head_make(seal->folder, *stream, G_MAXUINT64, TRUE, &error);
+        if (!head && !g_error_matches(error, TK_ERROR, TK_ERROR_NOT_FOUND))
+            tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = seal->id, .stream = *stream},
+                   "not sealed: %s; it is made at the first download", error->message);
+    }
+    g_task_return_boolean(task, TRUE);
+}
+
+static void sealed(GObject *source, GAsyncResult *result, void *data)
+{
+    const Seal *seal = g_task_get_task_data(G_TASK(result));
+    RecSession *session = seal->session;
+    if (!session)
+        return;
+    session->seal = NULL;
+    g_clear_handle_id(&session->save_timer, g_source_remove);
+    rec_state_set(session->lesson, REC_STATE_CLOSED, "all that came is on the disk");
+    if (!session->lesson->ended_ns)
+        session->lesson->ended_ns =
+            session->lesson->started_ns + rec_lesson_end_ns(session->lesson);
+    lesson_write(session);
+    rec_writer_after(session->writer, closed_done, session);
+}
+
+// All that came is durable: the seek index is made of it.
+static void seal_begin(void *user)
+{
+    RecSession *session = user;
+    Seal *seal = g_new0(Seal, 1);
+    seal->session = session;
+    seal->id = g_strdup(session->lesson->id);
+    seal->folder = g_strdup(session->folder);
+    seal->streams = rec_recover_streams(session->folder);
+    session->seal = seal;
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, sealed, NULL);
+    g_task_set_task_data(task, seal, seal_free);
+    g_task_run_in_thread(task, seal_run);
+}
+
 static gboolean close_due(void *data)
 {
     RecSession *session = data;
-    RecLesson *lesson = session->lesson;
 
     session->close_idle = 0;
     g_ptr_array_set_size(session->sources, 0);
-    g_clear_handle_id(&session->save_timer, g_source_remove);
-    rec_state_set(lesson, REC_STATE_CLOSED, "all that came is on the disk");
-    if (!lesson->ended_ns)
-        lesson->ended_ns = lesson->started_ns + rec_lesson_end_ns(lesson);
-    lesson_write(session);
-    rec_writer_after(session->writer, closed_done, session);
+    rec_writer_after(session->writer, seal_begin, session);
     return G_SOURCE_REMOVE;
 }
 
@@ -143,6 +203,8 @@ void rec_session_free(RecSession *session)
         return;
     g_clear_handle_id(&session->save_timer, g_source_remove);
     g_clear_handle_id(&session->close_idle, g_source_remove);
+    if (session->seal)
+        session->seal->session = NULL;
     g_ptr_array_unref(session->sources);
     rec_lesson_free(session->lesson);
     g_free(session->folder);

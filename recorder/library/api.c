@@ -5,8 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "common/base/ulid.h"
-#include "recorder/library/download.h"
-#include "recorder/library/hls.h"
+#include "recorder/library/head.h"
 #include "recorder/library/recording.h"
 
 #include <errno.h>
@@ -14,9 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-// More than a day of chunks; a longer index is not one of ours.
-#define ENTRIES_MAX 2000000
 
 static ShelfReply *not_found(const char *what)
 {
@@ -37,40 +33,20 @@ static gboolean file_open(ShelfReply *reply, const char *path, guint64 bytes, GE
     return TRUE;
 }
 
-static GArray *entries_load(const char *folder, const char *stream, GError **error)
-{
-    g_autofree char *path = rec_stream_path(folder, stream, "index");
-    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(RecEntry));
-    guint64 at = 0;
-    if (!rec_index_read(path, entries, &at, NULL, error))
-        return NULL;
-    g_array_set_size(entries, MIN(entries->len, ENTRIES_MAX));
-    return g_steal_pointer(&entries);
-}
-
-static guint64 entries_bytes(const GArray *entries)
-{
-    if (entries->len == 0)
-        return 0;
-    const RecEntry *last = &g_array_index(entries, RecEntry, entries->len - 1);
-    return last->offset + last->bytes;
-}
-
-static ShelfReply *playlist_get(const RecLesson *lesson, const char *folder, const char *stream,
-                                const ShelfRequest *request)
+static ShelfReply *playlist_get(const ShelfApi *api, const RecLesson *lesson, const char *folder,
+                                const char *stream, const ShelfRequest *request)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) entries = entries_load(folder, stream, &error);
+    const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
     g_autofree char *token =
         request->query_token ? g_uri_escape_string(request->query_token, NULL, FALSE) : NULL;
     g_autofree char *query = token ? g_strconcat("?token=", token, NULL) : g_strdup("");
 
-    if (!entries)
+    if (!track)
         return shelf_reply_error(error);
     return shelf_reply_text(200, "application/vnd.apple.mpegurl",
-                            shelf_hls_playlist((const RecEntry *)entries->data, entries->len,
-                                               lesson->started_ns,
-                                               lesson->state == REC_STATE_CLOSED, query));
+                            shelf_playlist_text(track->playlist, lesson->started_ns,
+                                                lesson->state == REC_STATE_CLOSED, query));
 }
 
 static void media_label(ShelfReply *reply, const RecLesson *lesson, const char *stream,
@@ -83,14 +59,15 @@ static void media_label(ShelfReply *reply, const RecLesson *lesson, const char *
                                       shelf_reply_bytes(reply));
 }
 
-static ShelfReply *media_get(const RecLesson *lesson, const char *folder, const char *stream)
+static ShelfReply *media_get(const ShelfApi *api, const RecLesson *lesson, const char *folder,
+                             const char *stream)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *path = rec_stream_path(folder, stream, "mp4");
-    g_autoptr(GArray) entries = entries_load(folder, stream, &error);
+    const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
     g_autoptr(ShelfReply) reply = shelf_reply_new(200, "video/mp4", NULL);
 
-    if (!entries || !file_open(reply, path, entries_bytes(entries), &error))
+    if (!track || !file_open(reply, path, track->media_bytes, &error))
         return shelf_reply_error(error);
     media_label(reply, lesson, stream, "m");
     return g_steal_pointer(&reply);
@@ -99,6 +76,7 @@ static ShelfReply *media_get(const RecLesson *lesson, const char *folder, const 
 typedef struct {
     RecLesson *lesson;
     char *folder, *stream;
+    guint64 media_bytes; // that the index speaks of
 } Download;
 
 static void download_free(void *data)
@@ -110,53 +88,23 @@ static void download_free(void *data)
     g_free(download);
 }
 
-// The head of a closed recording is kept beside it.
-static GBytes *head_load(const char *path, guint64 media_bytes)
-{
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
-    if (!file || !shelf_download_head_fits((const guint8 *)g_mapped_file_get_contents(file),
-                                           g_mapped_file_get_length(file), media_bytes))
-        return NULL;
-    return g_mapped_file_get_bytes(file);
-}
-
-static GBytes *head_make(const Download *download, const char *media_path, const GArray *entries,
-                         guint64 media_bytes, GError **error)
-{
-    g_autoptr(GMappedFile) media = g_mapped_file_new(media_path, FALSE, error);
-    g_autoptr(GError) why = NULL;
-    if (!media)
-        return NULL;
-    GBytes *head = shelf_download_head((const RecEntry *)entries->data, entries->len,
-                                       (const guint8 *)g_mapped_file_get_contents(media),
-                                       MIN(media_bytes, g_mapped_file_get_length(media)), error);
-    if (head && download->lesson->state == REC_STATE_CLOSED) {
-        g_autofree char *path = rec_stream_path(download->folder, download->stream, "head");
-        gsize size;
-        const char *data = g_bytes_get_data(head, &size);
-        if (!rec_file_replace(path, data, size, &why))
-            tk_debug("%s; the head is made anew at the next download", why->message);
-    }
-    return head;
-}
-
 static void download_work(ShelfReply *reply)
 {
     const Download *download = reply->work_data;
     const RecLesson *lesson = download->lesson;
     g_autoptr(GError) error = NULL;
     g_autofree char *path = rec_stream_path(download->folder, download->stream, "mp4");
-    g_autofree char *head_path = rec_stream_path(download->folder, download->stream, "head");
-    g_autoptr(GArray) entries = entries_load(download->folder, download->stream, &error);
+    gboolean closed = lesson->state == REC_STATE_CLOSED;
 
-    if (!entries || !file_open(reply, path, entries_bytes(entries), &error)) {
+    if (!file_open(reply, path, download->media_bytes, &error)) {
         shelf_reply_fail(reply, error);
         return;
     }
-    if (lesson->state == REC_STATE_CLOSED)
-        reply->head = head_load(head_path, reply->file_bytes);
+    if (closed)
+        reply->head = shelf_head_load(download->folder, download->stream, reply->file_bytes);
     if (!reply->head)
-        reply->head = head_make(download, path, entries, reply->file_bytes, &error);
+        reply->head = shelf_head_make(download->folder, download->stream, download->media_bytes,
+                                      closed, &error);
     if (!reply->head) {
         shelf_reply_fail(reply, error);
         return;
@@ -170,13 +118,22 @@ static void download_work(ShelfReply *reply)
                         strcmp(download->stream, TK_STREAM_MAIN) == 0 ? "" : download->stream);
 }
 
-static ShelfReply *download_get(RecLesson *lesson, const char *folder, const char *stream)
+// Takes the lesson.
+static ShelfReply *download_get(const ShelfApi *api, RecLesson *lesson, const char *folder,
+                                const char *stream)
 {
+    g_autoptr(GError) error = NULL;
+    const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
+    if (!track) {
+        rec_lesson_free(lesson);
+        return shelf_reply_error(error);
+    }
     ShelfReply *reply = shelf_reply_new(200, "video/mp4", NULL);
     Download *download = g_new0(Download, 1);
     download->lesson = lesson;
     download->folder = g_strdup(folder);
     download->stream = g_strdup(stream);
+    download->media_bytes = track->media_bytes;
     reply->work = download_work;
     reply->work_data = download;
     reply->work_free = download_free;
@@ -227,19 +184,20 @@ static ShelfReply *recording_handle(const ShelfApi *api, const ShelfRequest *req
 }
 
 // /api/v1/recordings/<id>/<stream>/<file>
-static ShelfReply *stream_handle(const ShelfRequest *request, RecLesson **lesson,
-                                 const char *folder, const char *stream, const char *file)
+static ShelfReply *stream_handle(const ShelfApi *api, const ShelfRequest *request,
+                                 RecLesson **lesson, const char *folder, const char *stream,
+                                 const char *file)
 {
     const RecStream *known =
         tk_name_stream_valid(stream) ? rec_lesson_stream(*lesson, stream, FALSE) : NULL;
     if (!known || !known->started)
         return not_found("such stream in this recording");
     if (strcmp(file, "playlist.m3u8") == 0)
-        return playlist_get(*lesson, folder, stream, request);
+        return playlist_get(api, *lesson, folder, stream, request);
     if (strcmp(file, "media.mp4") == 0)
-        return media_get(*lesson, folder, stream);
+        return media_get(api, *lesson, folder, stream);
     if (strcmp(file, "download.mp4") == 0)
-        return download_get(g_steal_pointer(lesson), folder, stream);
+        return download_get(api, g_steal_pointer(lesson), folder, stream);
     return not_found("such file in this recording");
 }
 
@@ -271,7 +229,7 @@ static ShelfReply *recordings_handle(const ShelfApi *api, const ShelfRequest *re
     if (count == 2)
         return strcmp(parts[1], "poster.jpg") == 0 ? poster_get(folder)
                                                    : not_found("such file in this recording");
-    return stream_handle(request, &lesson, folder, parts[1], parts[2]);
+    return stream_handle(api, request, &lesson, folder, parts[1], parts[2]);
 }
 
 static ShelfReply *ready_get(const ShelfApi *api)

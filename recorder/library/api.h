@@ -2,12 +2,14 @@
 #pragma once
 
 #include "recorder/library/index.h"
+#include "recorder/library/replay.h"
 #include "recorder/library/reply.h"
 
 // The library's HTTP API (docs/api.md) as a function from request to reply.
 typedef struct {
     const char *data; // the library's folder
     ShelfIndex *index;
+    ShelfReplay *replay;
     gint64 *search_ns; // the longest search so far is noted here; may be NULL
 
     // A recording that is being written is changed by who writes it. *ret_running says whether

@@ -213,7 +213,8 @@ class Refused(Scene):
             control.set(self.member, self.rng.randint(1, 3))
             while control.get("failed") == felt:
                 self.stage.reference.wait(1)
-            self.last.wait_log(r"state \S+ -> recording", after)
+            # The media's file, or lesson.json alone.
+            self.last.wait_log(r"state \S+ -> recording|is written after all", after)
             control.set(self.member, 0)
             self.figures.rounds += 1
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Playlists, downloads and ranges over a stored lesson, read by strangers (ffprobe, ffmpeg).
 #include "common/base/clock.h"
+#include "recorder/library/check.h"
 #include "recorder/library/download.h"
 #include "recorder/library/hls.h"
 #include "recorder/library/reply.h"
@@ -52,12 +53,20 @@ static double extinf_sum(const char *playlist)
     return sum;
 }
 
+static char *playlist_of(const RecEntry *entries, guint count, gint64 started_ns, gboolean closed,
+                         const char *query)
+{
+    g_autoptr(ShelfPlaylist) playlist = shelf_playlist_new();
+    shelf_playlist_add(playlist, entries, count);
+    return shelf_playlist_text(playlist, started_ns, closed, query);
+}
+
 static void check_playlist(void **state)
 {
     Stored stored;
     store(&stored);
     g_autofree char *vod =
-        shelf_hls_playlist(stored.entries, stored.count, LESSON_WALL_NS, TRUE, "?token=a%2Fb");
+        playlist_of(stored.entries, stored.count, LESSON_WALL_NS, TRUE, "?token=a%2Fb");
     check_contains(vod, "#EXT-X-VERSION:7\n");
     check_contains(vod, "#EXT-X-TARGETDURATION:6\n");
     check_contains(vod, "#EXT-X-PLAYLIST-TYPE:VOD\n");
@@ -72,8 +81,7 @@ static void check_playlist(void **state)
     check_contains(vod, date);
 
     // While the lesson runs only whole segments stand in it, and what stood once stays.
-    g_autofree char *early =
-        shelf_hls_playlist(stored.entries, 90, LESSON_WALL_NS, FALSE, "?token=a%2Fb");
+    g_autofree char *early = playlist_of(stored.entries, 90, LESSON_WALL_NS, FALSE, "?token=a%2Fb");
     check_contains(early, "#EXT-X-PLAYLIST-TYPE:EVENT\n");
     assert_int_equal(occurrences(early, "#EXTINF:4.000000,"), 2);
     assert_null(strstr(early, "ENDLIST"));
@@ -85,7 +93,7 @@ static void check_playlist(void **state)
 
 static void check_playlist_empty(void **state)
 {
-    g_autofree char *text = shelf_hls_playlist(NULL, 0, 0, FALSE, "");
+    g_autofree char *text = playlist_of(NULL, 0, 0, FALSE, "");
     assert_null(strstr(text, "EXTINF"));
     check_contains(text, "#EXTM3U\n");
 }
@@ -103,7 +111,7 @@ static void check_playlist_without_key(void **state)
          .duration_ns = 100,
          .flags = REC_ENTRY_KEY},
     };
-    g_autofree char *text = shelf_hls_playlist(entries, 3, 0, TRUE, "");
+    g_autofree char *text = playlist_of(entries, 3, 0, TRUE, "");
     check_contains(text, "#EXT-X-BYTERANGE:10@20\n");
     assert_int_equal(occurrences(text, "#EXTINF"), 1);
 }
@@ -120,12 +128,58 @@ static char *download_write(const Stored *stored)
     const guint8 *bytes = g_bytes_get_data(head, &head_bytes);
     assert_true(shelf_download_head_fits(bytes, head_bytes, media_bytes));
     assert_false(shelf_download_head_fits(bytes, head_bytes, media_bytes + 1));
+    assert_true(shelf_head_check(head, stored->entries, stored->count, (const guint8 *)media,
+                                 media_bytes, NULL));
     g_autoptr(GByteArray) file = g_byte_array_new();
     g_byte_array_append(file, bytes, (guint)head_bytes);
     g_byte_array_append(file, (const guint8 *)media, (guint)media_bytes);
     char *path = g_build_filename(stored->folder, "download.mp4", NULL);
     assert_true(g_file_set_contents(path, (const char *)file->data, (gssize)file->len, NULL));
     return path;
+}
+
+static gboolean head_good(const guint8 *bytes, gsize size, const Stored *stored,
+                          const guint8 *media, gsize media_bytes)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) head = g_bytes_new(bytes, size);
+    gboolean good =
+        shelf_head_check(head, stored->entries, stored->count, media, media_bytes, &error);
+    assert_true(good == (error == NULL));
+    return good;
+}
+
+// A head that puts any one chunk or size wrong is not taken, nor one that is cut off.
+static void check_head_read_back(void **state)
+{
+    Stored stored;
+    store(&stored);
+    g_autofree char *path = rec_stream_path(stored.folder, "main", "mp4");
+    g_autofree char *text = NULL;
+    gsize media_bytes, size;
+    assert_true(g_file_get_contents(path, &text, &media_bytes, NULL));
+    const guint8 *media = (const guint8 *)text;
+    g_autoptr(GBytes) head =
+        shelf_download_head(stored.entries, stored.count, media, media_bytes, NULL);
+    const guint8 *bytes = g_bytes_get_data(head, &size);
+    g_autofree guint8 *copy = g_memdup2(bytes, size);
+    assert_true(head_good(copy, size, &stored, media, media_bytes));
+    static const struct {
+        const char *type;
+        guint at; // of the last byte of the number that is made wrong
+    } wrong[] = {{"stsz", 19}, {"co64", 19}, {"stsc", 19}, {"tkhd", 27}};
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        guint8 *box = memmem(copy, size, wrong[i].type, 4);
+        assert_non_null(box);
+        box[wrong[i].at] ^= 2;
+        gboolean taken = head_good(copy, size, &stored, media, media_bytes);
+        box[wrong[i].at] ^= 2;
+        if (taken)
+            fail_msg("a wrong %s is taken", wrong[i].type);
+    }
+    assert_false(head_good(copy, size / 2, &stored, media, media_bytes));
+    assert_false(head_good(copy, 0, &stored, media, media_bytes));
+    stored_clear(&stored);
 }
 
 static double probe_number(const char *path, const char *stream, const char *entry)
@@ -225,6 +279,7 @@ int main(void)
         cmocka_unit_test(check_playlist_empty),
         cmocka_unit_test(check_playlist_without_key),
         cmocka_unit_test(check_download),
+        cmocka_unit_test(check_head_read_back),
         cmocka_unit_test(check_download_delay),
         cmocka_unit_test(check_download_nothing),
         cmocka_unit_test(check_ranges),
