@@ -7,6 +7,7 @@
 
 #include "client/peer/peer.h"
 #include "client/player/losses.h"
+#include "client/player/pictures.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/gst/pipeline.h"
@@ -43,6 +44,7 @@ struct _PlayReceiver {
     // Set by streaming threads, read by the main thread: atomics.
     gint pictures_input, sound_input;
     gint repairs; // the SDP announces feedback
+    PlayPictures decoded;
 };
 
 static void connect_now(PlayReceiver *receiver);
@@ -86,8 +88,10 @@ static void tell_losses(PlayReceiver *receiver)
     if (losses.packets)
         tk_info("received %" G_GUINT64_FORMAT " packets; %" G_GUINT64_FORMAT
                 " lost, %" G_GUINT64_FORMAT " late; %" G_GUINT64_FORMAT
-                " asked for again, %" G_GUINT64_FORMAT " repaired",
-                losses.packets, losses.lost, losses.late, losses.asked, losses.repaired);
+                " asked for again, %" G_GUINT64_FORMAT " repaired; %d pictures, %d missing",
+                losses.packets, losses.lost, losses.late, losses.asked, losses.repaired,
+                g_atomic_int_get(&receiver->decoded.decoded),
+                g_atomic_int_get(&receiver->decoded.missing));
 }
 
 static void drop_pipeline(PlayReceiver *receiver)
@@ -203,6 +207,10 @@ static void add_branch(PlayReceiver *receiver, GstPad *pad, const char *tail, Tk
         return;
     }
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(branch), "out");
+    if (sink && joint == receiver->pictures) {
+        g_autoptr(GstPad) decoded = gst_element_get_static_pad(sink, "sink");
+        play_pictures_watch(&receiver->decoded, decoded);
+    }
     if (sink) {
         guint number = tk_joint_connect(joint, sink, 0);
         g_atomic_int_set(slot, (gint)number);

@@ -20,7 +20,10 @@
 #define SETTLE_MAX_NS (6 * TK_NS_PER_S)
 #define BEHIND_NS (250 * TK_NS_PER_MS)
 #define JOIN_MAX_NS (20 * TK_NS_PER_S) // for the last viewer to come
-#define DRAIN_NS (800 * TK_NS_PER_MS)  // for what was sent in the measured time
+// For what was sent in the measured time: until everybody has it. Who has fallen behind for good
+// will not have caught up by then either.
+#define DRAIN_NS (800 * TK_NS_PER_MS)
+#define DRAIN_MAX_NS (5 * TK_NS_PER_S)
 #define KEEP_ALIVE_TICKS 1000
 #define REPAIR_TICKS 3
 #define REPORT_TICKS 100
@@ -106,6 +109,16 @@ static gboolean all_follow(const Load *load)
     return TRUE;
 }
 
+static gboolean all_have_it(const Load *load)
+{
+    for (guint i = 0; i < load->run.viewers_count; i++) {
+        const LoadViewer *viewer = load->run.viewers[i];
+        if (!viewer->count.impaired && !viewer->left && !load_result_whole(&load->run, viewer))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static void begin_measuring(Load *load)
 {
     load->tally.from_ns = load_now_ns();
@@ -145,7 +158,7 @@ static void step(Load *load, gint64 now_ns)
         }
         break;
     case DRAINING:
-        if (passed_ns >= DRAIN_NS)
+        if (passed_ns >= DRAIN_MAX_NS || (passed_ns >= DRAIN_NS && all_have_it(load)))
             finish(load, NULL);
         break;
     }

@@ -28,6 +28,12 @@ static guint64 expected(const LoadRun *run, const LoadViewer *viewer)
     return best;
 }
 
+gboolean load_result_whole(const LoadRun *run, const LoadViewer *viewer)
+{
+    guint64 whole = expected(run, viewer);
+    return whole && (double)viewer->count.judged >= WHOLE_SHARE * (double)whole;
+}
+
 static void add(Sum *sum, const LoadRun *run, const LoadViewer *viewer)
 {
     const LoadCount *count = &viewer->count;
@@ -43,10 +49,7 @@ static void add(Sum *sum, const LoadRun *run, const LoadViewer *viewer)
     sum->dropped += count->dropped;
     if (count->first_ns)
         load_histogram_add(&sum->first, count->first_ns - count->asked_ns);
-    if (!count->impaired) {
-        guint64 whole = expected(run, viewer);
-        sum->fell_short += !whole || (double)count->judged < WHOLE_SHARE * (double)whole;
-    }
+    sum->fell_short += !count->impaired && !load_result_whole(run, viewer);
 }
 
 static json_t *histogram_json(const LoadHistogram *histogram)

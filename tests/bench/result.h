@@ -20,5 +20,8 @@ typedef struct {
     const char *failure; // the run could not be made; or NULL
 } LoadRun;
 
+// Whether the viewer got what was sent in the measured time.
+gboolean load_result_whole(const LoadRun *run, const LoadViewer *viewer);
+
 // Prints the JSON; gives the exit status.
 int load_result_print(const LoadRun *run);

@@ -173,9 +173,10 @@ def assignments(values):
 
 
 class Relay(Program):
-    def __init__(self, cleanup, settings=None, env=None):
+    def __init__(self, cleanup, settings=None, env=None, place=None):
         values = {"rtsp.port": 0, "rtsp.rtp_port": 0, "web.port": 0, **(settings or {})}
-        super().__init__(cleanup, [BUILD / "relay" / "tongke-relay", *assignments(values)], env)
+        command = [BUILD / "relay" / "tongke-relay", *assignments(values)]
+        super().__init__(cleanup, place.inside(command) if place else command, env)
         port = r" (\S+):(\d+)$"
         self.rtsp_port = int(self.wait_line("^listening rtsp" + port)[2])
         self.rtp_port = int(self.wait_line("^listening rtp" + port)[2])
