@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/metrics.h"
 
+#include "common/base/clock.h"
+
+static void put_head(GString *out, const char *name, const char *type, const char *help)
+{
+    g_string_append_printf(out, "# HELP tongke_%s %s\n# TYPE tongke_%s %s\n", name, help, name,
+                           type);
+}
+
 static void put(GString *out, const char *name, const char *type, const char *help, guint64 value)
 {
-    g_string_append_printf(
-        out, "# HELP tongke_%s %s\n# TYPE tongke_%s %s\ntongke_%s %" G_GUINT64_FORMAT "\n", name,
-        help, name, type, name, value);
+    put_head(out, name, type, help);
+    g_string_append_printf(out, "tongke_%s %" G_GUINT64_FORMAT "\n", name, value);
 }
 
 static void put_fanouts(GString *out, const RelayHandoff *handoff)
@@ -50,11 +57,45 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         sum.viewers_gone);
 }
 
-static void put_backends(GString *out, const RelayUdp *pairs, guint count)
+static void put_counts(GString *out, const RelayHandoff *handoff, const char *name,
+                       const char *type, const char *help,
+                       guint64 (*count)(const RelayFanoutStats *stats))
 {
-    g_string_append(out, "# HELP tongke_udp_backend_info How RTP leaves, for each packet worker.\n"
-                         "# TYPE tongke_udp_backend_info gauge\n");
-    for (guint i = 0; i < count; i++)
+    put_head(out, name, type, help);
+    for (guint i = 0; i < handoff->packet_count; i++) {
+        RelayFanoutStats stats;
+        relay_fanout_stats(handoff->fanouts[i], &stats);
+        g_string_append_printf(out, "tongke_%s{worker=\"%u\"} %" G_GUINT64_FORMAT "\n", name, i,
+                               count(&stats));
+    }
+}
+
+static guint64 viewers(const RelayFanoutStats *stats)
+{
+    return stats->viewers;
+}
+
+static guint64 packets(const RelayFanoutStats *stats)
+{
+    return stats->udp.datagrams;
+}
+
+// Whether the work is shared evenly, and which worker is at its end.
+static void put_workers(GString *out, const RelayHandoff *handoff, const RelayUdp *pairs)
+{
+    put_counts(out, handoff, "worker_rtp_viewers", "gauge", "Viewers of each packet worker.",
+               viewers);
+    put_counts(out, handoff, "worker_rtp_packets_sent_total", "counter", "Datagrams that it sent.",
+               packets);
+    put_head(out, "worker_cpu_seconds_total", "counter", "Processor time of each packet worker.");
+    for (guint i = 0; i < handoff->packet_count; i++) {
+        gint64 ms = relay_worker_cpu_ns(handoff->workers[i]) / TK_NS_PER_MS;
+        g_string_append_printf(
+            out, "tongke_worker_cpu_seconds_total{worker=\"%u\"} %" G_GINT64_FORMAT ".%03u\n", i,
+            ms / 1000, (guint)(ms % 1000));
+    }
+    put_head(out, "udp_backend_info", "gauge", "How RTP leaves, for each packet worker.");
+    for (guint i = 0; i < handoff->packet_count; i++)
         g_string_append_printf(out, "tongke_udp_backend_info{worker=\"%u\",backend=\"%s\"} 1\n", i,
                                relay_udp_backend(&pairs[i])->name);
 }
@@ -135,8 +176,8 @@ char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
     put(out, "datagrams_strange_total", "counter", "UDP datagrams of nobody known.", in.strangers);
     put(out, "handoffs_dropped_total", "counter", "Units refused by a worker that fell behind.",
         relay_stat_get(handoff->dropped));
-    put_backends(out, pairs, handoff->packet_count);
     put_fanouts(out, handoff);
+    put_workers(out, handoff, pairs);
     put_multicast(out, multicast);
     put_webs(out, handoff);
     relay_lessons_foreach(lessons, put_stream, out);

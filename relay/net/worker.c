@@ -2,8 +2,10 @@
 #include "relay/net/worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -25,6 +27,8 @@ struct _RelayWorker {
     RelayMailbox *mailbox;
     GThread *thread;
     GArray *ticks;
+    clockid_t cpu_clock; // its thread's; written before `running`
+    gboolean running;    // atomic
     gint64 now_ns;
     gboolean quit;
     struct epoll_event events[EVENTS_PER_ROUND];
@@ -103,6 +107,7 @@ static gpointer run(gpointer data)
 {
     RelayWorker *w = data;
     gint64 deadline_ns = 0;
+    g_atomic_int_set(&w->running, pthread_getcpuclockid(pthread_self(), &w->cpu_clock) == 0);
     while (!w->quit) {
         int timeout = timeout_ms(tk_clock_monotonic_ns(), deadline_ns);
         int count = epoll_wait(w->epoll, w->events, EVENTS_PER_ROUND, timeout);
@@ -120,6 +125,7 @@ static gpointer run(gpointer data)
         w->events_count = 0;
         deadline_ns = run_ticks(w);
     }
+    g_atomic_int_set(&w->running, FALSE);
     return NULL;
 }
 
@@ -193,6 +199,14 @@ void relay_worker_unwatch(RelayWorker *worker, RelayWatch *watch)
     for (int i = worker->events_at; i < worker->events_count; i++)
         if (worker->events[i].data.ptr == watch)
             worker->events[i].data.ptr = NULL;
+}
+
+gint64 relay_worker_cpu_ns(const RelayWorker *worker)
+{
+    struct timespec used;
+    if (!g_atomic_int_get(&worker->running) || clock_gettime(worker->cpu_clock, &used) != 0)
+        return 0;
+    return (gint64)used.tv_sec * TK_NS_PER_S + used.tv_nsec;
 }
 
 gint64 relay_worker_now_ns(const RelayWorker *worker)

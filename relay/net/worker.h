@@ -48,5 +48,8 @@ void relay_worker_rewatch(RelayWorker *worker, RelayWatch *watch, guint32 epoll_
 // Safe inside ready(), also for another watch of the same round.
 void relay_worker_unwatch(RelayWorker *worker, RelayWatch *watch);
 
+// Any thread: processor time that the worker has used; 0 while it does not run.
+gint64 relay_worker_cpu_ns(const RelayWorker *worker);
+
 // Monotonic time of this round.
 gint64 relay_worker_now_ns(const RelayWorker *worker);

@@ -98,10 +98,11 @@ class Api(unittest.TestCase):
         for line in answer.text().splitlines():
             if line.startswith("#"):
                 continue
-            self.assertRegex(line, r'^tongke_[a-z0-9_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? \d+$')
+            self.assertRegex(line, r'^tongke_[a-z0-9_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? \d+(\.\d+)?$')
             seen.add(re.split(r"[ {]", line)[0])
         self.assertLessEqual({"tongke_lessons", "tongke_ws_viewers", "tongke_rtp_viewers",
-                              "tongke_stream_chunks_total", "tongke_udp_backend_info"}, seen)
+                              "tongke_stream_chunks_total", "tongke_udp_backend_info",
+                              "tongke_worker_cpu_seconds_total"}, seen)
 
 
 class Promises(unittest.TestCase):

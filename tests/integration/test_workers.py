@@ -39,6 +39,9 @@ class Workers(unittest.TestCase):
         relay.wait_log(f"RTP leaves by {backend}")
         self.watch(relay)
         text = request("GET", relay.url + "/metrics").text()
+        for word in "worker_rtp_packets_sent_total", "worker_cpu_seconds_total":
+            each = re.findall(rf'^tongke_{word}\{{worker="\d"\}} ([0-9.]+)$', text, re.M)
+            self.assertEqual([float(value) > 0 for value in each], [True] * WORKERS, word)
         shown = re.findall(r'^tongke_udp_backend_info\{worker="(\d)",backend="(\w+)"\} 1$', text, re.M)
         self.assertEqual(shown, [(str(i), backend) for i in range(WORKERS)])
         trains, packets = relay.metric("rtp_trains_sent_total"), relay.metric("rtp_packets_sent_total")
