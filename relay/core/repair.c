@@ -37,7 +37,7 @@ RelayUnit *relay_repair_index_find(const RelayRepairIndex *index, const RelayHis
 
 typedef struct {
     guint64 number;
-    guint32 answered_ms;
+    guint32 asked_ms, answered_ms; // first, last
     guint32 tries;
 } Recent;
 
@@ -52,6 +52,7 @@ struct _RelayRepair {
     Waiting waiting[RELAY_REPAIR_QUEUE];                        // in the order of asking
     guint count, at;                                            // at: what next() gave
     RelayPacer budget;
+    guint32 patience_ms; // the longest time that it was seen to ask for a packet
     guint16 sequence[RELAY_INPUT_TRACKS_MAX]; // of the next retransmission
     RelayRepairStats stats;
 };
@@ -60,6 +61,7 @@ RelayRepair *relay_repair_new(guint32 seed, gint64 now_ns)
 {
     RelayRepair *repair = g_new0(RelayRepair, 1);
     relay_pacer_init(&repair->budget, 0, RELAY_REPAIR_BURST_MIN, now_ns);
+    repair->patience_ms = RELAY_REPAIR_PATIENCE_NS / TK_NS_PER_MS;
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         repair->sequence[track] = (guint16)(seed >> 16 * track);
     return repair;
@@ -123,9 +125,14 @@ void relay_repair_line_note(RelayRepairLine *line, const RelayQuestion *question
 {
     if (!question->reported)
         return;
-    line->rtt_ns += (question->rtt_ns - line->rtt_ns) / (line->known ? 8 : 1);
-    line->lossy = question->fraction_lost >= RELAY_REPAIR_LOSSY;
+    if (!line->known) {
+        line->rtt_ns = question->rtt_ns;
+        line->loss = question->fraction_lost * RELAY_REPAIR_SMOOTH;
+    }
     line->known = TRUE;
+    line->rtt_ns += (question->rtt_ns - line->rtt_ns) / RELAY_REPAIR_SMOOTH;
+    // A report that comes with a question tells of a few packets only.
+    line->loss += question->fraction_lost - line->loss / RELAY_REPAIR_SMOOTH;
 }
 
 static void set_budget(RelayRepair *repair, gint64 rate_bps)
@@ -145,23 +152,47 @@ static gboolean enqueue(RelayRepair *repair, guint track, const RelayUnit *unit,
     return TRUE;
 }
 
+// How often the answer goes: once as long as another would come in time if it were lost, or when
+// what may leave is better spent on other packets.
+static guint copies(const RelayRepair *repair, const Recent *recent, const RelayRepairLine *line,
+                    guint32 rtt_ms, guint32 waited_ms)
+{
+    if (repair->count >= RELAY_REPAIR_QUEUE / 2 || repair->budget.tokens < repair->budget.depth / 2)
+        return 1;
+    if (recent->tries > 0)
+        return 2;
+    if (line->loss < RELAY_REPAIR_LOSSY * RELAY_REPAIR_SMOOTH)
+        return 1;
+    guint32 next_ms = rtt_ms + RELAY_REPAIR_ASKS_EVERY_NS / TK_NS_PER_MS;
+    return waited_ms + next_ms + rtt_ms <= repair->patience_ms ? 1 : 2;
+}
+
 // FALSE: nothing will be sent that has not been sent a moment ago.
 static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit,
                        const RelayRepairLine *line, gint64 now_ns)
 {
     guint32 now_ms = (guint32)(now_ns / TK_NS_PER_MS);
     gint64 rtt_ns = line->known ? line->rtt_ns : RELAY_REPAIR_RTT_GUESS_NS;
-    gint64 again_ms = MAX(rtt_ns, RELAY_REPAIR_AGAIN_NS) / TK_NS_PER_MS;
+    guint32 rtt_ms = (guint32)(MAX(rtt_ns, RELAY_REPAIR_AGAIN_NS) / TK_NS_PER_MS);
+    // Players ask for what they expect by now. It may still be on its way.
+    gint64 age_ns = now_ns - unit->arrived_ns;
+    if (line->known && age_ns < rtt_ns - rtt_ns / 8)
+        return TRUE;
     Recent *recent = &repair->recent[track][unit->number % RELAY_REPAIR_RECENT];
     if (recent->number != unit->number)
-        *recent = (Recent){.number = unit->number};
-    else if (now_ms - recent->answered_ms < again_ms)
+        *recent = (Recent){.number = unit->number, .asked_ms = now_ms};
+    repair->patience_ms = MAX(repair->patience_ms, now_ms - recent->asked_ms);
+    if (recent->tries > 0 && now_ms - recent->answered_ms < rtt_ms)
         return TRUE;
     if (recent->tries == RELAY_REPAIR_TRIES_MAX || !enqueue(repair, track, unit, now_ns, now_ns))
         return FALSE;
-    recent->answered_ms = now_ms;
-    if (recent->tries++ > 0 || line->lossy)
+    // Earlier questions may have been lost.
+    guint32 waited_ms = now_ms - recent->asked_ms, age_ms = (guint32)(age_ns / TK_NS_PER_MS);
+    waited_ms = MAX(waited_ms, MAX(age_ms, rtt_ms) - rtt_ms);
+    if (copies(repair, recent, line, rtt_ms, waited_ms) > 1)
         (void)!enqueue(repair, track, unit, now_ns + RELAY_REPAIR_SPREAD_NS, now_ns);
+    recent->answered_ms = now_ms;
+    recent->tries++;
     return TRUE;
 }
 

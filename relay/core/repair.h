@@ -47,10 +47,14 @@ static inline void relay_repair_span_add(RelayRepairSpan *span, guint64 number)
 #define RELAY_REPAIR_AGAIN_NS (20 * G_GINT64_CONSTANT(1000000))
 #define RELAY_REPAIR_RTT_GUESS_NS (100 * G_GINT64_CONSTANT(1000000)) // until it is known
 #define RELAY_REPAIR_RTT_MAX_NS (1000 * G_GINT64_CONSTANT(1000000))
-// A second answer to the same question, and the first where the viewer reports so much loss (of
-// 256: 5 %), goes twice, so far apart.
+// A second answer to the same question goes twice, so far apart. So does the first where the viewer
+// loses so much (of 256: 5 %) and a second would come too late for its buffer.
 #define RELAY_REPAIR_LOSSY 13
 #define RELAY_REPAIR_SPREAD_NS (10 * G_GINT64_CONSTANT(1000000))
+// How long a viewer waits for a packet, until it has asked for one for longer: tongke-player's
+// buffer. And how long after its round trip it asks again at the latest.
+#define RELAY_REPAIR_PATIENCE_NS (400 * G_GINT64_CONSTANT(1000000))
+#define RELAY_REPAIR_ASKS_EVERY_NS (80 * G_GINT64_CONSTANT(1000000))
 #define RELAY_REPAIR_TRIES_MAX 12  // answers to one packet's NACKs; at 200 ms round trip 2.4 s
 #define RELAY_REPAIR_QUEUE 128     // waiting to leave, per viewer
 #define RELAY_REPAIR_RECENT 256    // packets per track whose answers are counted
@@ -68,9 +72,11 @@ typedef struct {
 } RelayQuestion;
 
 // What is known of a viewer's line. Zeroed at first.
+#define RELAY_REPAIR_SMOOTH 8
 typedef struct {
-    gboolean known, lossy;
-    gint64 rtt_ns; // smoothed
+    gboolean known;
+    gint64 rtt_ns; // both smoothed
+    guint loss;    // of 256 * RELAY_REPAIR_SMOOTH
 } RelayRepairLine;
 
 void relay_repair_line_note(RelayRepairLine *line, const RelayQuestion *question);

@@ -120,32 +120,73 @@ static void an_impatient_player_gets_one_answer_a_round_trip(void **state)
     Fixture *f = *state;
     guint16 last;
     guint sent = 0;
-    for (gint64 now_ms = 0; now_ms < 200; now_ms += 25) {
+    for (gint64 now_ms = 1000; now_ms < 1200; now_ms += 25) {
         ask(f, FIRST + 3, 1, 200, now_ms);
         sent += send(f, now_ms, &last);
     }
     assert_int_equal(sent, 1);
     // The answer was lost: the next one goes twice, apart from each other.
-    ask(f, FIRST + 3, 1, 0, 200);
-    assert_int_equal(send(f, 200, &last), 1);
+    ask(f, FIRST + 3, 1, 0, 1200);
+    assert_int_equal(send(f, 1200, &last), 1);
     assert_true(relay_repair_waiting(f->repair));
-    assert_int_equal(send(f, 209, &last), 0);
-    assert_int_equal(send(f, 210, &last), 1);
+    assert_int_equal(send(f, 1209, &last), 0);
+    assert_int_equal(send(f, 1210, &last), 1);
 }
 
-static void on_a_bad_line_the_first_answer_goes_twice(void **state)
+static void nobody_can_miss_what_is_still_on_its_way(void **state)
 {
     Fixture *f = *state;
     guint16 last;
-    for (guint i = 0; i < 2; i++) {
-        RelayQuestion q = {.reported = TRUE,
-                           .fraction_lost = (guint8)(RELAY_REPAIR_LOSSY - 1 + i),
-                           .count = 1,
-                           .sequences = {(guint16)(FIRST + 10 + i)}};
-        relay_repair_line_note(&f->line, &q);
-        relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &f->line, &q, RATE_BPS, 0);
-        assert_int_equal(send(f, 100, &last), 1 + i);
-    }
+    ask(f, FIRST + 3, 1, 200, 170);
+    assert_int_equal(send(f, 170, &last), 0);
+    assert_int_equal(relay_repair_stats(f->repair)->unanswered, 0);
+    ask(f, FIRST + 3, 1, 200, 200);
+    assert_int_equal(send(f, 200, &last), 1);
+}
+
+// Answers to a question about a packet that is `age_ms` old, on a line with so much loss.
+static guint answers(Fixture *f, guint at, guint8 lost, gint64 rtt_ms, gint64 age_ms)
+{
+    guint16 last;
+    RelayQuestion q = {.reported = TRUE,
+                       .rtt_ns = rtt_ms * TK_NS_PER_MS,
+                       .fraction_lost = lost,
+                       .count = 1,
+                       .sequences = {(guint16)(FIRST + at)}};
+    f->line = (RelayRepairLine){0};
+    relay_repair_line_note(&f->line, &q);
+    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &f->line, &q, RATE_BPS,
+                     age_ms * TK_NS_PER_MS);
+    return send(f, age_ms + 100, &last);
+}
+
+static void on_a_bad_line_the_last_chance_is_taken_twice(void **state)
+{
+    Fixture *f = *state;
+    // Far away a second answer would be too late for a player's buffer.
+    assert_int_equal(answers(f, 10, RELAY_REPAIR_LOSSY - 1, 200, 200), 1);
+    assert_int_equal(answers(f, 11, RELAY_REPAIR_LOSSY, 200, 200), 2);
+    // Near by it is not, but for a packet that was asked for in vain before.
+    assert_int_equal(answers(f, 12, RELAY_REPAIR_LOSSY, 100, 100), 1);
+    assert_int_equal(answers(f, 13, RELAY_REPAIR_LOSSY, 100, 300), 2);
+}
+
+static void learns_how_long_a_viewer_waits(void **state)
+{
+    Fixture *f = *state;
+    for (gint64 now_ms = 200; now_ms <= 800; now_ms += 100)
+        answers(f, 10, RELAY_REPAIR_LOSSY, 200, now_ms);
+    assert_int_equal(answers(f, 11, RELAY_REPAIR_LOSSY, 200, 200), 1);
+}
+
+static void first_answers_go_before_second_copies(void **state)
+{
+    Fixture *f = *state;
+    guint16 last;
+    f->line = (RelayRepairLine){TRUE, 200 * TK_NS_PER_MS, 256 * RELAY_REPAIR_SMOOTH};
+    ask(f, FIRST, RELAY_REPAIR_QUEUE, 0, 1000);
+    assert_int_equal(send(f, 1100, &last), RELAY_REPAIR_QUEUE);
+    assert_int_equal(relay_repair_stats(f->repair)->unanswered, RELAY_REPAIR_QUEUE / 4);
 }
 
 static void gives_a_packet_up_at_last(void **state)
@@ -253,7 +294,10 @@ int main(void)
         WITH(sends_again_what_was_lost),
         WITH(a_retransmission_is_what_rfc_4588_says),
         WITH(an_impatient_player_gets_one_answer_a_round_trip),
-        WITH(on_a_bad_line_the_first_answer_goes_twice),
+        WITH(nobody_can_miss_what_is_still_on_its_way),
+        WITH(on_a_bad_line_the_last_chance_is_taken_twice),
+        WITH(learns_how_long_a_viewer_waits),
+        WITH(first_answers_go_before_second_copies),
         WITH(gives_a_packet_up_at_last),
         WITH(nothing_outside_the_viewers_stretch),
         WITH(what_has_left_the_history_is_no_more),
