@@ -37,8 +37,8 @@ RelayUnit *relay_repair_index_find(const RelayRepairIndex *index, const RelayHis
 
 typedef struct {
     guint64 number;
-    guint32 asked_ms, answered_ms; // first, last
-    guint32 tries;
+    guint32 asked_ms, answered_ms; // first; last, when it left
+    guint16 tries, waiting;
 } Recent;
 
 typedef struct {
@@ -51,6 +51,7 @@ struct _RelayRepair {
     Recent recent[RELAY_INPUT_TRACKS_MAX][RELAY_REPAIR_RECENT]; // at number modulo the length
     Waiting waiting[RELAY_REPAIR_QUEUE];                        // in the order of asking
     guint count, at;                                            // at: what next() gave
+    guint32 now_ms;                                             // then
     RelayPacer budget;
     guint32 patience_ms; // the longest time that it was seen to ask for a packet
     guint16 sequence[RELAY_INPUT_TRACKS_MAX]; // of the next retransmission
@@ -142,6 +143,11 @@ static void set_budget(RelayRepair *repair, gint64 rate_bps)
     repair->budget.depth = MAX(repair->budget.rate_bps / 16, RELAY_REPAIR_BURST_MIN);
 }
 
+static Recent *recent_of(RelayRepair *repair, guint track, guint64 number)
+{
+    return &repair->recent[track][number % RELAY_REPAIR_RECENT];
+}
+
 static gboolean enqueue(RelayRepair *repair, guint track, const RelayUnit *unit, gint64 due_ns,
                         gint64 now_ns)
 {
@@ -149,6 +155,7 @@ static gboolean enqueue(RelayRepair *repair, guint track, const RelayUnit *unit,
         return FALSE;
     relay_pacer_spend(&repair->budget, unit->bytes);
     repair->waiting[repair->count++] = (Waiting){unit->number, due_ns, track};
+    recent_of(repair, track, unit->number)->waiting++;
     return TRUE;
 }
 
@@ -178,11 +185,11 @@ static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit,
     gint64 age_ns = now_ns - unit->arrived_ns;
     if (line->known && age_ns < rtt_ns - rtt_ns / 8)
         return TRUE;
-    Recent *recent = &repair->recent[track][unit->number % RELAY_REPAIR_RECENT];
+    Recent *recent = recent_of(repair, track, unit->number);
     if (recent->number != unit->number)
         *recent = (Recent){.number = unit->number, .asked_ms = now_ms};
     repair->patience_ms = MAX(repair->patience_ms, now_ms - recent->asked_ms);
-    if (recent->tries > 0 && now_ms - recent->answered_ms < rtt_ms)
+    if (recent->waiting || (recent->tries > 0 && now_ms - recent->answered_ms < rtt_ms))
         return TRUE;
     if (recent->tries == RELAY_REPAIR_TRIES_MAX || !enqueue(repair, track, unit, now_ns, now_ns))
         return FALSE;
@@ -191,15 +198,14 @@ static gboolean answer(RelayRepair *repair, guint track, const RelayUnit *unit,
     waited_ms = MAX(waited_ms, MAX(age_ms, rtt_ms) - rtt_ms);
     if (copies(repair, recent, line, rtt_ms, waited_ms) > 1)
         (void)!enqueue(repair, track, unit, now_ns + RELAY_REPAIR_SPREAD_NS, now_ns);
-    recent->answered_ms = now_ms;
     recent->tries++;
     return TRUE;
 }
 
 void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
                       const RelayHistory *history, guint track, const RelayRepairSpan *span,
-                      const RelayRepairLine *line, const RelayQuestion *question, gint64 rate_bps,
-                      gint64 now_ns)
+                      guint64 position, const RelayRepairLine *line, const RelayQuestion *question,
+                      gint64 rate_bps, gint64 now_ns)
 {
     set_budget(repair, rate_bps);
     repair->stats.asked += question->count;
@@ -208,6 +214,9 @@ void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
         RelayUnit *unit = NULL;
         if (span->first && number >= span->first && number <= span->last)
             unit = relay_repair_index_find(index, history, track, number);
+        // It overtook others on its way to us and comes in its turn.
+        if (unit && index->positions[track][number % RELAY_REPAIR_INDEX] >= position)
+            continue;
         if (!unit || !answer(repair, track, unit, line, now_ns))
             repair->stats.unanswered++;
     }
@@ -215,6 +224,12 @@ void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
 
 static void drop_waiting(RelayRepair *repair, guint at)
 {
+    const Waiting *w = &repair->waiting[at];
+    Recent *recent = recent_of(repair, w->track, w->number);
+    if (recent->number == w->number && recent->waiting) {
+        recent->waiting--;
+        recent->answered_ms = repair->now_ms;
+    }
     repair->count--;
     memmove(&repair->waiting[at], &repair->waiting[at + 1],
             (repair->count - at) * sizeof repair->waiting[0]);
@@ -223,6 +238,7 @@ static void drop_waiting(RelayRepair *repair, guint at)
 RelayUnit *relay_repair_next(RelayRepair *repair, const RelayRepairIndex *index,
                              const RelayHistory *history, gint64 now_ns)
 {
+    repair->now_ms = (guint32)(now_ns / TK_NS_PER_MS);
     for (guint at = 0; at < repair->count;) {
         const Waiting *w = &repair->waiting[at];
         if (w->due_ns > now_ns) {
@@ -252,6 +268,7 @@ gboolean relay_repair_waiting(const RelayRepair *repair)
 void relay_repair_forget(RelayRepair *repair)
 {
     repair->count = 0;
+    memset(repair->recent, 0, sizeof repair->recent);
 }
 
 guint32 relay_repair_ssrc(guint32 media_ssrc)

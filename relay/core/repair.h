@@ -97,11 +97,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayRepair, relay_repair_free)
 // Reads what a compound packet, hostile, says and asks of one source. FALSE: nothing.
 gboolean relay_repair_read(const guint8 *rtcp, gsize size, gint64 wall_ns, RelayQuestion *ret);
 
-// The viewer asks for packets of a track of a stream that has `rate_bps`.
+// The viewer asks for packets of a track of a stream that has `rate_bps`. What stands at `position`
+// or behind it has yet to be sent to it.
 void relay_repair_ask(RelayRepair *repair, const RelayRepairIndex *index,
                       const RelayHistory *history, guint track, const RelayRepairSpan *span,
-                      const RelayRepairLine *line, const RelayQuestion *question, gint64 rate_bps,
-                      gint64 now_ns);
+                      guint64 position, const RelayRepairLine *line, const RelayQuestion *question,
+                      gint64 rate_bps, gint64 now_ns);
 
 // The next packet to send again at `now_ns`, borrowed; NULL when none is due.
 RelayUnit *relay_repair_next(RelayRepair *repair, const RelayRepairIndex *index,

@@ -494,8 +494,8 @@ void relay_rtp_viewer_asked(RelayRtpViewer *viewer, guint track, const RelayQues
     if (!v->repair)
         v->repair = relay_repair_new(g_random_int(), now_ns);
     RelayRepairStats before = *relay_repair_stats(v->repair);
-    relay_repair_ask(v->repair, feed->index, feed->history, track, &v->spans[track], &v->line,
-                     question, feed->need_bps, now_ns);
+    relay_repair_ask(v->repair, feed->index, feed->history, track, &v->spans[track],
+                     v->place.position, &v->line, question, feed->need_bps, now_ns);
     const RelayRepairStats *after = relay_repair_stats(v->repair);
     relay_stat_add(f->repair.asked, after->asked - before.asked);
     relay_stat_add(f->repair.unanswered, after->unanswered - before.unanswered);

@@ -40,7 +40,7 @@ typedef struct {
     guint32 ssrc, timestamp;
     guint16 sequence;
     guint8 track;
-    gboolean again; // a retransmission
+    gboolean again, report; // a retransmission; RTCP
 } NetPacket;
 
 typedef struct _NetEvent NetEvent;

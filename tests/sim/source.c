@@ -19,16 +19,16 @@ static void arrive(gpointer to, const NetEvent *event, gint64 now_ms)
     gsize size;
     const guint8 *data = g_bytes_get_data(event->bytes, &size);
     gint64 now_ns = now_ms * TK_NS_PER_MS, wall_ns = s->epoch_wall_ns + now_ns;
-    if (tk_rtp_is_rtcp(data, size))
+    if (event->packet.report)
         relay_input_rtcp(s->input, event->packet.track, data, size, now_ns, wall_ns);
     else
         relay_input_rtp(s->input, event->packet.track, data, size, now_ns, wall_ns);
 }
 
-static void send(Source *s, guint track, GBytes *bytes, gint64 now_ms)
+static void send(Source *s, guint track, gboolean report, GBytes *bytes, gint64 now_ms)
 {
     gint64 at_ms = net_line_put(&s->out, g_bytes_get_size(bytes), now_ms);
-    NetEvent event = {arrive, s, bytes, {.track = (guint8)track}};
+    NetEvent event = {arrive, s, bytes, {.track = (guint8)track, .report = report}};
     if (at_ms == NET_LOST)
         g_bytes_unref(bytes);
     else
@@ -44,7 +44,7 @@ static void send_frame(Source *s, guint track, gint64 ticks, gboolean key, gsize
         GBytes **kept = &s->kept[track][(guint16)(sequence + i) % SOURCE_KEPT];
         g_clear_pointer(kept, g_bytes_unref);
         *kept = g_bytes_ref(packets->pdata[i]);
-        send(s, track, g_bytes_ref(packets->pdata[i]), now_ms);
+        send(s, track, FALSE, g_bytes_ref(packets->pdata[i]), now_ms);
     }
 }
 
@@ -101,7 +101,7 @@ void source_step(Source *source, gint64 now_ms)
     if (!s->present)
         return;
     for (guint t = 0; ms % REPORT_EVERY_MS == 0 && t < 2; t++)
-        send(s, t,
+        send(s, t, TRUE,
              g_byte_array_free_to_bytes(sender_report(&s->senders[t], ms * (t ? 48 : 90),
                                                       s->epoch_wall_ns + now_ms * TK_NS_PER_MS)),
              now_ms);
@@ -146,7 +146,7 @@ void source_asked(Source *source, guint track, GBytes *rtcp, gint64 now_ms)
         while (tk_rtcp_nack_next(&part, &cursor, &sequence)) {
             GBytes *kept = s->kept[track][sequence % SOURCE_KEPT];
             if (kept && (guint16)(s->senders[track].sequence - sequence) <= SOURCE_KEPT)
-                send(s, track,
+                send(s, track, FALSE,
                      s->formats[track].rtx_payload_type ? retransmission(s, kept)
                                                         : g_bytes_ref(kept),
                      now_ms);

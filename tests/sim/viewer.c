@@ -11,6 +11,7 @@
 #define ASK_EVERY_MS 80
 #define REPORT_EVERY_MS 2000
 #define HOUSEKEEPING_MS 500
+#define PACING_STEP_NS (RELAY_PACER_TRAIN_NS / 4)
 #define STALL_EVERY_MS 9000
 #define AWAY_EVERY_MS 5000
 // relay/net: what a viewer may have waiting in its link, or in the kernel.
@@ -77,9 +78,10 @@ void viewer_join(Viewer *viewer)
                          .asks = w->repairs};
     v->reported_ms = 0;
     relay_viewer_init(&v->place, w->history);
-    relay_pacer_init(&v->pacer, RELAY_PACER_RATE_BPS, RELAY_PACER_DEPTH_BYTES,
-                     w->now_ms * TK_NS_PER_MS);
-    w->pending = TRUE;
+    gint64 now_ns = w->now_ms * TK_NS_PER_MS;
+    relay_line_rate_init(&v->rate, w->need_bps, now_ns);
+    relay_pacer_init(&v->pacer, relay_line_rate_bps(&v->rate), RELAY_PACER_TRAIN_MIN_BYTES, now_ns);
+    v->pending = TRUE;
 }
 
 void viewer_leave(Viewer *viewer)
@@ -124,9 +126,14 @@ static Fate *fate_of(Viewer *v, guint track, guint64 number)
 
 static void expect(Viewer *v, const RelayUnit *unit)
 {
-    gint64 now_ms = v->world->now_ms,
-           first_ms = v->first_ms ? v->first_ms : now_ms + v->role->down.delay_ms;
-    gint64 from_ms = MAX(unit->arrived_ns / TK_NS_PER_MS + v->role->down.delay_ms, first_ms);
+    gint64 arrived_ms = unit->arrived_ns / TK_NS_PER_MS;
+    if (!v->began_ms) {
+        v->began_ms = v->world->now_ms + v->role->down.delay_ms;
+        v->began_at_ms = arrived_ms;
+    }
+    // The player begins with the first packet and goes on at the lesson's pace.
+    gint64 from_ms =
+        MAX(arrived_ms + v->role->down.delay_ms, v->began_ms + arrived_ms - v->began_at_ms);
     Due due = {from_ms + v->role->buffer_ms, unit->number, unit->track};
     *fate_of(v, unit->track, unit->number) = (Fate){.number = unit->number, .due_ms = due.due_ms};
     g_array_append_val(v->due, due);
@@ -160,16 +167,14 @@ static void arrive_at_player(gpointer to, const NetEvent *event, gint64 now_ms)
         return;
     }
     note(v, p->number << 2 | (guint64)p->track << 1 | (guint64)p->again);
-    if (!v->first_ms)
-        v->first_ms = now_ms;
     Fate *f = fate_of(v, p->track, p->number);
     if (f->number == p->number && !f->came_ms)
         f->came_ms = now_ms;
     player_take(&v->player, p, now_ms);
 }
 
-// The answer to a question that came ANSWER_MS ago has left, or another one a round trip before it:
-// what can be repaired is.
+// The answer to a question that came at `timestamp` has left, or another one a round trip before
+// it: what can be repaired is.
 static void check_answer(gpointer to, const NetEvent *event, gint64 now_ms)
 {
     Viewer *v = to;
@@ -180,7 +185,7 @@ static void check_answer(gpointer to, const NetEvent *event, gint64 now_ms)
     gint64 again_ms = MAX(round_ms, RELAY_REPAIR_RTT_GUESS_NS / TK_NS_PER_MS) + 10;
     if (!v->present || f->number != p->number || p->number < v->spans[p->track].first)
         return;
-    require(v->world, v, f->answered_ms && f->answered_ms >= now_ms - ANSWER_MS - again_ms);
+    require(v->world, v, f->answered_ms && f->answered_ms >= (gint64)p->timestamp - again_ms);
 }
 
 static void note_questions(Viewer *v, guint track, const RelayQuestion *q)
@@ -189,38 +194,34 @@ static void note_questions(Viewer *v, guint track, const RelayQuestion *q)
     const NetSpec *down = &v->role->down, *up = &v->role->up;
     gint64 round_ms = down->delay_ms + down->jitter_ms + up->delay_ms + up->jitter_ms;
     // What is asked for and has not left yet counts, copies too.
-    if (w->now_ms - v->asked_ms > ANSWER_MS)
-        v->asked_bytes = 0;
+    double per_ms = (double)v->rate.rate_bps / 8000;
+    v->asked_bytes -= MIN(v->asked_bytes, (double)(w->now_ms - v->asked_ms) * per_ms);
     v->asked_ms = w->now_ms;
     v->asked_bytes += 2 * q->count * PACKET_BYTES;
+    gint64 check_ms = w->now_ms + ANSWER_MS + (gint64)(v->asked_bytes / per_ms);
     if (v->role->bad || v->allowance < v->asked_bytes)
         return;
     for (guint i = 0; i < q->count; i++) {
         guint64 number = tk_rtp_unwrap(v->spans[track].last, q->sequences[i], 16);
-        NetEvent event = {check_answer, v, NULL, {.number = number, .track = (guint8)track}};
+        NetEvent event = {
+            check_answer,
+            v,
+            NULL,
+            {.number = number, .timestamp = (guint32)w->now_ms, .track = (guint8)track}};
         const RelayUnit *unit = relay_repair_index_find(w->index, w->history, track, number);
-        // What left less than a round trip ago may still be on its way.
-        if (unit && w->now_ms - unit->arrived_ns / TK_NS_PER_MS > round_ms &&
+        // What left less than a round trip ago may still be on its way, or has yet to leave.
+        if (unit && fate_of(v, track, number)->number == number &&
+            w->now_ms - unit->arrived_ns / TK_NS_PER_MS > round_ms &&
             number >= v->spans[track].first && number <= v->spans[track].last)
-            net_wheel_put(w->wheel, &event, w->now_ms + ANSWER_MS);
+            net_wheel_put(w->wheel, &event, check_ms);
     }
-}
-
-static gint64 rate_of(const RelayHistory *history)
-{
-    guint64 tail = relay_history_tail(history), head = relay_history_head(history);
-    gint64 span_ns = head == tail ? 0
-                                  : relay_history_at(history, head - 1)->arrived_ns -
-                                        relay_history_at(history, tail)->arrived_ns;
-    return (gint64)((double)relay_history_bytes(history) * 8 * TK_NS_PER_S /
-                    (double)MAX(span_ns, TK_NS_PER_S));
 }
 
 // What its repairs may cost by docs/architecture.md: half of the stream's rate, and half a second
 // of that at once.
 static void allow(Viewer *v)
 {
-    double share = (double)rate_of(v->world->history) / 8 / RELAY_REPAIR_SHARE;
+    double share = (double)v->world->need_bps / 8 / RELAY_REPAIR_SHARE;
     double depth = MAX(share / 2, RELAY_REPAIR_BURST_MIN);
     v->allowance = v->repair ? MIN(v->allowance + share / 1000, depth) : depth;
 }
@@ -238,14 +239,16 @@ static void arrive_at_relay(gpointer to, const NetEvent *event, gint64 now_ms)
     if (!v->present || !relay_repair_read(data, size, w->source.epoch_wall_ns + now_ns, &q))
         return;
     relay_repair_line_note(&v->line, &q);
+    if (q.reported)
+        relay_line_rate_report(&v->rate, &q, now_ns);
     if (q.count == 0)
         return;
     if (!v->repair)
         v->repair = relay_repair_new(w->seed + v->id, now_ns);
     note_questions(v, track, &q);
-    relay_repair_ask(v->repair, w->index, w->history, track, &v->spans[track], &v->line, &q,
-                     rate_of(w->history), now_ns);
-    w->pending = TRUE;
+    relay_repair_ask(v->repair, w->index, w->history, track, &v->spans[track], v->place.position,
+                     &v->line, &q, w->need_bps, now_ns);
+    v->pending = TRUE;
 }
 
 static void send_reports(Viewer *v)
@@ -271,6 +274,9 @@ static void send_reports(Viewer *v)
             net_wheel_put(w->wheel, &event, at_ms);
         v->reported_ms = w->now_ms;
     }
+    if (v->reported_ms == w->now_ms)
+        relay_line_rate_mark(&v->rate, (guint32)(tk_clock_ntp_from_wall(wall_ns) >> 16),
+                             w->now_ms * TK_NS_PER_MS);
 }
 
 static gboolean send_repairs(Viewer *v, gint64 now_ns)
@@ -285,6 +291,7 @@ static gboolean send_repairs(Viewer *v, gint64 now_ns)
             f->answered_ms = w->now_ms;
         put_on_line(v, again, TRUE);
         relay_pacer_spend(&v->pacer, again->bytes);
+        v->round_bytes += again->bytes;
         v->allowance -= unit->bytes;
         require(w, v, v->allowance >= -2 * PACKET_BYTES);
         relay_repair_done(v->repair);
@@ -322,6 +329,7 @@ static gboolean send_unit(Viewer *v, RelayUnit *unit, gint64 now_ns)
     if (!relay_pacer_ready(&v->pacer, now_ns))
         return FALSE;
     relay_pacer_spend(&v->pacer, unit->bytes);
+    v->round_bytes += unit->bytes;
     check_order(v, unit);
     expect(v, unit);
     put_on_line(v, unit, FALSE);
@@ -329,30 +337,57 @@ static gboolean send_unit(Viewer *v, RelayUnit *unit, gint64 now_ns)
     return TRUE;
 }
 
-// As serve() of relay/net/fanout.c.
-void viewer_serve(Viewer *viewer)
+static RelayUnit *send_media(Viewer *v, gint64 now_ns)
+{
+    RelayUnit *unit;
+    while ((unit = relay_viewer_next(&v->place, v->world->history)) && send_unit(v, unit, now_ns))
+        relay_viewer_advance(&v->place);
+    return unit;
+}
+
+static void serve_udp(Viewer *v, gint64 now_ns)
+{
+    World *w = v->world;
+    gint64 due_ns = G_MAXINT64;
+    v->round_bytes = 0;
+    relay_line_rate_need(&v->rate, w->need_bps);
+    relay_pacer_set_rate(&v->pacer, relay_line_rate_bps(&v->rate));
+    gboolean waiting = send_repairs(v, now_ns);
+    RelayUnit *unit = send_media(v, now_ns);
+    if (relay_line_rate_sent(&v->rate, v->round_bytes, unit != NULL, now_ns) ||
+        relay_line_rate_curious(&v->rate, now_ns))
+        send_reports(v);
+    if (waiting)
+        due_ns = now_ns + PACING_STEP_NS;
+    if (unit)
+        due_ns = MIN(due_ns, MAX(relay_pacer_due_ns(&v->pacer), now_ns + PACING_STEP_NS));
+    v->due_ms = due_ns / TK_NS_PER_MS + 1;
+}
+
+// As tick() and serve() of relay/net/fanout.c, but that nobody is served because somebody else is:
+// the sockets' side of the relay serves all viewers of a stream when one of them is due.
+void viewer_serve(Viewer *viewer, gboolean fresh)
 {
     Viewer *v = viewer;
     World *w = v->world;
     gint64 now_ns = w->now_ms * TK_NS_PER_MS;
-    RelayUnit *unit;
-    if (!v->present || v->role->kind == VIEWER_WEB)
+    if (!v->present || v->role->kind == VIEWER_WEB ||
+        !(fresh || v->pending || w->now_ms >= v->due_ms))
         return;
+    v->pending = FALSE;
+    v->due_ms = G_MAXINT64;
     RelayViewerLimits limits = RELAY_VIEWER_LIMITS_DEFAULT;
     if (relay_viewer_judge(&v->place, w->history, &limits, now_ns)) {
         memset(v->spans, 0, sizeof v->spans);
         if (v->repair)
             relay_repair_forget(v->repair);
     }
-    if (v->role->kind == VIEWER_UDP && !v->began && relay_viewer_next(&v->place, w->history))
+    if (v->role->kind == VIEWER_UDP && !v->reported_ms)
         send_reports(v);
-    gboolean waiting = send_repairs(v, now_ns);
-    while ((unit = relay_viewer_next(&v->place, w->history))) {
-        if (!send_unit(v, unit, now_ns))
-            break;
-        relay_viewer_advance(&v->place);
-    }
-    w->pending |= v->role->kind == VIEWER_UDP && (waiting || unit);
+    if (v->role->kind == VIEWER_UDP)
+        serve_udp(v, now_ns);
+    else
+        send_media(v, now_ns);
     if (v->place.state == RELAY_VIEWER_GONE) {
         require(w, v, v->role->bad);
         v->over = TRUE;
@@ -480,6 +515,14 @@ static void come_and_go(Viewer *v)
         viewer_join(v);
 }
 
+static gboolean wants_report(const Viewer *v)
+{
+    gint64 now_ns = v->world->now_ms * TK_NS_PER_MS;
+    return relay_line_rate_curious(&v->rate, now_ns) ||
+           (v->world->now_ms - v->reported_ms >= REPORT_EVERY_MS &&
+            !relay_line_rate_expects(&v->rate, now_ns));
+}
+
 void viewer_step(Viewer *viewer)
 {
     Viewer *v = viewer;
@@ -498,8 +541,7 @@ void viewer_step(Viewer *viewer)
     }
     judge_due(v);
     allow(v);
-    if (v->world->now_ms % HOUSEKEEPING_MS == 0 &&
-        v->world->now_ms - v->reported_ms >= REPORT_EVERY_MS)
+    if (v->world->now_ms % HOUSEKEEPING_MS == 0 && wants_report(v))
         send_reports(v);
     if (v->role->storms && v->world->now_ms % 10 == 0)
         storm(v);

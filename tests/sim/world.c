@@ -77,6 +77,7 @@ static void on_packet(void *user, guint track, RelayUnit *packet)
     packet->track = track;
     check_packet(w, track, packet);
     relay_repair_index_note(w->index, packet, relay_history_head(w->history));
+    relay_stream_rate_note(&w->rate, packet);
     relay_history_push(w->history, packet);
     w->fresh = TRUE;
 }
@@ -203,6 +204,17 @@ static void check_memory(World *w)
                     WORLD_HISTORY_NS);
 }
 
+static gint64 need_of(const World *w)
+{
+    guint64 tail = relay_history_tail(w->history), head = relay_history_head(w->history);
+    if (w->rate.bps || tail == head)
+        return w->rate.bps;
+    gint64 span_ns = relay_history_at(w->history, head - 1)->arrived_ns -
+                     relay_history_at(w->history, tail)->arrived_ns;
+    return (gint64)((double)relay_history_bytes(w->history) * 8 * TK_NS_PER_S /
+                    (double)MAX(span_ns, TK_NS_PER_S));
+}
+
 void world_step(World *world)
 {
     World *w = world;
@@ -213,13 +225,10 @@ void world_step(World *world)
         relay_input_tick(w->input, now_ns, EPOCH_NS + now_ns);
         ask_source(w);
     }
-    // As the fan-out does: at once when something has come, every 2 ms while somebody waits for
-    // his pacer.
-    if (w->fresh || (w->pending && now_ms % 2 == 0)) {
-        w->fresh = w->pending = FALSE;
-        for (guint i = 0; i < w->count; i++)
-            viewer_serve(&w->viewers[i]);
-    }
+    w->need_bps = need_of(w);
+    for (guint i = 0; i < w->count; i++)
+        viewer_serve(&w->viewers[i], w->fresh);
+    w->fresh = FALSE;
     for (guint i = 0; i < w->count; i++)
         viewer_step(&w->viewers[i]);
     check_memory(w);

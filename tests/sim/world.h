@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "relay/core/line_rate.h"
 #include "relay/core/pacer.h"
 #include "relay/core/repair.h"
 #include "relay/core/web_feed.h"
@@ -64,6 +65,10 @@ typedef struct {
     // the relay's side
     RelayViewer place;
     RelayPacer pacer;
+    RelayLineRate rate;
+    gsize round_bytes;
+    gboolean pending;
+    gint64 due_ms; // when its pacer lets it go on
     RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
     RelayRepairLine line;
     RelayRepair *repair;
@@ -77,7 +82,7 @@ typedef struct {
     Pipe pipe;
     // the viewer's side
     Player player;
-    gint64 first_ms; // when the first packet came; 0: none yet
+    gint64 began_ms, began_at_ms; // when the first packet would come, and when the relay got it
     Fate *fates[RELAY_INPUT_TRACKS_MAX];
     GArray *due; // of Due, in the order of sending;
     guint due_next;
@@ -98,7 +103,9 @@ struct _World {
     RelayWebFeed *web;
     Viewer *viewers;
     guint count, tcp;
-    gboolean fresh, pending;
+    gboolean fresh;
+    RelayStreamRate rate;
+    gint64 need_bps;
     // what has come out of the input
     guint64 highest[RELAY_INPUT_TRACKS_MAX];
     guint32 ssrc[RELAY_INPUT_TRACKS_MAX], timestamp[RELAY_INPUT_TRACKS_MAX];
@@ -125,7 +132,8 @@ void viewer_init(Viewer *viewer, World *world, const Role *role, guint id);
 void viewer_clear(Viewer *viewer);
 void viewer_join(Viewer *viewer);
 void viewer_leave(Viewer *viewer);
-void viewer_serve(Viewer *viewer);      // RTP: what may leave now
+// RTP: what may leave now; `fresh`: packets have come in.
+void viewer_serve(Viewer *viewer, gboolean fresh);
 void viewer_chunk_came(Viewer *viewer); // WebSocket
 void viewer_step(Viewer *viewer);       // its own side, each millisecond
 

@@ -16,7 +16,7 @@ typedef struct {
     RelayRepairIndex *index;
     RelayRepair *repair;
     RelayRepairSpan span;
-    guint64 next;
+    guint64 next, position; // of the viewer
     RelayRepairLine line;
 } Fixture;
 
@@ -42,6 +42,7 @@ static int set_up(void **state)
         push(f, f->next);
         relay_repair_span_add(&f->span, f->next);
     }
+    f->position = relay_history_head(f->history);
     *state = f;
     return 0;
 }
@@ -63,8 +64,8 @@ static void ask(Fixture *f, guint from, guint count, gint64 rtt_ms, gint64 now_m
     relay_repair_line_note(&f->line, &q);
     for (guint i = 0; i < count; i++)
         q.sequences[i] = (guint16)(from + i);
-    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &f->line, &q, RATE_BPS,
-                     now_ms * TK_NS_PER_MS);
+    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, f->position, &f->line, &q,
+                     RATE_BPS, now_ms * TK_NS_PER_MS);
 }
 
 // How many packets leave at `now_ms`; *ret_last: the number of the last one.
@@ -155,9 +156,19 @@ static guint answers(Fixture *f, guint at, guint8 lost, gint64 rtt_ms, gint64 ag
                        .sequences = {(guint16)(FIRST + at)}};
     f->line = (RelayRepairLine){0};
     relay_repair_line_note(&f->line, &q);
-    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, &f->line, &q, RATE_BPS,
-                     age_ms * TK_NS_PER_MS);
+    relay_repair_ask(f->repair, f->index, f->history, 0, &f->span, f->position, &f->line, &q,
+                     RATE_BPS, age_ms * TK_NS_PER_MS);
     return send(f, age_ms + 100, &last);
+}
+
+static void what_comes_in_its_turn_is_not_sent_twice(void **state)
+{
+    Fixture *f = *state;
+    guint16 last;
+    f->position = 100;
+    ask(f, FIRST + 99, 2, 0, 1000);
+    assert_int_equal(send(f, 1000, &last), 1);
+    assert_int_equal(last, (guint16)(FIRST + 99));
 }
 
 static void on_a_bad_line_the_last_chance_is_taken_twice(void **state)
@@ -295,6 +306,7 @@ int main(void)
         WITH(a_retransmission_is_what_rfc_4588_says),
         WITH(an_impatient_player_gets_one_answer_a_round_trip),
         WITH(nobody_can_miss_what_is_still_on_its_way),
+        WITH(what_comes_in_its_turn_is_not_sent_twice),
         WITH(on_a_bad_line_the_last_chance_is_taken_twice),
         WITH(learns_how_long_a_viewer_waits),
         WITH(first_answers_go_before_second_copies),
