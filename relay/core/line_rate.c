@@ -84,7 +84,9 @@ static void begin_probe(RelayLineRate *line, gint64 now_ns)
         return;
     if (line->ceiling_bps && now_ns - line->ceiling_ns < RELAY_LINE_RATE_PROBE_AGAIN_NS)
         return;
-    line->probe_bps = line->ceiling_bps ? line->rate_bps * 5 / 4 : line->rate_bps * 2;
+    line->probe_bps = line->rate_bps * (line->rtt_ns <= RELAY_LINE_RATE_NEAR_NS ? 4 : 2);
+    if (line->ceiling_bps)
+        line->probe_bps = line->rate_bps * 5 / 4;
     line->probe_room =
         CLAMP(RELAY_LINE_RATE_PROBE_BYTES, bytes_in(line->rate_bps, RELAY_LINE_RATE_PROBE_MIN_NS),
               bytes_in(line->rate_bps, RELAY_LINE_RATE_PROBE_MAX_NS));
@@ -97,7 +99,7 @@ static void begin_burst(RelayLineRate *line, gint64 now_ns)
 {
     // One question at a time, for players that report every few seconds: their next report speaks
     // of the newest.
-    line->told = now_ns - line->marked_ns < RELAY_LINE_RATE_MARK_EVERY_NS;
+    line->told = line->mark.burst && now_ns - line->marked_ns < RELAY_LINE_RATE_MARK_EVERY_NS;
     line->burst_ns = now_ns;
     begin_stretch(line, 0, now_ns);
     if (!line->told)
@@ -185,7 +187,8 @@ static void slower(RelayLineRate *line, gint64 to_bps, gint64 passed_bps, gint64
 // The line is full at what it carried meanwhile; a tenth less lets the queue drain.
 static void take_queue(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)
 {
-    gboolean deep = line->queue_ns > RELAY_LINE_RATE_DEEP_NS;
+    gboolean deep =
+        line->queue_ns > RELAY_LINE_RATE_DEEP_NS && report->fraction_lost >= RELAY_LINE_RATE_LOSSY;
     if (!line->mark.burst && (!deep || line->mark.span_ns < RELAY_LINE_RATE_MARK_EVERY_NS))
         return; // somebody else's
     gint64 wait_ns = MAX(line->queue_ns - line->mark.queue_before_ns, 0);
@@ -226,6 +229,8 @@ static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
     line->rtt_ns = MIN(line->rtt_ns, rtt_ns);
     line->rtt_at_ns = now_ns;
     line->samples = MIN(line->samples + 1, RELAY_LINE_RATE_SAMPLES);
+    if (rtt_ns <= RELAY_LINE_RATE_NEAR_NS)
+        line->samples = RELAY_LINE_RATE_SAMPLES;
 }
 
 void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)

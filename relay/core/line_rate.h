@@ -31,12 +31,15 @@
 #define RELAY_LINE_RATE_PROBE_BYTES 16384
 #define RELAY_LINE_RATE_PROBE_MIN_NS (10 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_PROBE_MAX_NS (150 * G_GINT64_CONSTANT(1000000))
-// Twice the rate while no end was seen. After that, a quarter more and not so often.
+// Twice the rate while no end was seen, four times where the round trip is so short that a small
+// queue shows. After an end was seen, a quarter more and not so often.
+#define RELAY_LINE_RATE_NEAR_NS (20 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_PROBE_AGAIN_NS (5 * G_GINT64_CONSTANT(1000000000))
 
 // A longer wait than on the empty line by so much and an eighth of the round trip is a queue.
 #define RELAY_LINE_RATE_JITTER_NS (5 * G_GINT64_CONSTANT(1000000))
-// Only a queue of so long says that the line cannot carry the lesson: no jitter is.
+// Only a queue of so long, and losses, say that the line cannot carry the lesson: no jitter is, and
+// a busy machine there or here makes one without the other.
 #define RELAY_LINE_RATE_DEEP_NS (150 * G_GINT64_CONSTANT(1000000))
 // Of 256, 2 %: a rate that loses so much is not proven.
 #define RELAY_LINE_RATE_LOSSY 5
@@ -45,8 +48,8 @@
 #define RELAY_LINE_RATE_CALM_NS (300 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_ENDLESS_NS (3 * G_GINT64_CONSTANT(1000000000))
 // The empty line is measured so often before anything is concluded from it (a player that has just
-// begun is slow to answer), so far apart at least, and again when there is time for it. The least
-// of one or two windows counts, for ways change; when it is too old none does.
+// begun is slow to answer; unless it is near), so far apart at least, and again when there is time
+// for it. The least of one or two windows counts, for ways change; when it is too old none does.
 #define RELAY_LINE_RATE_SAMPLES 3
 #define RELAY_LINE_RATE_SAMPLE_EVERY_NS (100 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_REFRESH_NS (4 * G_GINT64_CONSTANT(1000000000))
