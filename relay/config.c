@@ -67,5 +67,9 @@ const TkConfigField relay_config_fields[] = {
     {"limits", "lessons", I, "64", 1, 10000, NULL, "Lessons at once."},
     {"limits", "connections", I, "4096", 1, 100000, NULL,
      "Connections at once to the RTSP port, and as many to the web port."},
+    {"limits", "connections_per_host", I, "512", 1, 100000, NULL,
+     "And at most so many from one address, over both ports; a school behind NAT is one. This "
+     "machine "
+     "itself is not counted."},
     {NULL},
 };

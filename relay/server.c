@@ -28,6 +28,7 @@ struct _RelayServer {
     RelayRtsp *rtsp;
     RelayConns *conns[RELAY_WORKERS_MAX];
     guint next_conns, next_web;
+    RelayHosts *hosts;
     RelayListener *rtsp_listener, *web_listener;
     RelayApi api;
 };
@@ -112,7 +113,7 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
 static char *metrics(gpointer user)
 {
     RelayServer *s = user;
-    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp, s->multicast);
+    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp, s->multicast, s->hosts);
 }
 
 static RelayWebResponse on_request(gpointer user, const RelayWebRequest *request)
@@ -201,18 +202,29 @@ static void make_signalling(RelayServer *s)
                                       s->handoff.workers[0], s->ingest, s->desk, &desk);
 }
 
-static RelayListener *listen_at(RelayServer *s, const char *group,
+static RelayListener *listen_at(RelayServer *s, const char *group, const char *refusal,
                                 void (*on_accept)(gpointer, int, const RelayAddress *),
                                 GError **error)
 {
-    return relay_listener_new(text(s, group, "listen"), (guint16)number(s, group, "port"),
-                              on_accept, s, error);
+    return relay_listener_new(text(s, group, "listen"), (guint16)number(s, group, "port"), s->hosts,
+                              refusal, on_accept, s, error);
 }
+
+#define TOO_MANY "too many connections from this host"
 
 static gboolean open_ports(RelayServer *s, GError **error)
 {
-    s->rtsp_listener = listen_at(s, "rtsp", on_rtsp_accept, error);
-    s->web_listener = s->rtsp_listener ? listen_at(s, "web", on_web_accept, error) : NULL;
+    s->hosts = relay_hosts_new((guint)number(s, "limits", "connections_per_host"));
+    s->rtsp_listener = listen_at(s, "rtsp",
+                                 "RTSP/1.0 503 Service Unavailable\r\nX-Tongke-Reason: " TOO_MANY
+                                 "\r\nRetry-After: 10\r\n\r\n",
+                                 on_rtsp_accept, error);
+    if (!s->rtsp_listener)
+        return FALSE;
+    s->web_listener = listen_at(s, "web",
+                                "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                                "Retry-After: 10\r\nContent-Type: text/plain\r\n\r\n" TOO_MANY "\n",
+                                on_web_accept, error);
     return s->web_listener != NULL;
 }
 
@@ -278,6 +290,7 @@ void relay_server_free(RelayServer *server)
         return;
     relay_listener_free(s->rtsp_listener);
     relay_listener_free(s->web_listener);
+    relay_hosts_free(s->hosts);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_worker_stop(s->handoff.workers[i]);
     for (guint i = 0; i < s->handoff.web_count; i++)

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 
@@ -17,6 +19,8 @@ struct _RelayListener {
     int fd;
     guint16 port;
     guint watch;
+    RelayHosts *hosts;
+    const char *refusal;
     void (*on_accept)(gpointer, int, const RelayAddress *);
     gpointer user;
 };
@@ -30,6 +34,16 @@ static gboolean resume(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+static void take(RelayListener *l, int fd, const RelayAddress *peer)
+{
+    if (relay_hosts_admit(l->hosts, peer, fd, tk_clock_monotonic_ns())) {
+        l->on_accept(l->user, fd, peer);
+        return;
+    }
+    (void)!send(fd, l->refusal, strlen(l->refusal), MSG_NOSIGNAL);
+    close(fd);
+}
+
 static gboolean ready(gint fd, GIOCondition condition, gpointer data)
 {
     RelayListener *l = data;
@@ -38,7 +52,7 @@ static gboolean ready(gint fd, GIOCondition condition, gpointer data)
         int accepted =
             accept4(fd, (struct sockaddr *)&peer.to, &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted >= 0) {
-            l->on_accept(l->user, accepted, &peer);
+            take(l, accepted, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS) {
             tk_warning("cannot accept a connection: %s; trying again (raise LimitNOFILE)",
                        g_strerror(errno));
@@ -69,7 +83,8 @@ static int open_socket(const char *host, guint16 port, GError **error)
     return -1;
 }
 
-RelayListener *relay_listener_new(const char *host, guint16 port,
+RelayListener *relay_listener_new(const char *host, guint16 port, RelayHosts *hosts,
+                                  const char *refusal,
                                   void (*on_accept)(gpointer, int, const RelayAddress *),
                                   gpointer user, GError **error)
 {
@@ -77,8 +92,12 @@ RelayListener *relay_listener_new(const char *host, guint16 port,
     if (fd < 0)
         return NULL;
     RelayListener *listener = g_new0(RelayListener, 1);
-    *listener = (RelayListener){
-        .fd = fd, .port = relay_address_bound_port(fd), .on_accept = on_accept, .user = user};
+    *listener = (RelayListener){.fd = fd,
+                                .port = relay_address_bound_port(fd),
+                                .hosts = hosts,
+                                .refusal = refusal,
+                                .on_accept = on_accept,
+                                .user = user};
     listener->watch = g_unix_fd_add(fd, G_IO_IN, ready, listener);
     return listener;
 }

@@ -162,7 +162,7 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
 
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
                          const RelayIngest *ingest, const RelayUdp *pairs,
-                         const RelayMulticast *multicast)
+                         const RelayMulticast *multicast, const RelayHosts *hosts)
 {
     GString *out = g_string_new(NULL);
     RelayIngestStats in;
@@ -176,6 +176,8 @@ char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
     put(out, "datagrams_strange_total", "counter", "UDP datagrams of nobody known.", in.strangers);
     put(out, "handoffs_dropped_total", "counter", "Units refused by a worker that fell behind.",
         relay_stat_get(handoff->dropped));
+    put(out, "connections_refused_total", "counter",
+        "Connections refused because their host has too many.", relay_hosts_refused(hosts));
     put_fanouts(out, handoff);
     put_workers(out, handoff, pairs);
     put_multicast(out, multicast);

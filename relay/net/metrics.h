@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "relay/net/hosts.h"
 #include "relay/net/lessons.h"
 #include "relay/net/multicast.h"
 #include "relay/net/web.h"
@@ -9,4 +10,4 @@
 // allocated.
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
                          const RelayIngest *ingest, const RelayUdp *pairs,
-                         const RelayMulticast *multicast);
+                         const RelayMulticast *multicast, const RelayHosts *hosts);
