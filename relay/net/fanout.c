@@ -247,8 +247,12 @@ static const char *verdict(const RelayRtpViewer *v, gint64 now_ns)
     return NULL;
 }
 
+// A group's members learn it from their connections alone: when both tell of it within a moment,
+// GStreamer's rtspsrc ends two times at once and sometimes hangs.
 static void say_bye(RelayFanout *f, const RelayRtpViewer *v)
 {
+    if (v->spec.group)
+        return;
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
         const RelayViewerTrack *to = &v->spec.tracks[track];
         if (!to->enabled || !v->feed->clocks[track].known)

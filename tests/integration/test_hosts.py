@@ -45,7 +45,8 @@ class Hosts(unittest.TestCase):
         # Each port accepts in order: when these are answered the others have been let in.
         self.assertEqual(self.relay.metric("connections_refused_total"), 0)
         self.assertEqual(self.answer("127.0.0.1"), "RTSP/1.0 200 OK")
-        for port, word in ((self.relay.rtsp_port, b"RTSP/1.0 503 "), (self.relay.http_port, b"HTTP/1.1 503 ")):
+        for port, word in ((self.relay.rtsp_port, b"RTSP/1.0 503 "),
+                           (self.relay.http_port, b"HTTP/1.1 503 ")):
             peer = self.connect(port)
             self.assertTrue(peer.recv(4096).startswith(word))
             self.assertEqual(peer.recv(4096), b"")
