@@ -108,7 +108,7 @@ static void lesson_event(RecFollow *follow, const char *event, const json_t *les
     if (!tk_ulid_valid(id) || !tk_name_lesson_valid(name))
         return;
     RecSession *session = g_hash_table_lookup(follow->sessions, id);
-    if (!session && !over && rec_rule_matches(follow->rules->lessons, name))
+    if (!session && !over && tk_name_matches(follow->rules->lessons, name))
         session = session_begin(follow, id, name);
     if (!session)
         return;

@@ -212,21 +212,12 @@ void rec_session_free(RecSession *session)
     g_free(session);
 }
 
-gboolean rec_rule_matches(const char *rule, const char *name)
-{
-    g_auto(GStrv) words = g_strsplit_set(rule, " \t,", -1);
-    for (char **word = words; *word; word++)
-        if (**word && g_pattern_match_simple(*word, name))
-            return TRUE;
-    return FALSE;
-}
-
 static void stream_update(RecSession *session, const json_t *object)
 {
     RecLesson *lesson = session->lesson;
     const char *name = tk_json_string(object, "name", "");
 
-    if (!tk_name_stream_valid(name) || !rec_rule_matches(session->stream_rule, name))
+    if (!tk_name_stream_valid(name) || !tk_name_matches(session->stream_rule, name))
         return;
     gboolean known = rec_lesson_stream(lesson, name, FALSE) != NULL;
     RecStream *stream = rec_lesson_stream(lesson, name, TRUE);

@@ -39,6 +39,3 @@ const RecLesson *rec_session_lesson(const RecSession *session);
 
 // Whether the lesson has changed since this was last asked.
 gboolean rec_session_take_changed(RecSession *session);
-
-// Whether any word of `rule` (separated by spaces) matches `name`.
-gboolean rec_rule_matches(const char *rule, const char *name);

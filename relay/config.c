@@ -30,6 +30,21 @@ const TkConfigField relay_config_fields[] = {
     {"auth", "key_file", S, "", 0, 4096, NULL,
      "JSON Web Key against which tokens are checked (tongkectl key new FILE makes one); empty = no "
      "tokens, loopback only."},
+    {"upstream", "relays", S, "", 0, 4096, NULL,
+     "Relays that this one gets lessons from: http://HOST:PORT of each one's web port, the "
+     "preferred "
+     "first, spaces between; empty = none."},
+    {"upstream", "token_file", S, "", 0, 4096, NULL,
+     "File with the token that is shown to them (role recorder); empty = none."},
+    {"upstream", "ahead", S, "", 0, 4096, NULL,
+     "Names of lessons that are fetched before anybody here wants them; * and ? stand for "
+     "anything, "
+     "spaces between."},
+    {"upstream", "transport", TK_CONFIG_CHOICE, "auto", 0, 0, "auto|udp|tcp",
+     "How media is fetched: auto = UDP with repair, TCP where UDP does not get through."},
+    {"upstream", "return_s", I, "30", 0, 3600, NULL,
+     "A preferred upstream that came back has to stay for so many seconds before streams return to "
+     "it."},
     {"lesson", "away_s", I, "300", 1, 86400, NULL,
      "Seconds that a lesson waits for a sender whose connection was lost."},
     {"lesson", "teardown_s", I, "15", 0, 86400, NULL,

@@ -12,6 +12,7 @@
 #include "relay/net/cores.h"
 #include "relay/net/listener.h"
 #include "relay/net/metrics.h"
+#include "relay/net/mirror.h"
 #include "relay/net/rtsp.h"
 
 struct _RelayServer {
@@ -26,6 +27,7 @@ struct _RelayServer {
     RelayLessons *lessons;
     RelayMulticast *multicast; // NULL: off
     RelayRtsp *rtsp;
+    RelayMirror *mirror;
     RelayConns *conns[RELAY_WORKERS_MAX];
     guint next_conns, next_web;
     RelayHosts *hosts;
@@ -196,10 +198,9 @@ static void make_signalling(RelayServer *s)
                           .repair = tk_config_bool(s->config, "repair", "enabled"),
                           .multicast = s->multicast};
     s->rtsp = relay_rtsp_new(s->lessons, s->door, &rtsp);
-    RelayConnDesk desk = relay_rtsp_desk(s->rtsp);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         s->conns[i] = relay_conns_new(s->handoff.workers[i], s->handoff.fanouts[i],
-                                      s->handoff.workers[0], s->ingest, s->desk, &desk);
+                                      s->handoff.workers[0], s->ingest, s->desk);
 }
 
 static RelayListener *listen_at(RelayServer *s, const char *group, const char *refusal,
@@ -228,6 +229,21 @@ static gboolean open_ports(RelayServer *s, GError **error)
     return s->web_listener != NULL;
 }
 
+static gboolean follow_upstreams(RelayServer *s, GError **error)
+{
+    static const char *const transports[] = {"auto", "udp", "tcp", NULL};
+    RelayMirrorSpec spec = {.name = text(s, "relay", "name"),
+                            .rtsp_port = relay_listener_port(s->rtsp_listener),
+                            .upstreams = text(s, "upstream", "relays"),
+                            .token_file = text(s, "upstream", "token_file"),
+                            .ahead = text(s, "upstream", "ahead"),
+                            .return_ns = number(s, "upstream", "return_s") * TK_NS_PER_S};
+    while (!g_str_equal(transports[spec.transport], text(s, "upstream", "transport")))
+        spec.transport++;
+    s->mirror = relay_mirror_new(&spec, s->lessons, s->conns[0], error);
+    return s->mirror != NULL;
+}
+
 // Each thread on its core, if it is to have one: packet workers first, then web workers.
 static gboolean start_workers(RelayServer *s, RelayCores *cores, GError **error)
 {
@@ -250,6 +266,7 @@ static gboolean start(RelayServer *s, GError **error)
     if (!cores)
         return FALSE;
     s->api = (RelayApi){.lessons = s->lessons,
+                        .mirror = s->mirror,
                         .door = s->door,
                         .name = text(s, "relay", "name"),
                         .library = text(s, "web", "library"),
@@ -275,7 +292,7 @@ RelayServer *relay_server_new(const TkConfig *config, GError **error)
     if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error) &&
         make_multicast(s, error)) {
         make_signalling(s);
-        if (open_ports(s, error) && start(s, error))
+        if (open_ports(s, error) && follow_upstreams(s, error) && start(s, error))
             return s;
     }
     relay_server_free(s);
@@ -305,6 +322,7 @@ void relay_server_free(RelayServer *server)
     for (guint i = 0; i < s->handoff.web_count; i++)
         relay_web_free(s->handoff.webs[i]);
     relay_mailbox_run(s->desk, s->lessons);
+    relay_mirror_free(s->mirror);
     for (guint i = 0; i < s->handoff.packet_count; i++)
         relay_conns_free(s->conns[i]);
     relay_ingest_free(s->ingest);

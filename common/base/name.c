@@ -70,3 +70,12 @@ gboolean tk_name_split_path(const char *path, char **ret_lesson, char **ret_stre
     *ret_stream = g_steal_pointer(&stream);
     return TRUE;
 }
+
+gboolean tk_name_matches(const char *rule, const char *name)
+{
+    g_auto(GStrv) words = g_strsplit_set(rule, " \t,", -1);
+    for (char **word = words; *word; word++)
+        if (**word && g_pattern_match_simple(*word, name))
+            return TRUE;
+    return FALSE;
+}

@@ -19,3 +19,6 @@ gboolean tk_name_stream_valid(const char *name);
 // ignored). Outputs are newly allocated; untouched on failure.
 gboolean tk_name_split_path(const char *path, char **ret_lesson, char **ret_stream, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
+
+// Whether any word of `rule` (separated by spaces) matches `name`; * and ? stand for anything.
+gboolean tk_name_matches(const char *rule, const char *name);

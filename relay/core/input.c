@@ -585,6 +585,7 @@ void relay_input_stats(const RelayInput *input, guint track, RelayInputStats *re
     const Track *t = &input->tracks[track];
     *ret = t->stats;
     ret->lost = relay_receiver_lost(&t->receiver);
+    ret->newest = (guint16)t->receiver.highest;
     ret->asked = t->wanted.asked;
     ret->repaired = t->wanted.repaired;
     ret->jitter_ns = (guint64)relay_receiver_jitter_ns(&t->receiver);

@@ -58,6 +58,7 @@ typedef struct {
     guint64 chunks;
     guint64 jitter_ns;
     guint64 asked, repaired; // packets asked of the sender again; those that came then
+    guint16 newest;          // the sender's highest sequence number
 } RelayInputStats;
 
 typedef struct _RelayInput RelayInput;

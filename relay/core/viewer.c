@@ -14,6 +14,11 @@ void relay_viewer_init(RelayViewer *viewer, const RelayHistory *history)
                             .position = relay_history_newest_key(history)};
 }
 
+void relay_viewer_init_at(RelayViewer *viewer, guint64 position)
+{
+    *viewer = (RelayViewer){.state = RELAY_VIEWER_LIVE, .lossless = TRUE, .position = position};
+}
+
 guint64 relay_viewer_init_from(RelayViewer *viewer, const RelayHistory *history, guint64 from)
 {
     *viewer = (RelayViewer){.state = RELAY_VIEWER_WAITING, .lossless = TRUE};

@@ -43,6 +43,9 @@ void relay_viewer_init(RelayViewer *viewer, const RelayHistory *history);
 // units are missing between `from` and where it really begins.
 guint64 relay_viewer_init_from(RelayViewer *viewer, const RelayHistory *history, guint64 from);
 
+// Begins at `position`, held or the head, and is as lossless as one that resumes by number.
+void relay_viewer_init_at(RelayViewer *viewer, guint64 position);
+
 // Call before sending: applies the policy at `now_ns`. Returns the number of units that this
 // viewer loses now (0 mostly); position then stands at a keyframe, or at head to wait for one.
 guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,

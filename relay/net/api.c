@@ -51,6 +51,7 @@ static RelayWebResponse show_relay(const RelayApi *api)
     json_object_set_new(object, "auth", json_boolean(!relay_door_is_open(api->door)));
     json_object_set_new(object, "library", *api->library ? json_string(api->library) : json_null());
     tk_json_set_int(object, "rtsp_port", api->rtsp_port);
+    json_object_set_new(object, "upstreams", relay_mirror_upstreams(api->mirror));
     tk_json_set_int(object, "lessons", lessons);
     tk_json_set_int(object, "viewers", viewers);
     return json_response(200, object);
@@ -90,8 +91,8 @@ static RelayWebResponse one_lesson(const RelayApi *api, const RelayWebRequest *r
         return fail(TK_ERROR_NOT_FOUND, "no such lesson runs here or ended a short while ago");
     if (change)
         return edit(api, lesson, request);
-    if (end)
-        relay_lessons_end(api->lessons, lesson);
+    if (end && !relay_lessons_end(api->lessons, lesson, &error))
+        return problem(error);
     return json_response(200, relay_lesson_to_json(lesson));
 }
 
@@ -142,6 +143,7 @@ char *relay_api_snapshot(const RelayApi *api, const TkClaims *claims)
     g_autoptr(json_t) list = relay_lessons_list(api->lessons, claims);
     json_t *object = json_object();
     tk_json_set_string(object, "type", "snapshot");
+    json_object_set_new(object, "relay", relay_mirror_identity(api->mirror));
     json_object_update(object, list);
     char *snapshot = tk_json_dump(object);
     json_decref(object);

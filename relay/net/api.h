@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "relay/net/lessons.h"
+#include "relay/net/mirror.h"
 #include "relay/net/web.h"
 
 // The relay's HTTP API (docs/api.md), on the main thread.
 
 typedef struct {
     RelayLessons *lessons;
+    const RelayMirror *mirror;
     const RelayDoor *door;
     const char *name;    // of this relay
     const char *library; // where the page finds the recorder; "" = none
@@ -19,5 +20,6 @@ typedef struct {
 
 RelayWebResponse relay_api_answer(const RelayApi *api, const RelayWebRequest *request);
 
-// {"type":"snapshot","lessons":[…]} for the bearer of `claims` (NULL: everybody). Newly allocated.
+// {"type":"snapshot","relay":{…},"lessons":[…]} for the bearer of `claims` (NULL: everybody). Newly
+// allocated.
 char *relay_api_snapshot(const RelayApi *api, const TkClaims *claims);

@@ -20,8 +20,11 @@ RelayConn *relay_conn_ref(RelayConn *conn)
 
 void relay_conn_unref(RelayConn *conn)
 {
-    if (conn && g_atomic_int_dec_and_test(&conn->refs))
-        g_free(conn);
+    if (!conn || !g_atomic_int_dec_and_test(&conn->refs))
+        return;
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
+        relay_ports_unref(conn->ports[track]);
+    g_free(conn);
 }
 
 const RelayAddress *relay_conn_peer(const RelayConn *conn)
@@ -32,16 +35,18 @@ const RelayAddress *relay_conn_peer(const RelayConn *conn)
 // What goes to the main thread.
 typedef struct {
     RelayConn *conn;
-    TkRtspRequest *request; // NULL: closed
+    TkRtspMessage *message; // NULL: closed
     char *why;
 } News;
 
 static void tell(gpointer owner, gpointer data)
 {
     News *news = data;
-    const RelayConnDesk *desk = &news->conn->conns->desk;
-    if (news->request) {
-        desk->on_request(desk->user, news->conn, news->request);
+    const RelayConnDesk *desk = &news->conn->desk;
+    if (news->message && news->message->status) {
+        desk->on_answer(desk->user, news->conn, news->message);
+    } else if (news->message) {
+        desk->on_request(desk->user, news->conn, news->message);
     } else {
         desk->on_closed(desk->user, news->conn, news->why);
         relay_conn_unref(news->conn); // the main thread's own
@@ -51,10 +56,10 @@ static void tell(gpointer owner, gpointer data)
     g_free(news);
 }
 
-static void post_news(RelayConn *c, TkRtspRequest *request, const char *why)
+static void post_news(RelayConn *c, TkRtspMessage *message, const char *why)
 {
     News *news = g_new(News, 1);
-    *news = (News){relay_conn_ref(c), request, g_strdup(why)};
+    *news = (News){relay_conn_ref(c), message, g_strdup(why)};
     relay_mailbox_post(c->conns->desk_mailbox, tell, news);
 }
 
@@ -66,6 +71,19 @@ static void on_closed(gpointer user, const char *why)
     post_news(c, NULL, why);
     g_clear_pointer(&c->link, relay_link_free);
     g_ptr_array_remove_fast(c->conns->open, c); // may be the last reference but the news'
+}
+
+static void take_message(RelayConn *c, TkRtspMessage *message)
+{
+    if (c->dialed && message->status && c->unanswered) {
+        c->unanswered--;
+        post_news(c, message, NULL);
+    } else if (!c->dialed && !message->status) {
+        c->answering = c->asked = TRUE;
+        post_news(c, message, NULL);
+    } else {
+        tk_rtsp_message_free(message); // an answer to nothing; a request of a server
+    }
 }
 
 // Takes one piece; FALSE when there is none to take now.
@@ -86,8 +104,8 @@ static gboolean take_piece(RelayConn *c, const guint8 *data, gsize size, gsize *
         c->answering = TRUE; // nothing more is read
         break;
     case TK_RTSP_REQUEST:
-        c->answering = c->asked = TRUE;
-        post_news(c, piece.request, NULL);
+    case TK_RTSP_RESPONSE:
+        take_message(c, piece.message);
         *ret_bytes = piece.bytes;
         break;
     case TK_RTSP_FRAME:
@@ -131,7 +149,7 @@ static const RelayLinkHandler link_handler = {on_input, on_room, on_closed};
 static const char *overdue(const RelayConn *c, gint64 now_ns)
 {
     gint64 silent_ns = now_ns - c->heard_ns;
-    if (c->answering || c->viewer || (c->sending && !c->interleaved))
+    if (c->dialed || c->answering || c->viewer || (c->sending && !c->interleaved))
         return NULL;
     if (!c->asked && silent_ns > FIRST_REQUEST_NS)
         return "no request within 10 s";
@@ -161,15 +179,13 @@ static void release(gpointer conn)
 }
 
 RelayConns *relay_conns_new(RelayWorker *worker, RelayFanout *fanout, RelayWorker *ingest_worker,
-                            RelayIngest *ingest, RelayMailbox *desk_mailbox,
-                            const RelayConnDesk *desk)
+                            RelayIngest *ingest, RelayMailbox *desk_mailbox)
 {
     RelayConns *conns = g_new0(RelayConns, 1);
     *conns = (RelayConns){.worker = worker,
                           .fanout = fanout,
                           .ingest = {ingest_worker, ingest, release},
-                          .desk_mailbox = desk_mailbox,
-                          .desk = *desk};
+                          .desk_mailbox = desk_mailbox};
     conns->open = g_ptr_array_new_with_free_func((GDestroyNotify)relay_conn_unref);
     relay_worker_add_tick(worker, tick, conns);
     return conns;
@@ -223,15 +239,30 @@ static void open_link(gpointer owner, gpointer data)
         post_news(c, NULL, "no room on the event loop");
 }
 
-RelayConn *relay_conn_open(RelayConns *conns, int fd, const RelayAddress *peer)
+static RelayConn *conn_new(RelayConns *conns, int fd, const RelayAddress *peer,
+                           const RelayConnDesk *desk, gboolean dialed)
 {
     RelayConn *conn = g_new0(RelayConn, 1);
     conn->refs = 1;
     conn->conns = conns;
     conn->peer = *peer;
+    conn->desk = *desk;
+    conn->dialed = dialed;
     conn->fd = fd;
     give(conn, open_link, NULL, FALSE);
     return conn;
+}
+
+RelayConn *relay_conn_accept(RelayConns *conns, int fd, const RelayAddress *peer,
+                             const RelayConnDesk *desk)
+{
+    return conn_new(conns, fd, peer, desk, FALSE);
+}
+
+RelayConn *relay_conn_dialed(RelayConns *conns, int fd, const RelayAddress *peer,
+                             const RelayConnDesk *desk)
+{
+    return conn_new(conns, fd, peer, desk, TRUE);
 }
 
 void relay_conn_finish_answer(RelayConn *conn, gboolean then_close)
@@ -256,6 +287,21 @@ static void answer(gpointer owner, gpointer data)
 void relay_conn_answer(RelayConn *conn, char *text, gboolean then_close)
 {
     give(conn, answer, text, then_close);
+}
+
+static void put_request(gpointer owner, gpointer data)
+{
+    g_autoptr(Order) order = data;
+    if (!order->conn->link)
+        return;
+    order->conn->unanswered++;
+    relay_link_put_text(order->conn->link, order->text);
+    relay_link_flush(order->conn->link);
+}
+
+void relay_conn_ask(RelayConn *conn, char *text)
+{
+    give(conn, put_request, text, FALSE);
 }
 
 static void stop(gpointer owner, gpointer data)

@@ -11,12 +11,16 @@ struct _RelayConn {
     gint refs;
     RelayConns *conns;
     RelayAddress peer;
-    int fd; // until the link takes it
+    RelayConnDesk desk;
+    gboolean dialed;
+    int fd;                                    // until the link takes it
+    RelayPorts *ports[RELAY_INPUT_TRACKS_MAX]; // dialed: what it receives by; set once
 
     // The worker's thread only.
     RelayLink *link;
     gboolean answering; // a request is with the main thread
     gboolean asked;     // has sent a whole request
+    guint unanswered;   // dialed: requests of ours
     gsize needed;       // bytes without which the next piece is not whole; 0 = unknown
     gint64 heard_ns;    // last whole piece
     RelayRtpViewer *viewer;
@@ -33,7 +37,6 @@ struct _RelayConns {
     RelayFanout *fanout;
     RelayIngestBox ingest;
     RelayMailbox *desk_mailbox;
-    RelayConnDesk desk;
     GPtrArray *open; // RelayConn, a reference each
     gint64 check_ns;
 };

@@ -93,5 +93,9 @@ void relay_conn_record(RelayConn *conn, RelayStream *stream, const RelaySenderSp
     *record =
         (Record){.conn = relay_conn_ref(conn), .stream = relay_stream_ref(stream), .spec = *spec};
     memcpy(record->channels, channels, sizeof record->channels);
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++) {
+        relay_ports_unref(conn->ports[track]);
+        conn->ports[track] = relay_ports_ref(spec->ports[track]);
+    }
     relay_worker_post(conn->conns->worker, begin, record);
 }

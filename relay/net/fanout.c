@@ -415,6 +415,18 @@ void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint trac
         feed->clocks[track] = *clock;
 }
 
+// The first packet at or behind the numbers that a resuming viewer names; head when there is none.
+static guint64 resume_position(const RelayHistory *history, const RelayViewerSpec *spec)
+{
+    guint64 at = relay_history_tail(history), head = relay_history_head(history);
+    for (; at < head; at++) {
+        const RelayUnit *unit = relay_history_at(history, at);
+        if ((gint16)((guint16)unit->number - spec->resume[unit->track]) >= 0)
+            break;
+    }
+    return at;
+}
+
 RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
                                   const RelayViewerSpec *spec)
 {
@@ -425,7 +437,10 @@ RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
     v->feed = feed;
     v->spec = *spec;
     v->heard_ns = relay_worker_now_ns(fanout->worker);
-    relay_viewer_init(&v->place, feed->history);
+    if (spec->resumes)
+        relay_viewer_init_at(&v->place, resume_position(feed->history, spec));
+    else
+        relay_viewer_init(&v->place, feed->history);
     relay_line_rate_init(&v->rate, need_of(feed), v->heard_ns);
     if (spec->group)
         v->rate.rate_bps = RELAY_LINE_RATE_GROUP_BPS;

@@ -52,6 +52,10 @@ typedef struct {
     gboolean group;  // a multicast group: nothing is ever heard of it
     RelayLink *link; // interleaved: borrowed until leave; UDP: NULL
     RelayViewerTrack tracks[RELAY_INPUT_TRACKS_MAX];
+    // It goes on with these sequence numbers as far as the history has them: a relay that was cut
+    // off.
+    gboolean resumes;
+    guint16 resume[RELAY_INPUT_TRACKS_MAX];
     // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it
     // then.
     void (*on_gone)(gpointer user, const char *reason);

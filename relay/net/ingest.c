@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/ingest.h"
 
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "common/base/clock.h"
@@ -9,15 +10,26 @@
 #define TICK_NS (20 * TK_NS_PER_MS)
 #define REPORT_INTERVAL_NS TK_NS_PER_S
 
+// A socket of one sender's own.
+typedef struct {
+    RelayWatch watch;
+    RelayIngestStream *owner;
+    guint track;
+    gboolean rtcp;
+    gint64 wall_ns; // of this round
+} Port;
+
 struct _RelayIngestStream {
     RelayIngest *ingest;
     RelayStream *stream;
     RelayInput *input;
-    gboolean active;
-    RelaySenderSpec sender; // valid while active
-    GPtrArray *packets;     // RelayUnit of this round
-    gint64 report_ns;       // when receiver reports and clocks are due
-    gboolean clocks_known;  // of all tracks, and handed on
+    gboolean active;        // it has a source
+    RelaySenderSpec sender; // valid while active; its user is NULL while the source is adrift
+    gint64 adrift_ns;       // since when
+    Port ports[RELAY_INPUT_TRACKS_MAX][2];
+    GPtrArray *packets;    // RelayUnit of this round
+    gint64 report_ns;      // when receiver reports and clocks are due
+    gboolean clocks_known; // of all tracks, and handed on
 };
 
 typedef struct {
@@ -135,10 +147,25 @@ static void receive(RelayWatch *watch, guint32 epoll_events)
     relay_udp_receive(socket->ingest->receiver, watch->fd, take_datagram, socket);
 }
 
+static void take_own(gpointer user, const RelayAddress *from, const guint8 *data, gsize size)
+{
+    Port *port = user;
+    input_media(port->owner, port->track, port->rtcp, data, size, port->wall_ns);
+}
+
+static void receive_own(RelayWatch *watch, guint32 epoll_events)
+{
+    Port *port = (Port *)watch;
+    port->wall_ns = tk_clock_wall_ns();
+    relay_udp_receive(port->owner->ingest->receiver, watch->fd, take_own, port);
+}
+
 static void send_to_sender(RelayIngestStream *s, guint track, const GByteArray *packet)
 {
     if (s->sender.interleaved)
         s->sender.send_rtcp(s->sender.user, track, packet);
+    else if (s->sender.ports[track])
+        (void)!send(s->sender.ports[track]->fds[1], packet->data, packet->len, MSG_NOSIGNAL);
     else
         relay_udp_send_rtcp(s->ingest->udp, &s->sender.rtcp[track], packet);
 }
@@ -183,6 +210,7 @@ static void note_stats(RelayIngestStream *s)
     for (guint track = 0; track < s->sender.tracks_count; track++) {
         RelayInputStats stats;
         relay_input_stats(s->input, track, &stats);
+        relay_stat_set(s->stream->newest_in[track], stats.newest);
         lost += stats.lost;
         dropped += stats.frames_dropped;
         asked += stats.asked;
@@ -192,6 +220,26 @@ static void note_stats(RelayIngestStream *s)
     relay_stat_set(s->stream->frames_dropped_in, dropped);
     relay_stat_set(s->stream->packets_asked_in, asked);
     relay_stat_set(s->stream->packets_repaired_in, repaired);
+}
+
+static void finish(RelayIngestStream *s)
+{
+    s->active = FALSE;
+    relay_input_end(s->input, relay_worker_now_ns(s->ingest->worker));
+    hand_on_packets(s);
+    note_stats(s);
+}
+
+static void tend_sender(RelayIngestStream *s, gint64 now_ns)
+{
+    ask_sender(s, now_ns);
+    if (!s->clocks_known)
+        hand_on_clocks(s);
+    if (now_ns < s->report_ns)
+        return;
+    s->report_ns = now_ns + REPORT_INTERVAL_NS;
+    report_to_sender(s, now_ns);
+    hand_on_clocks(s);
 }
 
 static gint64 tick(gpointer user, gint64 now_ns)
@@ -204,16 +252,12 @@ static gint64 tick(gpointer user, gint64 now_ns)
             continue;
         any = TRUE;
         relay_input_tick(s->input, now_ns, tk_clock_wall_ns());
-        ask_sender(s, now_ns);
-        if (!s->clocks_known)
-            hand_on_clocks(s);
+        if (s->sender.user)
+            tend_sender(s, now_ns);
         hand_on_packets(s);
-        if (now_ns >= s->report_ns) {
-            s->report_ns = now_ns + REPORT_INTERVAL_NS;
-            report_to_sender(s, now_ns);
-            hand_on_clocks(s);
-            note_stats(s);
-        }
+        note_stats(s);
+        if (!s->sender.user && now_ns - s->adrift_ns > RELAY_INGEST_ADRIFT_S * TK_NS_PER_S)
+            finish(s);
     }
     return any ? now_ns + TICK_NS : G_MAXINT64;
 }
@@ -288,28 +332,83 @@ void relay_ingest_close(RelayIngest *ingest, RelayStream *stream)
         g_ptr_array_remove_fast(ingest->streams, stream->ingest);
 }
 
+// The sender of now leaves; its source may be adrift then.
+static void detach(RelayIngestStream *s)
+{
+    s->sender.user = NULL;
+    s->adrift_ns = relay_worker_now_ns(s->ingest->worker);
+    relay_endpoints_remove(s->ingest->endpoints, s);
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
+        for (guint rtcp = 0; s->sender.ports[track] && rtcp < 2; rtcp++)
+            relay_worker_unwatch(s->ingest->worker, &s->ports[track][rtcp].watch);
+    memset(s->sender.ports, 0, sizeof s->sender.ports);
+}
+
+static gboolean goes_on(const RelayIngestStream *s, const RelaySenderSpec *spec)
+{
+    gboolean same = s->active && s->sender.lingers && spec->lingers &&
+                    s->sender.interleaved == spec->interleaved &&
+                    s->sender.tracks_count == spec->tracks_count;
+    for (guint track = 0; same && track < spec->tracks_count; track++) {
+        const RelayTrackFormat *was = &s->sender.formats[track], *is = &spec->formats[track];
+        same = was->kind == is->kind && was->payload_type == is->payload_type &&
+               was->clock_rate == is->clock_rate && was->rtx_payload_type == is->rtx_payload_type;
+    }
+    return same;
+}
+
+static gboolean watch_ports(RelayIngestStream *s, guint track)
+{
+    RelayIngest *g = s->ingest;
+    for (guint rtcp = 0; rtcp < 2; rtcp++) {
+        Port *port = &s->ports[track][rtcp];
+        *port = (Port){{.fd = s->sender.ports[track]->fds[rtcp], .ready = receive_own},
+                       .owner = s,
+                       .track = track,
+                       .rtcp = rtcp == 1};
+        if (!relay_worker_watch(g->worker, &port->watch, EPOLLIN, NULL))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean attach(RelayIngestStream *s)
+{
+    RelayEndpoints *endpoints = s->ingest->endpoints;
+    const RelaySenderSpec *sender = &s->sender;
+    for (guint track = 0; track < sender->tracks_count && !sender->interleaved; track++) {
+        gboolean ok =
+            sender->ports[track]
+                ? watch_ports(s, track)
+                : relay_endpoints_add(endpoints, FALSE, &sender->rtp[track], s, track) &&
+                      relay_endpoints_add(endpoints, TRUE, &sender->rtcp[track], s, track);
+        if (!ok)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const RelaySenderSpec *spec)
 {
     RelayIngestStream *s = stream->ingest;
     gint64 now_ns = relay_worker_now_ns(ingest->worker);
     if (!s)
         return FALSE;
-    relay_ingest_end(ingest, stream, NULL);
-    if (!relay_input_begin(s->input, spec->formats, spec->tracks_count, spec->interleaved, now_ns,
-                           tk_clock_wall_ns()))
+    if (s->active)
+        detach(s);
+    if (s->active && !goes_on(s, spec))
+        finish(s);
+    if (!s->active && !relay_input_begin(s->input, spec->formats, spec->tracks_count,
+                                         spec->interleaved, now_ns, tk_clock_wall_ns()))
         return FALSE;
     s->active = TRUE;
     s->sender = *spec;
     s->report_ns = now_ns;
     s->clocks_known = FALSE;
-    for (guint track = 0; track < spec->tracks_count && !spec->interleaved; track++) {
-        if (relay_endpoints_add(ingest->endpoints, FALSE, &spec->rtp[track], s, track) &&
-            relay_endpoints_add(ingest->endpoints, TRUE, &spec->rtcp[track], s, track))
-            continue;
-        relay_ingest_end(ingest, stream, NULL);
-        return FALSE;
-    }
-    return TRUE;
+    if (attach(s))
+        return TRUE;
+    relay_ingest_end(ingest, stream, NULL);
+    return FALSE;
 }
 
 void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer user)
@@ -317,11 +416,9 @@ void relay_ingest_end(RelayIngest *ingest, RelayStream *stream, gconstpointer us
     RelayIngestStream *s = stream->ingest;
     if (!s || !s->active || (user && user != s->sender.user))
         return;
-    s->active = FALSE;
-    relay_endpoints_remove(ingest->endpoints, s);
-    relay_input_end(s->input, relay_worker_now_ns(ingest->worker));
-    hand_on_packets(s);
-    note_stats(s);
+    detach(s);
+    if (!user || !s->sender.lingers)
+        finish(s);
 }
 
 void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, gconstpointer user, guint track,

@@ -3,6 +3,7 @@
 
 #include "relay/core/input.h"
 #include "relay/net/fanout.h"
+#include "relay/net/ports.h"
 #include "relay/net/udp_receiver.h"
 
 // Where media comes in: the UDP pair's receiving side, and every stream's RelayInput. Lives on one
@@ -35,12 +36,21 @@ void relay_ingest_free(RelayIngest *ingest);
 void relay_ingest_open(RelayIngest *ingest, RelayStream *stream, gint64 epoch_wall_ns);
 void relay_ingest_close(RelayIngest *ingest, RelayStream *stream);
 
+// A relay keeps its packets for no longer.
+#define RELAY_INGEST_ADRIFT_S 60
+
 // Who sends a stream, and how.
 typedef struct {
     guint tracks_count;
     RelayTrackFormat formats[RELAY_INPUT_TRACKS_MAX];
     gboolean interleaved;
-    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX], rtcp[RELAY_INPUT_TRACKS_MAX]; // UDP
+    // UDP: by the common pair, from these addresses; or by sockets of its own, borrowed until
+    // relay_ingest_end.
+    RelayAddress rtp[RELAY_INPUT_TRACKS_MAX], rtcp[RELAY_INPUT_TRACKS_MAX];
+    RelayPorts *ports[RELAY_INPUT_TRACKS_MAX];
+    // Another relay: the source goes on when this way to it ends, and the next way that leads to it
+    // within RELAY_INGEST_ADRIFT_S brings the very next packets.
+    gboolean lingers;
     // Interleaved: takes the receiver reports until relay_ingest_end.
     void (*send_rtcp)(gpointer user, guint track, const GByteArray *packet);
     gpointer user; // also who it is

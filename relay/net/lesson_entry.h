@@ -22,6 +22,7 @@ typedef struct {
     RelayLesson *lesson;
     GPtrArray *streams;  // RelayStreamEntry, parallel to lesson->streams
     GHashTable *schools; // name -> number of viewers
+    gboolean mirrored;   // it runs on another relay, which alone says how it is with it
     guint closing;       // ended: streams whose last media is still on its way out
     gint64 forget_ns;    // ended: when to drop it
 } RelayLessonEntry;

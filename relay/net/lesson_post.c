@@ -90,3 +90,9 @@ void relay_lesson_post_news(const RelayLessonPost *post, RelayLessonEntry *entry
         }
     }
 }
+
+void relay_lesson_post_event(const RelayLessonPost *post, const char *json)
+{
+    for (guint worker = 0; worker < post->handoff->web_count; worker++)
+        relay_audience_mail_event(relay_web_mailbox(post->handoff->webs[worker]), json, NULL, NULL);
+}

@@ -21,3 +21,5 @@ void relay_lesson_post_close(const RelayLessonPost *post, RelayStream *stream);
 
 // To everybody at /events and every viewer of its streams.
 void relay_lesson_post_news(const RelayLessonPost *post, RelayLessonEntry *entry, const char *type);
+// To everybody at /events.
+void relay_lesson_post_event(const RelayLessonPost *post, const char *json);

@@ -21,7 +21,8 @@
 struct _RelayLessons {
     RelayLessonPost post;
     RelayLessonsLimits limits;
-    GPtrArray *lessons; // RelayLessonEntry, oldest first
+    GPtrArray *watchers; // RelayLessonsWatcher
+    GPtrArray *lessons;  // RelayLessonEntry, oldest first
     guint timer;
 };
 
@@ -112,7 +113,8 @@ static gboolean tick(gpointer user)
                 g_ptr_array_remove_index(l->lessons, i);
             continue;
         }
-        lose_stalled(l, entry, now_ns);
+        if (!entry->mirrored)
+            lose_stalled(l, entry, now_ns);
         relay_lesson_entry_measure(entry, now_ns);
         if (relay_lesson_tick(entry->lesson, now_ns, tk_clock_wall_ns()))
             end_lesson(l, entry);
@@ -127,6 +129,7 @@ RelayLessons *relay_lessons_new(RelayHandoff *handoff, RelayIngest *ingest,
     l->post = (RelayLessonPost){handoff, ingest, stream_closed};
     l->limits = *limits;
     l->lessons = g_ptr_array_new_with_free_func(relay_lesson_entry_free);
+    l->watchers = g_ptr_array_new_with_free_func(g_free);
     l->timer = g_timeout_add(TICK_MS, tick, l);
     return l;
 }
@@ -137,7 +140,31 @@ void relay_lessons_free(RelayLessons *lessons)
         return;
     g_source_remove(lessons->timer);
     g_ptr_array_unref(lessons->lessons);
+    g_ptr_array_unref(lessons->watchers);
     g_free(lessons);
+}
+
+void relay_lessons_watch(RelayLessons *lessons, const RelayLessonsWatcher *watcher)
+{
+    g_ptr_array_add(lessons->watchers, g_memdup2(watcher, sizeof *watcher));
+}
+
+static void tell_wanted(RelayLessons *l, RelayStream *stream, gint change)
+{
+    for (guint i = 0; i < l->watchers->len; i++) {
+        const RelayLessonsWatcher *watcher = l->watchers->pdata[i];
+        if (watcher->on_wanted)
+            watcher->on_wanted(watcher->user, stream, change);
+    }
+}
+
+static void tell_format(RelayLessons *l, RelayStream *stream)
+{
+    for (guint i = 0; i < l->watchers->len; i++) {
+        const RelayLessonsWatcher *watcher = l->watchers->pdata[i];
+        if (watcher->on_format)
+            watcher->on_format(watcher->user, stream);
+    }
 }
 
 RelayLesson *relay_lessons_find(RelayLessons *lessons, const char *word)
@@ -149,8 +176,8 @@ RelayLesson *relay_lessons_find(RelayLessons *lessons, const char *word)
     return entry->lesson;
 }
 
-static RelayLessonEntry *begin_lesson(RelayLessons *l, const char *name, const RelayOffer *offer,
-                                      GError **error)
+static RelayLessonEntry *begin_lesson(RelayLessons *l, const char *name, const char *id,
+                                      gint64 wall_ns, GError **error)
 {
     if (relay_lessons_running(l, NULL) >= l->limits.lessons_max) {
         g_set_error(error, TK_ERROR, TK_ERROR_LIMIT,
@@ -158,8 +185,7 @@ static RelayLessonEntry *begin_lesson(RelayLessons *l, const char *name, const R
                     l->limits.lessons_max);
         return NULL;
     }
-    RelayLessonEntry *entry =
-        relay_lesson_entry_new(name, offer->id, tk_clock_wall_ns() - EPOCH_LEAD_NS);
+    RelayLessonEntry *entry = relay_lesson_entry_new(name, id, wall_ns);
     g_ptr_array_add(l->lessons, entry);
     TkLogFields fields = {.lesson = name};
     tk_log(TK_LOG_INFO, &fields, "lesson %s begins", entry->lesson->id);
@@ -188,6 +214,11 @@ static RelayLessonEntry *lesson_for(RelayLessons *l, const char *name, const Rel
 {
     RelayLessonEntry *entry = find_entry(l, name);
     *ret_begun = FALSE;
+    if (entry && entry->mirrored && entry->lesson->state != RELAY_LESSON_ENDED) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "the lesson at %s comes from another relay",
+                    name);
+        return NULL;
+    }
     if (!may_use_id(l, name, offer->id, error))
         return NULL;
     if (entry && entry->lesson->state != RELAY_LESSON_ENDED) {
@@ -206,38 +237,44 @@ static RelayLessonEntry *lesson_for(RelayLessons *l, const char *name, const Rel
         return NULL;
     }
     *ret_begun = TRUE;
-    return begin_lesson(l, name, offer, error);
+    // Whole milliseconds, as others are told it: media time zero is the same on every relay.
+    gint64 started_ns = tk_clock_wall_ns() - EPOCH_LEAD_NS;
+    return begin_lesson(l, name, offer->id, started_ns - started_ns % TK_NS_PER_MS, error);
 }
 
 static RelayStreamEntry *add_stream(RelayLessons *l, RelayLessonEntry *entry, const char *name,
-                                    const RelayOffer *offer, GError **error)
+                                    GError **error)
 {
     RelayStreamEntry *stream = relay_lesson_entry_add(entry, name);
-    if (!stream) {
+    if (stream)
+        relay_lesson_post_open(&l->post, stream->handle, entry->lesson->started_wall_ns);
+    else
         g_set_error(error, TK_ERROR, TK_ERROR_LIMIT, "a lesson has at most %u streams",
                     RELAY_LESSON_STREAMS_MAX);
-        return NULL;
-    }
-    stream->tracks_count = offer->tracks_count;
-    for (guint i = 0; i < offer->tracks_count; i++) {
-        stream->kinds[i] = offer->formats[i].kind;
-        stream->clock_rates[i] = offer->formats[i].clock_rate;
-    }
-    relay_lesson_post_open(&l->post, stream->handle, entry->lesson->started_wall_ns);
     return stream;
 }
 
-static gboolean may_send(const RelayStreamEntry *stream, const RelayOffer *offer, GError **error)
+// A stream's tracks are those that it began with.
+static gboolean take_tracks(RelayStreamEntry *stream, const RelayOffer *offer, GError **error)
 {
-    gboolean same = stream->tracks_count == offer->tracks_count;
+    gboolean fresh = stream->tracks_count == 0, same = stream->tracks_count == offer->tracks_count;
+    for (guint i = 0; fresh && i < offer->tracks_count; i++) {
+        stream->kinds[i] = offer->formats[i].kind;
+        stream->clock_rates[i] = offer->formats[i].clock_rate;
+    }
+    if (fresh)
+        stream->tracks_count = offer->tracks_count;
     for (guint i = 0; same && i < offer->tracks_count; i++)
         same = stream->kinds[i] == offer->formats[i].kind &&
                stream->clock_rates[i] == offer->formats[i].clock_rate;
-    if (!same) {
+    if (!fresh && !same)
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT,
                     "the tracks differ from those this stream began with");
-        return FALSE;
-    }
+    return fresh || same;
+}
+
+static gboolean is_free(const RelayStreamEntry *stream, GError **error)
+{
     gint64 heard_ns = relay_stream_entry_heard_ns(stream);
     if (stream->sender && tk_clock_monotonic_ns() - heard_ns < YIELD_NS) {
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "somebody sends this stream already");
@@ -254,6 +291,16 @@ static void take_info(TkLessonInfo *info, const TkLessonInfo *offered)
     json_decref(object);
 }
 
+static void set_sender(RelayStreamEntry *stream, RelayConn *conn)
+{
+    if (stream->sender && stream->sender != conn)
+        relay_conn_close(stream->sender, "another sender took over");
+    relay_conn_ref(conn);
+    relay_conn_unref(stream->sender);
+    stream->sender = conn;
+    stream->began_ns = tk_clock_monotonic_ns();
+}
+
 RelayStream *relay_lessons_publish(RelayLessons *lessons, const char *name, const char *stream,
                                    const RelayOffer *offer, RelayConn *conn, GError **error)
 {
@@ -261,14 +308,10 @@ RelayStream *relay_lessons_publish(RelayLessons *lessons, const char *name, cons
     RelayLessonEntry *entry = lesson_for(lessons, name, offer, &begun, error);
     RelayStreamEntry *found = relay_lesson_entry_stream(entry, stream);
     if (entry && !found)
-        found = add_stream(lessons, entry, stream, offer, error);
-    if (!found || !may_send(found, offer, error))
+        found = add_stream(lessons, entry, stream, error);
+    if (!found || !take_tracks(found, offer, error) || !is_free(found, error))
         return NULL;
-    if (found->sender)
-        relay_conn_close(found->sender, "another sender took over");
-    relay_conn_unref(found->sender);
-    found->sender = relay_conn_ref(conn);
-    found->began_ns = tk_clock_monotonic_ns();
+    set_sender(found, conn);
     take_info(entry->lesson->info, offer->info);
     relay_lesson_sender_came(entry->lesson, relay_lesson_entry_face(entry, found));
     relay_lesson_post_news(&lessons->post, entry, begun ? "lesson-started" : "lesson-changed");
@@ -283,6 +326,8 @@ void relay_lessons_unpublish(RelayLessons *lessons, RelayStream *stream, RelayCo
     if (!found || found->sender != conn || entry->lesson->state == RELAY_LESSON_ENDED)
         return;
     g_clear_pointer(&found->sender, relay_conn_unref);
+    if (entry->mirrored)
+        return;
     gint64 patience_ns = orderly ? lessons->limits.teardown_ns : lessons->limits.away_ns;
     if (relay_lesson_sender_left(entry->lesson, relay_lesson_entry_face(entry, found),
                                  tk_clock_monotonic_ns(), patience_ns)) {
@@ -294,36 +339,143 @@ void relay_lessons_unpublish(RelayLessons *lessons, RelayStream *stream, RelayCo
     relay_lesson_post_news(&lessons->post, entry, "lesson-changed");
 }
 
-gboolean relay_lessons_describe(RelayLessons *lessons, const char *word, const char *stream,
-                                RelayStream **ret_stream, RelayDescription *ret)
+RelayDescribed relay_lessons_describe(RelayLessons *lessons, const char *word, const char *stream,
+                                      RelayStream **ret_stream, RelayDescription *ret)
 {
     RelayLessonEntry *entry = find_entry(lessons, word);
     RelayStreamEntry *found = relay_lesson_entry_stream(entry, stream);
     if (!found || entry->lesson->state == RELAY_LESSON_ENDED)
-        return FALSE;
-    const RelayLessonStream *face = relay_lesson_entry_face(entry, found);
-    if (!face->has_format)
-        return FALSE;
-    *ret = (RelayDescription){.title = entry->lesson->info->title, .format = &face->format};
+        return RELAY_DESCRIBE_NEVER;
+    if (!found->configs[0] && !found->configs[1]) {
+        tell_wanted(lessons, found->handle, 0);
+        *ret_stream = found->handle;
+        return RELAY_DESCRIBE_LATER;
+    }
+    *ret = (RelayDescription){.title = entry->lesson->info->title,
+                              .format = &relay_lesson_entry_face(entry, found)->format};
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++)
         ret->configs[i] = found->configs[i];
     *ret_stream = found->handle;
+    return RELAY_DESCRIBED;
+}
+
+static RelayLessonEntry *begin_mirrored(RelayLessons *l, const RelayMirrored *mirrored,
+                                        GError **error)
+{
+    const RelayLessonEntry *there = find_entry(l, mirrored->name);
+    if (there && there->lesson->state != RELAY_LESSON_ENDED) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "another lesson runs at %s here",
+                    mirrored->name);
+        return NULL;
+    }
+    RelayLessonEntry *entry =
+        begin_lesson(l, mirrored->name, mirrored->id, mirrored->started_wall_ns, error);
+    if (entry)
+        entry->mirrored = TRUE;
+    return entry;
+}
+
+gboolean relay_lessons_mirror(RelayLessons *lessons, const RelayMirrored *mirrored, GError **error)
+{
+    RelayLessonEntry *entry = find_entry(lessons, mirrored->id);
+    // One that ended may rise again: it was only out of sight.
+    if (entry && entry->mirrored && entry->lesson->state == RELAY_LESSON_ENDED &&
+        entry->closing == 0) {
+        g_ptr_array_remove(lessons->lessons, entry);
+        entry = NULL;
+    }
+    gboolean begins = !entry;
+    if (begins && !(entry = begin_mirrored(lessons, mirrored, error)))
+        return FALSE;
+    if (!entry->mirrored || entry->lesson->state == RELAY_LESSON_ENDED) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "lesson %s is one of this relay's own",
+                    mirrored->id);
+        return FALSE;
+    }
+    g_autoptr(TkLessonInfo) info = tk_lesson_info_new();
+    if (mirrored->info && !tk_lesson_info_merge_json(info, mirrored->info, FALSE, error))
+        return FALSE;
+    if (!begins && tk_lesson_info_equal(info, entry->lesson->info))
+        return TRUE;
+    tk_lesson_info_free(entry->lesson->info);
+    entry->lesson->info = g_steal_pointer(&info);
+    relay_lesson_post_news(&lessons->post, entry, begins ? "lesson-started" : "lesson-changed");
     return TRUE;
+}
+
+RelayStream *relay_lessons_mirror_stream(RelayLessons *lessons, const char *id, const char *stream,
+                                         gboolean live, const RelayStreamFormat *format)
+{
+    RelayLessonEntry *entry = find_entry(lessons, id);
+    if (!entry || !entry->mirrored || entry->lesson->state == RELAY_LESSON_ENDED)
+        return NULL;
+    RelayStreamEntry *found = relay_lesson_entry_stream(entry, stream);
+    gboolean changed = !found;
+    if (!found && !(found = add_stream(lessons, entry, stream, NULL)))
+        return NULL;
+    RelayLessonStream *face = relay_lesson_entry_face(entry, found);
+    changed |= face->has_sender != live || (format && !face->has_format);
+    if (format && !face->has_format) {
+        face->format = *format;
+        face->has_format = TRUE;
+    }
+    if (live)
+        relay_lesson_sender_came(entry->lesson, face);
+    else // who mirrors it knows when it is over
+        relay_lesson_sender_left(entry->lesson, face, 0, G_MAXINT64);
+    if (changed)
+        relay_lesson_post_news(&lessons->post, entry, "lesson-changed");
+    return found->handle;
+}
+
+void relay_lessons_end_mirrored(RelayLessons *lessons, const char *id)
+{
+    RelayLessonEntry *entry = find_entry(lessons, id);
+    if (entry && entry->mirrored && relay_lesson_end(entry->lesson, tk_clock_wall_ns()))
+        end_lesson(lessons, entry);
+}
+
+gboolean relay_lessons_feed(RelayLessons *lessons, RelayStream *stream, const RelayOffer *offer,
+                            RelayConn *conn, GError **error)
+{
+    RelayLessonEntry *entry = entry_of(lessons, stream);
+    RelayStreamEntry *found = relay_lesson_entry_stream(entry, stream->name);
+    if (!found || !entry->mirrored || entry->lesson->state == RELAY_LESSON_ENDED) {
+        g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "the lesson is over");
+        return FALSE;
+    }
+    if (!take_tracks(found, offer, error))
+        return FALSE;
+    set_sender(found, conn);
+    return TRUE;
+}
+
+static gboolean is_ours(const RelayLessonEntry *entry, GError **error)
+{
+    if (entry->mirrored)
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT,
+                    "the lesson comes from another relay: change it where it begins");
+    return !entry->mirrored;
 }
 
 gboolean relay_lessons_edit(RelayLessons *lessons, RelayLesson *lesson, const json_t *info,
                             GError **error)
 {
-    if (!tk_lesson_info_merge_json(lesson->info, info, TRUE, error))
+    RelayLessonEntry *entry = entry_with(lessons, lesson);
+    if (!is_ours(entry, error) || !tk_lesson_info_merge_json(lesson->info, info, TRUE, error))
         return FALSE;
-    relay_lesson_post_news(&lessons->post, entry_with(lessons, lesson), "lesson-changed");
+    relay_lesson_post_news(&lessons->post, entry, "lesson-changed");
     return TRUE;
 }
 
-void relay_lessons_end(RelayLessons *lessons, RelayLesson *lesson)
+gboolean relay_lessons_end(RelayLessons *lessons, RelayLesson *lesson, GError **error)
 {
+    RelayLessonEntry *entry = entry_with(lessons, lesson);
+    if (!is_ours(entry, error))
+        return FALSE;
     if (relay_lesson_end(lesson, tk_clock_wall_ns()))
-        end_lesson(lessons, entry_with(lessons, lesson));
+        end_lesson(lessons, entry);
+    return TRUE;
 }
 
 void relay_lessons_count_viewer(RelayLessons *lessons, RelayStream *stream, RelayViewerKind kind,
@@ -338,6 +490,8 @@ void relay_lessons_count_viewer(RelayLessons *lessons, RelayStream *stream, Rela
         face->viewers_rtp += (guint)change;
     else
         face->viewers_ws += (guint)change;
+    if (entry->mirrored)
+        tell_wanted(lessons, stream, change);
     if (school)
         relay_lesson_entry_count_school(entry, school, change);
 }
@@ -355,6 +509,11 @@ json_t *relay_lessons_list(RelayLessons *lessons, const TkClaims *claims)
     }
     json_object_set_new(object, "lessons", array);
     return object;
+}
+
+void relay_lessons_tell_all(RelayLessons *lessons, const char *event)
+{
+    relay_lesson_post_event(&lessons->post, event);
 }
 
 guint relay_lessons_running(RelayLessons *lessons, guint *ret_viewers)
@@ -412,6 +571,7 @@ static void take_format(gpointer owner, gpointer data)
         face->format = news->format;
         face->has_format = TRUE;
         relay_lesson_post_news(&l->post, entry, "lesson-changed");
+        tell_format(l, news->stream);
     }
     relay_stream_unref(news->stream);
     g_free(news);

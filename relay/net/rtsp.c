@@ -16,7 +16,11 @@
 // Time for a connection to be let in to a lesson.
 #define STRANGER_NS (30 * TK_NS_PER_S)
 
+// How long a DESCRIBE waits for the stream's first keyframe: two of them at the usual distance.
+#define DESCRIBE_WAIT_MS 5000
+
 typedef struct {
+    RelayRtsp *rtsp;
     RelayConn *conn; // borrowed; the main thread's reference
     char *peer;
     char *id;              // of the RTSP session
@@ -30,6 +34,9 @@ typedef struct {
     gboolean set_up[RELAY_INPUT_TRACKS_MAX];
     RelayGroup *group;              // held; NULL: no multicast
     RelayStream *viewing, *sending; // references
+    TkRtspMessage *parked;          // a DESCRIBE that waits for its stream
+    RelayStream *parked_stream;
+    guint parked_timer;
 } Session;
 
 struct _RelayRtsp {
@@ -40,9 +47,17 @@ struct _RelayRtsp {
     guint timer;
 };
 
+static void unpark(Session *s)
+{
+    g_clear_handle_id(&s->parked_timer, g_source_remove);
+    g_clear_pointer(&s->parked, tk_rtsp_message_free);
+    g_clear_pointer(&s->parked_stream, relay_stream_unref);
+}
+
 static void session_free(gpointer data)
 {
     Session *s = data;
+    unpark(s);
     relay_offer_clear(&s->offer);
     relay_stream_unref(s->viewing);
     relay_stream_unref(s->sending);
@@ -54,51 +69,13 @@ static void session_free(gpointer data)
     g_free(s);
 }
 
-static const char *phrase(guint status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 409:
-        return "Conflict";
-    case 415:
-        return "Unsupported Media Type";
-    case 429:
-        return "Too Many Requests";
-    case 454:
-        return "Session Not Found";
-    case 455:
-        return "Method Not Valid in This State";
-    case 459:
-        return "Aggregate Operation Not Allowed";
-    case 461:
-        return "Unsupported Transport";
-    case 501:
-        return "Not Implemented";
-    case 503:
-        return "Service Unavailable";
-    case 551:
-        return "Option not supported";
-    default:
-        return "Error";
-    }
-}
-
 // Status line, CSeq and session; the caller adds headers and the empty line.
-static GString *begin_answer(const Session *s, const TkRtspRequest *request, guint status)
+static GString *begin_answer(const Session *s, const TkRtspMessage *request, guint status)
 {
     const char *cseq = tk_rtsp_header(request, "CSeq");
     GString *text = g_string_new(NULL);
     g_string_append_printf(text, "RTSP/1.0 %u %s\r\nCSeq: %s\r\nServer: Tongke\r\n", status,
-                           phrase(status), cseq ? cseq : "0");
+                           tk_rtsp_phrase(status), cseq ? cseq : "0");
     if (s->set_up[0] || s->set_up[1])
         g_string_append_printf(text, "Session: %s;timeout=%u\r\n", s->id, SESSION_TIMEOUT_S);
     if (status == 401)
@@ -106,14 +83,14 @@ static GString *begin_answer(const Session *s, const TkRtspRequest *request, gui
     return text;
 }
 
-static void answer(Session *s, const TkRtspRequest *request, guint status, const char *headers)
+static void answer(Session *s, const TkRtspMessage *request, guint status, const char *headers)
 {
     GString *text = begin_answer(s, request, status);
     g_string_append_printf(text, "%s\r\n", headers ? headers : "");
     relay_conn_answer(s->conn, g_string_free(text, FALSE), FALSE);
 }
 
-static void refuse(Session *s, const TkRtspRequest *request, const GError *error)
+static void refuse(Session *s, const TkRtspMessage *request, const GError *error)
 {
     TkLogFields fields = {.lesson = s->lesson, .peer = s->peer};
     tk_log(TK_LOG_INFO, &fields, "%s refused: %s", request->method, error->message);
@@ -122,7 +99,7 @@ static void refuse(Session *s, const TkRtspRequest *request, const GError *error
 }
 
 // Lets the connection in to the lesson of `url`, as `role`; a connection that is in stays in.
-static gboolean admit(RelayRtsp *r, Session *s, const TkRtspRequest *request,
+static gboolean admit(RelayRtsp *r, Session *s, const TkRtspMessage *request,
                       const RelayRtspUrl *url, TkRole role, GError **error)
 {
     if (s->lesson && s->role == role && g_str_equal(s->lesson, url->lesson) &&
@@ -143,14 +120,14 @@ static gboolean admit(RelayRtsp *r, Session *s, const TkRtspRequest *request,
     return TRUE;
 }
 
-static void do_options(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void do_options(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     answer(s, request, 200,
            "Public: OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, RECORD, TEARDOWN, GET_PARAMETER, "
            "SET_PARAMETER\r\n");
 }
 
-static void do_announce(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void do_announce(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
     g_auto(RelayRtspUrl) url = {0};
@@ -174,7 +151,7 @@ static void do_announce(RelayRtsp *r, Session *s, const TkRtspRequest *request)
 
 // SDP has no way to ask whether a viewer takes RTP/AVPF, and many (live555, and so VLC) pass over
 // an m= line that says so: it is for those that are known to take it.
-static gboolean takes_feedback(const TkRtspRequest *request)
+static gboolean takes_feedback(const TkRtspMessage *request)
 {
     static const char *const agents[] = {"GStreamer/", "tongke-", "Lavf"};
     const char *agent = tk_rtsp_header(request, "User-Agent");
@@ -184,7 +161,42 @@ static gboolean takes_feedback(const TkRtspRequest *request)
     return FALSE;
 }
 
-static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void describe(RelayRtsp *r, Session *s, const TkRtspMessage *request, gboolean may_wait);
+
+static gboolean parked_long_enough(gpointer user)
+{
+    Session *s = user;
+    g_autoptr(TkRtspMessage) request = g_steal_pointer(&s->parked);
+    s->parked_timer = 0;
+    unpark(s);
+    describe(s->rtsp, s, request, FALSE);
+    return G_SOURCE_REMOVE;
+}
+
+// The stream is there and its first keyframe is on its way: few players would ask again.
+static void park(Session *s, const TkRtspMessage *request, RelayStream *stream)
+{
+    s->parked = tk_rtsp_message_copy(request);
+    s->parked_stream = relay_stream_ref(stream);
+    s->parked_timer = g_timeout_add(DESCRIBE_WAIT_MS, parked_long_enough, s);
+}
+
+static void on_format(gpointer user, RelayStream *stream)
+{
+    RelayRtsp *r = user;
+    GHashTableIter iter;
+    Session *s;
+    g_hash_table_iter_init(&iter, r->sessions);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&s)) {
+        if (!s->parked || s->parked_stream != stream)
+            continue;
+        g_autoptr(TkRtspMessage) request = g_steal_pointer(&s->parked);
+        unpark(s);
+        describe(r, s, request, FALSE);
+    }
+}
+
+static void describe(RelayRtsp *r, Session *s, const TkRtspMessage *request, gboolean may_wait)
 {
     g_autoptr(GError) error = NULL;
     g_auto(RelayRtspUrl) url = {0};
@@ -195,7 +207,13 @@ static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     }
     RelayStream *stream;
     RelayDescription description;
-    if (!relay_lessons_describe(r->lessons, url.lesson, url.stream, &stream, &description)) {
+    RelayDescribed described =
+        relay_lessons_describe(r->lessons, url.lesson, url.stream, &stream, &description);
+    if (described == RELAY_DESCRIBE_LATER && may_wait) {
+        park(s, request, stream);
+        return;
+    }
+    if (described != RELAY_DESCRIBED) {
         answer(s, request, 404, "X-Tongke-Reason: the lesson has not begun\r\n");
         return;
     }
@@ -209,6 +227,11 @@ static void do_describe(RelayRtsp *r, Session *s, const TkRtspRequest *request)
                            "Content-Length: %zu\r\n\r\n%s",
                            url.base, strlen(sdp), sdp);
     relay_conn_answer(s->conn, g_string_free(text, FALSE), FALSE);
+}
+
+static void do_describe(RelayRtsp *r, Session *s, const TkRtspMessage *request)
+{
+    describe(r, s, request, TRUE);
 }
 
 // The track that a SETUP of an announced session means: by its control URL, else the next in order.
@@ -230,7 +253,8 @@ static gboolean give_group(RelayRtsp *r, Session *s, guint track, RelayTransport
     RelayStream *stream;
     RelayDescription description;
     if (!s->group) {
-        if (!relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description)) {
+        if (relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description) !=
+            RELAY_DESCRIBED) {
             g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "the lesson has not begun");
             return FALSE;
         }
@@ -244,7 +268,7 @@ static gboolean give_group(RelayRtsp *r, Session *s, guint track, RelayTransport
     return TRUE;
 }
 
-static void do_setup(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void do_setup(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
     g_auto(RelayRtspUrl) url = {0};
@@ -313,7 +337,7 @@ static void begin_viewing(RelayRtsp *r, Session *s, RelayStream *stream, RelayTr
 }
 
 // What comes to a group came before and goes on behind: there is no first packet for RTP-Info.
-static void watch_group(RelayRtsp *r, Session *s, const TkRtspRequest *request, RelayStream *stream)
+static void watch_group(RelayRtsp *r, Session *s, const TkRtspMessage *request, RelayStream *stream)
 {
     if (relay_group_stream(s->group) != stream) {
         answer(s, request, 404, "X-Tongke-Reason: the lesson that was set up is over\r\n");
@@ -324,7 +348,22 @@ static void watch_group(RelayRtsp *r, Session *s, const TkRtspRequest *request, 
     relay_group_watch(s->group, s->conn);
 }
 
-static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+// "0=SEQUENCE;1=SEQUENCE": by track.
+static void read_resume(const char *header, RelayViewerSpec *spec)
+{
+    g_auto(GStrv) parts = g_strsplit(header ? header : "", ";", RELAY_INPUT_TRACKS_MAX + 1);
+    for (guint i = 0; parts[i] && i < RELAY_INPUT_TRACKS_MAX; i++) {
+        guint64 sequence;
+        g_autofree char *name = g_strdup_printf("%u=", i);
+        if (!g_str_has_prefix(g_strstrip(parts[i]), name) ||
+            !g_ascii_string_to_unsigned(parts[i] + strlen(name), 10, 0, 65535, &sequence, NULL))
+            return;
+        spec->resume[i] = (guint16)sequence;
+        spec->resumes = TRUE;
+    }
+}
+
+static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     RelayTransportKind kind = RELAY_TRANSPORT_UDP;
     RelayDescription description;
@@ -337,7 +376,8 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
         answer(s, request, 455, NULL);
         return;
     }
-    if (!relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description)) {
+    if (relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description) !=
+        RELAY_DESCRIBED) {
         answer(s, request, 404, NULL);
         return;
     }
@@ -364,13 +404,14 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspRequest *request)
                                             .rtx = t->feedback};
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
+    read_resume(tk_rtsp_header(request, "X-Tongke-Resume"), &spec);
     begin_viewing(r, s, stream, kind);
     GString *head = begin_answer(s, request, 200);
     g_string_append(head, "Range: npt=now-\r\n");
     relay_conn_play(s->conn, stream, &spec, g_string_free(head, FALSE), urls);
 }
 
-static void do_record(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void do_record(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
     RelayTransportKind kind = RELAY_TRANSPORT_UDP;
@@ -423,7 +464,7 @@ static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
     g_clear_pointer(&s->sending, relay_stream_unref);
 }
 
-static void do_teardown(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void do_teardown(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     leave(r, s, TRUE, "teardown");
     relay_conn_stop(s->conn);
@@ -432,14 +473,14 @@ static void do_teardown(RelayRtsp *r, Session *s, const TkRtspRequest *request)
     relay_conn_answer(s->conn, g_string_free(text, FALSE), TRUE);
 }
 
-static void do_parameter(RelayRtsp *r, Session *s, const TkRtspRequest *request)
+static void do_parameter(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     answer(s, request, 200, NULL); // keeps alive
 }
 
 static const struct {
     const char *method;
-    void (*act)(RelayRtsp *, Session *, const TkRtspRequest *);
+    void (*act)(RelayRtsp *, Session *, const TkRtspMessage *);
 } methods[] = {
     {"OPTIONS", do_options},
     {"ANNOUNCE", do_announce},
@@ -452,10 +493,10 @@ static const struct {
     {"SET_PARAMETER", do_parameter},
 };
 
-static void on_request(gpointer user, RelayConn *conn, TkRtspRequest *given)
+static void on_request(gpointer user, RelayConn *conn, TkRtspMessage *given)
 {
     RelayRtsp *r = user;
-    g_autoptr(TkRtspRequest) request = given;
+    g_autoptr(TkRtspMessage) request = given;
     Session *s = g_hash_table_lookup(r->sessions, conn);
     if (!s)
         return;
@@ -508,6 +549,8 @@ RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, const Re
     r->door = door;
     r->spec = *spec;
     r->sessions = g_hash_table_new_full(NULL, NULL, NULL, session_free);
+    RelayLessonsWatcher watcher = {.on_format = on_format, .user = r};
+    relay_lessons_watch(lessons, &watcher);
     r->timer = g_timeout_add_seconds(5, close_strangers, r);
     return r;
 }
@@ -521,11 +564,6 @@ void relay_rtsp_free(RelayRtsp *rtsp)
     g_free(rtsp);
 }
 
-RelayConnDesk relay_rtsp_desk(RelayRtsp *rtsp)
-{
-    return (RelayConnDesk){on_request, on_closed, rtsp};
-}
-
 void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAddress *peer)
 {
     if (g_hash_table_size(rtsp->sessions) >= rtsp->spec.connections_max) {
@@ -535,7 +573,9 @@ void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAd
         return;
     }
     Session *s = g_new0(Session, 1);
-    s->conn = relay_conn_open(conns, fd, peer);
+    s->rtsp = rtsp;
+    RelayConnDesk desk = {.on_request = on_request, .on_closed = on_closed, .user = rtsp};
+    s->conn = relay_conn_accept(conns, fd, peer, &desk);
     s->opened_ns = tk_clock_monotonic_ns();
     s->peer = relay_address_text(peer);
     s->id = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());

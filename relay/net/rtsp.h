@@ -21,8 +21,5 @@ RelayRtsp *relay_rtsp_new(RelayLessons *lessons, const RelayDoor *door, const Re
 // After the workers have stopped.
 void relay_rtsp_free(RelayRtsp *rtsp);
 
-// The call-backs that connections are made with; their user is the RelayRtsp.
-RelayConnDesk relay_rtsp_desk(RelayRtsp *rtsp);
-
 // A connection was accepted; it will live on `conns`. Takes `fd`.
 void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAddress *peer);

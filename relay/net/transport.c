@@ -127,3 +127,19 @@ char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, 
                            profile, relay_address_port(&transport->rtp),
                            relay_address_port(&transport->rtcp), rtp_port, rtp_port + 1, mode);
 }
+
+gboolean relay_transport_read_server(const char *header, const RelayAddress *peer,
+                                     RelayAddress *ret_rtp, RelayAddress *ret_rtcp)
+{
+    g_auto(GStrv) fields = g_strsplit(header ? header : "", ";", FIELDS_MAX);
+    guint64 rtp, rtcp;
+    for (guint i = 0; fields[i]; i++) {
+        if (!read_range(g_strstrip(fields[i]), "server_port", 65535, &rtp, &rtcp) || rtp == 0 ||
+            rtcp == 0 || rtcp > 65535)
+            continue;
+        *ret_rtp = relay_address_with_port(peer, (guint16)rtp);
+        *ret_rtcp = relay_address_with_port(peer, (guint16)rtcp);
+        return TRUE;
+    }
+    return FALSE;
+}

@@ -28,3 +28,8 @@ gboolean relay_transport_choose(const char *header, const RelayAddress *peer, gu
 
 // "Transport: …\r\n" of the answer. Newly allocated.
 char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, gboolean record);
+
+// The UDP ports that the answer to a SETUP names (server_port), at the address `peer`.
+gboolean relay_transport_read_server(const char *header, const RelayAddress *peer,
+                                     RelayAddress *ret_rtp,
+                                     RelayAddress *ret_rtcp) G_GNUC_WARN_UNUSED_RESULT;

@@ -6,7 +6,7 @@
 #include "tests/fuzz/target.h"
 
 // What stands behind a request's head: its URL, its transport, its session description.
-static void use(const TkRtspRequest *request)
+static void use(const TkRtspMessage *request)
 {
     g_auto(RelayRtspUrl) url = {0};
     RelayAddress peer;
@@ -33,8 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         g_assert(input.bytes > 0 && input.bytes <= size);
         if (piece == TK_RTSP_REQUEST)
-            use(input.request);
-        tk_rtsp_request_free(input.request);
+            use(input.message);
+        tk_rtsp_message_free(input.message);
         data += input.bytes;
         size -= input.bytes;
     }

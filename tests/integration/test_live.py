@@ -258,7 +258,8 @@ class Sender(Live):
 class Events(Live):
     def test_a_lesson_from_its_beginning_to_its_end(self):
         events, snapshot = self.events()
-        self.assertEqual(snapshot, {"type": "snapshot", "lessons": []})
+        self.assertEqual((snapshot["type"], snapshot["lessons"]), ("snapshot", []))
+        self.assertEqual(snapshot["relay"]["ancestors"], [])
         self.publish()
         begun = events.next_json()
         self.assertEqual((begun["type"], begun["lesson"]["name"]), ("lesson-started", "math"))

@@ -180,12 +180,24 @@ class Chunk:
         self.times = {}  # track -> decode time in its timescale
         self.number = None
         self.captured_ns = None
+        self.samples = {}  # track -> its samples' bytes, in order
         for kind, begin, end in boxes(data):
             if kind == "prft":
                 seconds, fraction = struct.unpack_from(">II", data, begin + 8)
                 self.captured_ns = seconds * 10**9 + (fraction * 10**9 >> 32)
             elif kind == "moof":
                 self._read_moof(data, begin, end)
+
+    def _read_run(self, data, at, track, moof):
+        flags, count, offset = struct.unpack_from(">III", data, at)
+        at += 12 + (4 if flags & 4 else 0)
+        width = 4 * bin(flags & 0xF00).count("1")
+        size_at = 4 if flags & 0x100 else 0
+        place = moof - 8 + offset
+        for index in range(count):
+            size = struct.unpack_from(">I", data, at + index * width + size_at)[0]
+            self.samples.setdefault(track, []).append(data[place:place + size])
+            place += size
 
     def _read_moof(self, data, begin, end):
         for kind, at, stop in boxes(data, begin, end):
@@ -200,6 +212,8 @@ class Chunk:
                         wide = data[place] == 1
                         self.times[track] = struct.unpack_from(">Q" if wide else ">I", data,
                                                                place + 4)[0]
+                    elif inner == "trun":
+                        self._read_run(data, place, track, begin)
 
 
 def is_init(data):

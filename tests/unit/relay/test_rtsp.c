@@ -21,7 +21,7 @@ static void reads_a_request_with_a_body(void **state)
                                "content-length:  5 \r\nX-Two: a: b\r\n\r\nv=0\r\nrest";
     TkRtspInput input;
     assert_int_equal(next(text, &input), TK_RTSP_REQUEST);
-    g_autoptr(TkRtspRequest) request = input.request;
+    g_autoptr(TkRtspMessage) request = input.message;
     assert_string_equal(request->method, "ANNOUNCE");
     assert_string_equal(request->uri, "rtsp://h/math");
     assert_string_equal(tk_rtsp_header(request, "cseq"), "3");
@@ -86,12 +86,43 @@ static void bounds_the_head_and_its_headers(void **state)
     assert_int_equal(next(text->str, &input), TK_RTSP_BAD);
 }
 
-static void passes_over_responses(void **state)
+static void reads_a_response_with_a_body(void **state)
 {
+    static const char text[] = "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 3\r\n\r\nv=0rest";
     TkRtspInput input;
-    assert_int_equal(next("RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", &input), TK_RTSP_OTHER);
-    assert_int_equal(input.bytes, 28);
+    assert_int_equal(next(text, &input), TK_RTSP_RESPONSE);
+    g_autoptr(TkRtspMessage) response = input.message;
+    assert_int_equal(response->status, 200);
+    assert_null(response->method);
+    assert_string_equal(response->body, "v=0");
+    assert_int_equal(input.bytes, strlen(text) - 4);
     assert_int_equal(next("\r\nOPTIONS", &input), TK_RTSP_OTHER);
+}
+
+static void refuses_a_status_that_is_none(void **state)
+{
+    static const char *const bad[] = {"RTSP/1.0 99 Low\r\n\r\n", "RTSP/1.0 600 High\r\n\r\n",
+                                      "RTSP/1.0 OK\r\n\r\n", "RTSP/1.0\r\n\r\n",
+                                      "RTSP/2.0 200 OK\r\n\r\n"};
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        TkRtspInput input;
+        assert_int_equal(next(bad[i], &input), TK_RTSP_BAD);
+    }
+}
+
+static void reads_where_a_server_sends_from(void **state)
+{
+    RelayAddress peer, rtp, rtcp;
+    assert_true(relay_address_parse("192.0.2.7", 8554, &peer, NULL));
+    assert_true(relay_transport_read_server(
+        "RTP/AVPF;unicast;client_port=6000-6001; server_port=8000-8001", &peer, &rtp, &rtcp));
+    assert_true(relay_address_same_host(&rtp, &peer));
+    assert_int_equal(relay_address_port(&rtp), 8000);
+    assert_int_equal(relay_address_port(&rtcp), 8001);
+    assert_false(
+        relay_transport_read_server("RTP/AVP;unicast;client_port=6000-6001", &peer, &rtp, &rtcp));
+    assert_false(relay_transport_read_server("RTP/AVP;server_port=0-1", &peer, &rtp, &rtcp));
+    assert_false(relay_transport_read_server(NULL, &peer, &rtp, &rtcp));
 }
 
 static void check_url(const char *uri, const char *lesson, const char *stream, const char *query,
@@ -348,7 +379,9 @@ int main(void)
         cmocka_unit_test(reads_frames_between_requests),
         cmocka_unit_test(refuses_what_is_not_rtsp),
         cmocka_unit_test(bounds_the_head_and_its_headers),
-        cmocka_unit_test(passes_over_responses),
+        cmocka_unit_test(reads_a_response_with_a_body),
+        cmocka_unit_test(refuses_a_status_that_is_none),
+        cmocka_unit_test(reads_where_a_server_sends_from),
         cmocka_unit_test(reads_urls_as_clients_put_them_together),
         cmocka_unit_test(refuses_urls_that_name_no_lesson),
         cmocka_unit_test(knows_a_tracks_control),

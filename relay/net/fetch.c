@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+#include "relay/net/fetch.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "relay/net/pull.h"
+
+// After the last viewer has left, or somebody has asked: a class that comes back, a player between
+// DESCRIBE and PLAY.
+#define LINGER_NS (15 * TK_NS_PER_S)
+// So long without media the line is taken for cut, and the stream is asked for anew: from where it
+// broke off, which the old session would not do. Audio and picture come at least 10 times a second.
+#define SILENCE_NS TK_NS_PER_S
+// Over UDP the first packet may be lost or the keyframe be on its way; what does not come by then
+// does not come by UDP.
+#define FIRST_NS (4 * TK_NS_PER_S)
+// What is shown as "away".
+#define STALLED_NS (2 * TK_NS_PER_S)
+// A relay keeps its packets for about so long.
+#define RESUME_NS (60 * TK_NS_PER_S)
+// Asked for once more: what was still missing when it broke off.
+#define OVERLAP_PACKETS 128
+// Tries follow quickly at first: the class is waiting.
+#define RETRY_NS (250 * TK_NS_PER_MS)
+#define RETRY_MAX_NS (4 * TK_NS_PER_S)
+// An upstream that failed is passed over where there is another.
+#define AVOID_NS (15 * TK_NS_PER_S)
+
+struct _RelayFetch {
+    RelayLessons *lessons;
+    RelayConns *conns;
+    RelayStream *stream;
+    const char *lesson_id;
+    gint viewers;
+    gint64 wanted_until_ns;
+    gboolean sent, stalled;
+
+    RelayPull *pull;
+    gboolean playing, over; // over: the pull said so, and is freed from the next tick
+    const RelayUpstream *from;
+    gint64 began_ns;  // the pull
+    gint64 wanted_ns; // since when it is wanted; 0 = it is not
+    gint64 retry_ns;
+    guint failures;
+    gboolean tcp;
+    const RelayUpstream *avoided;
+    gint64 avoided_until_ns;
+    const RelayUpstream *better; // than `from`
+    gint64 better_ns;            // since when
+};
+
+static gboolean on_offer(gpointer user, RelayPull *pull, const RelayOffer *offer, RelayConn *conn,
+                         GError **error)
+{
+    RelayFetch *f = user;
+    return relay_lessons_feed(f->lessons, f->stream, offer, conn, error);
+}
+
+static void on_playing(gpointer user, RelayPull *pull)
+{
+    RelayFetch *f = user;
+    f->playing = TRUE;
+    f->began_ns = tk_clock_monotonic_ns();
+    TkLogFields fields = {.lesson = f->stream->lesson_name,
+                          .stream = f->stream->name,
+                          .peer = relay_upstream_url(f->from)};
+    tk_log(TK_LOG_INFO, &fields, "fetched from upstream over %s", f->tcp ? "TCP" : "UDP");
+}
+
+static void note_failure(RelayFetch *f, gint64 now_ns)
+{
+    f->retry_ns = now_ns + MIN(RETRY_NS << MIN(f->failures, 8), RETRY_MAX_NS);
+    f->failures++;
+    f->avoided = f->from;
+    f->avoided_until_ns = now_ns + AVOID_NS;
+}
+
+static void on_over(gpointer user, RelayPull *pull, guint status, const char *why)
+{
+    RelayFetch *f = user;
+    f->over = TRUE;
+    TkLogFields fields = {.lesson = f->stream->lesson_name,
+                          .stream = f->stream->name,
+                          .peer = relay_upstream_url(f->from)};
+    tk_log(f->failures ? TK_LOG_DEBUG : TK_LOG_INFO, &fields, "not fetched any more: %s", why);
+}
+
+static const RelayPullHandler pull_handler = {on_offer, on_playing, on_over};
+
+RelayFetch *relay_fetch_new(RelayLessons *lessons, RelayConns *conns, RelayStream *stream,
+                            const char *lesson_id)
+{
+    RelayFetch *f = g_new0(RelayFetch, 1);
+    f->lessons = lessons;
+    f->conns = conns;
+    f->stream = relay_stream_ref(stream);
+    f->lesson_id = lesson_id;
+    return f;
+}
+
+void relay_fetch_free(RelayFetch *fetch)
+{
+    if (!fetch)
+        return;
+    relay_pull_free(fetch->pull);
+    relay_stream_unref(fetch->stream);
+    g_free(fetch);
+}
+
+const RelayStream *relay_fetch_stream(const RelayFetch *fetch)
+{
+    return fetch->stream;
+}
+
+void relay_fetch_want(RelayFetch *fetch, gint change)
+{
+    fetch->viewers += change;
+    if (change <= 0)
+        fetch->wanted_until_ns = tk_clock_monotonic_ns() + LINGER_NS;
+}
+
+void relay_fetch_set_sent(RelayFetch *fetch, gboolean sent)
+{
+    fetch->sent = sent;
+}
+
+gboolean relay_fetch_is_stalled(const RelayFetch *fetch)
+{
+    return fetch->stalled;
+}
+
+static void stop(RelayFetch *f)
+{
+    g_clear_pointer(&f->pull, relay_pull_free);
+    f->playing = f->over = FALSE;
+}
+
+static gint64 heard_ns(const RelayFetch *f)
+{
+    return relay_stat_get(f->stream->last_packet_ns);
+}
+
+gboolean relay_fetch_flows(const RelayFetch *fetch)
+{
+    return fetch->playing && heard_ns(fetch) > fetch->began_ns;
+}
+
+static void start(RelayFetch *f, const RelayUpstream *from, const char *token, gint64 now_ns)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s", f->lesson_id, f->stream->name);
+    RelayPullSpec spec = {.host = relay_upstream_host(from),
+                          .port = relay_upstream_rtsp_port(from),
+                          .path = path,
+                          .token = token,
+                          .tcp = f->tcp,
+                          .resumes =
+                              from == f->from && heard_ns(f) && now_ns - heard_ns(f) < RESUME_NS};
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
+        spec.resume[track] =
+            (guint16)(relay_stat_get(f->stream->newest_in[track]) - OVERLAP_PACKETS);
+    f->from = from;
+    f->began_ns = now_ns;
+    f->better = NULL;
+    f->pull = relay_pull_new(f->conns, f->stream, &spec, &pull_handler, f);
+}
+
+// Why the pull has to go; NULL: it may stay.
+static const char *wrong(const RelayFetch *f, gint64 now_ns)
+{
+    if (f->over)
+        return "it is over";
+    if (!f->playing || !f->sent)
+        return NULL;
+    if (!relay_fetch_flows(f))
+        return now_ns - f->began_ns > FIRST_NS ? "nothing comes" : NULL;
+    return now_ns - heard_ns(f) > SILENCE_NS ? "it has broken off" : NULL;
+}
+
+static const RelayUpstream *choose(const RelayFetch *f, const RelayFetchPlan *plan, gint64 now_ns)
+{
+    for (guint i = 0; i < plan->from_count; i++)
+        if (plan->from[i] != f->avoided || now_ns > f->avoided_until_ns)
+            return plan->from[i];
+    return plan->from_count ? plan->from[0] : NULL;
+}
+
+static gboolean may_return(RelayFetch *f, const RelayUpstream *first, gint64 return_ns,
+                           gint64 now_ns)
+{
+    if (!first || first == f->from || !relay_fetch_flows(f)) {
+        f->better = NULL;
+        return FALSE;
+    }
+    if (f->better != first) {
+        f->better = first;
+        f->better_ns = now_ns;
+    }
+    return now_ns - f->better_ns >= return_ns;
+}
+
+static void drop_failed(RelayFetch *f, RelayFetchTransport transport, gint64 now_ns)
+{
+    gboolean never_came = f->playing && f->sent && !relay_fetch_flows(f);
+    if (never_came && transport == RELAY_FETCH_AUTO)
+        f->tcp = !f->tcp;
+    note_failure(f, now_ns);
+    stop(f);
+}
+
+gboolean relay_fetch_tend(RelayFetch *fetch, const RelayFetchPlan *plan, gint64 now_ns)
+{
+    RelayFetch *f = fetch;
+    gboolean wanted = plan->ahead || f->viewers > 0 || now_ns < f->wanted_until_ns;
+    f->wanted_ns = !wanted ? 0 : f->wanted_ns ? f->wanted_ns : now_ns;
+    if (plan->transport != RELAY_FETCH_AUTO)
+        f->tcp = plan->transport == RELAY_FETCH_TCP;
+    if (relay_fetch_flows(f))
+        f->failures = 0;
+    if (f->pull && wrong(f, now_ns))
+        drop_failed(f, plan->transport, now_ns);
+    const RelayUpstream *first = choose(f, plan, now_ns);
+    if (f->pull && (!wanted || may_return(f, first, plan->return_ns, now_ns)))
+        stop(f);
+    if (wanted && !f->pull && first && f->sent && now_ns >= f->retry_ns)
+        start(f, first, plan->token, now_ns);
+    gboolean stalled = wanted && f->sent && now_ns - MAX(heard_ns(f), f->wanted_ns) > STALLED_NS;
+    gboolean changed = stalled != f->stalled;
+    f->stalled = stalled;
+    return changed;
+}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""Relays in cascade: a lesson goes from the city through the county to a school."""
+
+import hashlib
+import socket
+import unittest
+
+from rtsp import Rtsp
+from tongke import Deadline, Recorder, Relay, clip, publish, request, run, temporary
+from websocket import Chunk, WebSocket, is_init
+
+SHORT = {"lesson.teardown_s": 1}
+
+
+def free_port():
+    """A port that nobody has at this moment, for one that must be named before it is opened."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Cascade(unittest.TestCase):
+    def relay(self, name, *upstreams, settings=None):
+        urls = " ".join(u if isinstance(u, str) else u.url for u in upstreams)
+        return Relay(self.addCleanup, {"relay.name": name, "upstream.relays": urls, **SHORT,
+                                       **(settings or {})})
+
+    def levels(self, count=3):
+        names = ["city", "county", "school"][:count]
+        relays = [self.relay(names[0])]
+        for name in names[1:]:
+            relays.append(self.relay(name, relays[-1]))
+        return relays
+
+    def events(self, relay):
+        return WebSocket(self.addCleanup, relay.ws("/api/v1/events"))
+
+    def listed(self, relay, holds=lambda lesson: True):
+        """The one lesson in the relay's list, once there is one for which `holds`."""
+        events = self.events(relay)
+        while True:
+            event = events.next_json()
+            lessons = event.get("lessons", [event.get("lesson")])
+            for lesson in lessons:
+                if lesson and holds(lesson):
+                    return lesson
+
+    def live(self, relay, path="math"):
+        return WebSocket(self.addCleanup, relay.ws(f"/live/{path}"))
+
+    def chunk(self, viewer):
+        data = viewer.next_binary()
+        return Chunk(viewer.next_binary() if is_init(data) else data)
+
+    def until(self, holds):
+        """Other programs' numbers tell nobody when they change, so this looks."""
+        deadline = Deadline()
+        while self.chunk(self.steady) and not holds():
+            self.assertFalse(deadline.over(), "it never came")
+
+
+class Levels(Cascade):
+    def setUp(self):
+        self.city, self.county, self.school = self.levels()
+        self.sender = publish(self.addCleanup, self.city, "math",
+                              output=["-metadata", "title=函数的单调性"])
+
+    def test_a_lesson_is_the_same_three_levels_down(self):
+        above = self.listed(self.city, lambda l: l["streams"][0].get("mime"))
+        below = self.listed(self.school, lambda l: l["streams"][0].get("mime"))
+        for word in ("id", "name", "started", "state", "info"):
+            self.assertEqual(above[word], below[word])
+        self.assertEqual(above["streams"][0]["mime"], below["streams"][0]["mime"])
+
+    def test_strangers_play_it_at_once(self):
+        self.listed(self.school)
+        for transport in ("udp", "tcp"):
+            status, _, text = run(["ffmpeg", "-nostdin", "-v", "warning", "-rtsp_transport", transport, "-i",
+                                   self.school.rtsp("math"), "-t", "3", "-f", "null", "-"])
+            self.assertEqual((status, text), (0, ""))
+
+    def test_chunks_hold_the_same_media_at_every_level(self):
+        heard = []
+        for viewer in (self.live(self.city), self.live(self.school)):
+            samples = {1: [], 2: []}
+            for _ in range(60):
+                for track, some in self.chunk(viewer).samples.items():
+                    samples[track] += [hashlib.sha256(one).hexdigest() for one in some]
+            heard.append(samples)
+        for track in (1, 2):
+            # Of a viewer's first picture the messages in front of it (SEI) may be missing.
+            above, below = (samples[track][1:] for samples in heard)
+            if below[0] not in above:  # one of the two joined a keyframe later
+                above, below = below, above
+            begin = above.index(below[0])
+            count = min(len(above) - begin, len(below))
+            self.assertGreater(count, 30)
+            self.assertEqual(above[begin:begin + count], below[:count])
+
+    def test_media_time_is_the_same_at_every_level(self):
+        times = []
+        for viewer in (self.live(self.city), self.live(self.school)):
+            seen = {}
+            for _ in range(60):
+                chunk = self.chunk(viewer)
+                seen.update({chunk.samples[1][0]: chunk.times[1]} if 1 in chunk.samples else {})
+            times.append(seen)
+        both = set(times[0]) & set(times[1])
+        self.assertGreater(len(both), 5)
+        for picture in both:  # a wall clock in RTCP says it to a tick
+            self.assertLessEqual(abs(times[0][picture] - times[1][picture]), 2)
+
+    def test_one_copy_goes_down_however_many_want_it(self):
+        viewers = [self.live(self.county) for _ in range(5)]
+        for viewer in viewers:
+            self.chunk(viewer)
+        self.assertEqual(self.city.lesson("math")["viewers"], {"rtp": 1, "ws": 0})
+
+    def test_what_nobody_wants_is_not_fetched(self):
+        self.listed(self.school)
+        self.assertEqual(self.city.lesson("math")["viewers"], {"rtp": 0, "ws": 0})
+
+    def test_its_end_comes_down(self):
+        viewer = self.live(self.school)
+        self.chunk(viewer)
+        request("POST", f"{self.city.url}/api/v1/lessons/math/end")
+        self.assertEqual(viewer.drain(), 1000)
+        self.assertEqual(self.listed(self.school, lambda l: l["state"] == "ended")["name"], "math")
+
+    def test_it_is_changed_where_it_begins(self):
+        lesson = self.listed(self.school)
+        answer = request("PATCH", f"{self.school.url}/api/v1/lessons/math", {"title": "x"})
+        self.assertEqual((answer.status, answer.json()["code"]), (409, "conflict"))
+        self.assertEqual(request("POST", f"{self.school.url}/api/v1/lessons/math/end").status, 409)
+        request("PATCH", f"{self.city.url}/api/v1/lessons/math", {"title": "指数"})
+        changed = self.listed(self.school, lambda l: l["info"]["title"] == "指数")
+        self.assertEqual(changed["id"], lesson["id"])
+
+    def test_nobody_sends_where_it_is_mirrored(self):
+        self.listed(self.county)
+        sender = publish(self.addCleanup, self.county, "math")
+        self.assertNotEqual(sender.wait(), 0)
+        self.assertTrue(any("409" in line for line in sender.err), sender.tail())
+
+
+class Rules(Cascade):
+    def test_a_lesson_is_fetched_ahead_by_rule(self):
+        city = self.relay("city")
+        self.relay("county", city, settings={"upstream.ahead": "ma* physics"})
+        publish(self.addCleanup, city, "math")
+        self.steady = self.live(city)
+        self.until(lambda: city.lesson("math")["viewers"]["rtp"] == 1)
+
+    def test_over_tcp_too(self):
+        city = self.relay("city")
+        county = self.relay("county", city, settings={"upstream.transport": "tcp"})
+        publish(self.addCleanup, city, "math")
+        viewer = self.live(county)
+        numbers = [self.chunk(viewer).number for _ in range(30)]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 30)))
+        county.wait_log("fetched from upstream over TCP")
+
+    def test_a_recorder_below_records_the_whole_lesson(self):
+        city = self.relay("city")
+        county = self.relay("county", city)
+        recorder = Recorder(self.addCleanup, county.url, temporary(self.addCleanup))
+        film = clip(12)
+        self.assertEqual(publish(self.addCleanup, city, "math", loop=False, film=film).wait(), 0)
+        found = recorder.wait_log(r"recording closed: .* lesson=(\S+)")
+        recording = recorder.get(f"/api/v1/recordings/{found[1]}")
+        self.assertEqual(recording["gaps"], [])
+        self.assertGreater(recording["duration_s"], 11.5)
+        _, _, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-i", recorder.url +
+                                recording["streams"][0]["download"], "-f", "null", "-"])
+        self.assertEqual(complaints, "")
+
+
+class Loops(Cascade):
+    def test_two_relays_that_name_each_other(self):
+        port = free_port()
+        low = self.relay("low", f"http://127.0.0.1:{port}")
+        high = self.relay("high", low, settings={"web.port": port})
+        loops = r"upstream.relays makes a loop: .* gets its lessons from here"
+        told = [relay for relay in (low, high) if self.says(relay, loops)]
+        self.assertTrue(told)
+        states = {u["state"] for relay in told for u in relay.get("/api/v1/relay")["upstreams"]}
+        self.assertEqual(states, {"loop"})
+
+    def says(self, relay, pattern):
+        try:
+            return relay.wait_log(pattern)
+        except AssertionError:
+            return None
+
+    def test_a_relay_that_names_itself(self):
+        port = free_port()
+        relay = self.relay("self", f"http://127.0.0.1:{port}", settings={"web.port": port})
+        relay.wait_log("upstream.relays makes a loop")
+
+    def test_what_is_no_url_is_named_at_the_start(self):
+        for word in ("city:8080", "rtsp://city", "http://", "http://city/x"):
+            with self.assertRaisesRegex(AssertionError, "write http://HOST:PORT"):
+                self.relay("county", word)
+
+
+class Failover(Cascade):
+    def test_the_second_upstream_takes_over_and_gives_back(self):
+        city = self.relay("city")
+        port = free_port()
+        first = self.relay("first", city, settings={"web.port": port})
+        second = self.relay("second", city)
+        school = self.relay("school", first, second, settings={"upstream.return_s": 1})
+        publish(self.addCleanup, city, "math")
+        self.steady = viewer = self.live(school)
+        self.chunk(viewer)
+        lesson = school.lesson("math")["id"]
+        self.assertEqual(second.lesson("math")["viewers"]["rtp"], 0)
+        first.stop()
+        school.wait_log(f"fetched from upstream .*peer={second.url}")
+        self.until(lambda: second.lesson("math")["viewers"]["rtp"] == 1)
+        again = self.relay("first", city, settings={"web.port": port})
+        self.until(lambda: again.lesson("math").get("viewers", {}).get("rtp") == 1)
+        self.assertEqual(school.lesson("math")["id"], lesson)
+
+
+class Patience(unittest.TestCase):
+    def test_a_description_waits_for_the_first_keyframe(self):
+        relay = Relay(self.addCleanup)
+        publish(self.addCleanup, relay, "math")
+        relay.wait_log("a sender begins")
+        self.assertEqual(Rtsp(self.addCleanup, relay).ask("DESCRIBE", "math").status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
