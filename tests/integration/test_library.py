@@ -11,7 +11,7 @@ import urllib.parse
 from tongke import (BUILD, ROOT, Recorder, Relay, capture, clip, ctl, publish, request,
                     run, temporary, wait_below)
 
-CHUNK_S = 0.1
+CHUNK_S = 0.14  # a chunk and a frame: where a film ends and where its last chunk does
 TITLE = "函数的单调性"
 
 
