@@ -186,7 +186,8 @@ static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
 static void on_jitter_buffer(GstElement *manager, GstElement *buffer, guint session, guint ssrc,
                              gpointer data)
 {
-    g_object_set(buffer, "rtx-retry-timeout", ASK_AGAIN_MS, NULL);
+    // Guesses when the next packet should have come ask for more than is ever lost.
+    g_object_set(buffer, "rtx-retry-timeout", ASK_AGAIN_MS, "rtx-next-seqnum", FALSE, NULL);
 }
 
 static void on_new_manager(GstElement *src, GstElement *manager, gpointer data)
