@@ -118,7 +118,8 @@ static void take_from_viewer(RelayIngest *g, RelayUdpViewer *viewer, guint track
     }
 }
 
-static void take_datagram(gpointer user, const RelayAddress *from, const guint8 *data, gsize size)
+static void take_datagram(gpointer user, const RelayAddress *from, const guint8 *data, gsize size,
+                          gint64 came_wall_ns)
 {
     Socket *socket = user;
     RelayIngest *g = socket->ingest;
@@ -131,7 +132,9 @@ static void take_datagram(gpointer user, const RelayAddress *from, const guint8 
     if (viewer) {
         if (endpoint.moved)
             viewer->moved(viewer->user, endpoint.track, socket->rtcp, from);
-        take_from_viewer(g, viewer, endpoint.track, socket->rtcp, data, size, socket->wall_ns);
+        // A busy relay's own lateness is no part of the line's round trip.
+        take_from_viewer(g, viewer, endpoint.track, socket->rtcp, data, size,
+                         came_wall_ns ? came_wall_ns : socket->wall_ns);
         return;
     }
     RelayIngestStream *s = endpoint.owner;

@@ -59,8 +59,10 @@ static gboolean open_pair(RelayUdp *udp, const char *host, guint16 port, gboolea
                     udp->port);
     else
         udp->rtcp_fd = open_socket(host, udp->port + 1, shared, error);
-    if (udp->rtcp_fd >= 0)
+    if (udp->rtcp_fd >= 0) {
+        set_option(udp->rtcp_fd, SOL_SOCKET, SO_TIMESTAMPNS, TRUE); // for round trips
         return TRUE;
+    }
     relay_udp_close(udp);
     return FALSE;
 }

@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/base/clock.h"
 #include "relay/net/stream.h"
 
 #define BUFFERS_PER_CALL 32
@@ -17,14 +19,14 @@
 
 typedef union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-} JoinControl;
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec))];
+} Control;
 
 struct _RelayUdpReceiver {
     struct mmsghdr messages[BUFFERS_PER_CALL];
     struct iovec vectors[BUFFERS_PER_CALL];
     RelayAddress addresses[BUFFERS_PER_CALL];
-    JoinControl controls[BUFFERS_PER_CALL];
+    Control controls[BUFFERS_PER_CALL];
     guint8 (*buffers)[BUFFER_BYTES];
     RelayUdpReceiverStats stats;
 };
@@ -51,18 +53,22 @@ void relay_udp_receiver_free(RelayUdpReceiver *receiver)
     g_free(receiver);
 }
 
-// The size of each datagram in the buffer but the last; all of it when there is only one.
-static gsize segment_bytes(struct msghdr *message, gsize bytes)
+// The size of each datagram in the buffer but the last (left alone when there is only one), and
+// when it came.
+static void read_control(struct msghdr *message, gsize *ret_segment, gint64 *ret_wall_ns)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        int size;
-        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
-            continue;
-        memcpy(&size, CMSG_DATA(c), sizeof size);
-        if (size > 0)
-            return (gsize)size;
+        if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(c), sizeof size);
+            if (size > 0)
+                *ret_segment = (gsize)size;
+        } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec came;
+            memcpy(&came, CMSG_DATA(c), sizeof came);
+            *ret_wall_ns = came.tv_sec * TK_NS_PER_S + came.tv_nsec;
+        }
     }
-    return bytes;
 }
 
 // How many datagrams were in it.
@@ -70,14 +76,16 @@ static guint take_buffer(RelayUdpReceiver *r, guint i, RelayUdpTake take, gpoint
 {
     struct msghdr *message = &r->messages[i].msg_hdr;
     gsize bytes = r->messages[i].msg_len, at = 0;
-    gsize segment = segment_bytes(message, bytes);
+    gsize segment = bytes;
+    gint64 came_wall_ns = 0;
     guint count = 0;
+    read_control(message, &segment, &came_wall_ns);
     r->addresses[i].bytes = message->msg_namelen;
     do { // an empty datagram is one as well
         gsize size = MIN(segment, bytes - at);
         count++;
         if (size <= DATAGRAM_BYTES_MAX)
-            take(user, &r->addresses[i], r->buffers[i] + at, size);
+            take(user, &r->addresses[i], r->buffers[i] + at, size, came_wall_ns);
         else
             relay_stat_add(r->stats.oversized, 1);
         at += size;

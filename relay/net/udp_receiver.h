@@ -7,9 +7,10 @@
 // the kernel joins them (UDP_GRO). One thread's.
 typedef struct _RelayUdpReceiver RelayUdpReceiver;
 
-// `data` is borrowed for the call.
+// `data` is borrowed for the call. `came_wall_ns`: when the kernel got it, or 0 where the socket
+// has no SO_TIMESTAMPNS.
 typedef void (*RelayUdpTake)(gpointer user, const RelayAddress *from, const guint8 *data,
-                             gsize size);
+                             gsize size, gint64 came_wall_ns);
 
 typedef struct {
     guint64 datagrams; // relaxed atomics

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "relay/net/udp_batch.h"
 #include "relay/net/udp_receiver.h"
 
@@ -222,13 +223,16 @@ typedef struct {
     GByteArray *bytes;
     guint count;
     RelayAddress from;
+    gint64 came_wall_ns;
 } Taken;
 
-static void take(gpointer user, const RelayAddress *from, const guint8 *data, gsize size)
+static void take(gpointer user, const RelayAddress *from, const guint8 *data, gsize size,
+                 gint64 came_wall_ns)
 {
     Taken *taken = user;
     guint16 small = (guint16)size;
     taken->from = *from;
+    taken->came_wall_ns = came_wall_ns;
     taken->count++;
     g_byte_array_append(taken->sizes, (const guint8 *)&small, sizeof small);
     g_byte_array_append(taken->bytes, data, (guint)size);
@@ -241,6 +245,31 @@ static void receive(RelayUdpReceiver *receiver, int fd, guint count, Taken *take
         assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
         relay_udp_receive(receiver, fd, take, taken);
     }
+}
+
+static void tells_when_rtcp_came(void **state)
+{
+    RelayUdp to, from;
+    open_pairs(&to, 1, "auto");
+    open_pairs(&from, 1, "auto");
+    RelayAddress address;
+    assert_true(relay_address_parse("127.0.0.1", (guint16)(to.port + 1), &address, NULL));
+    RelayUdpReceiver *receiver = relay_udp_receiver_new();
+    Taken taken = {.sizes = g_byte_array_new(), .bytes = g_byte_array_new()};
+    g_autoptr(GByteArray) packet = g_byte_array_new();
+    g_byte_array_append(packet, (const guint8 *)"report", 6);
+    gint64 before_ns = tk_clock_wall_ns();
+    relay_udp_send_rtcp(&from, &address, packet);
+    struct pollfd ready = {.fd = to.rtcp_fd, .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
+    gint64 after_ns = tk_clock_wall_ns();
+    receive(receiver, to.rtcp_fd, 1, &taken);
+    assert_true(taken.came_wall_ns >= before_ns && taken.came_wall_ns <= after_ns);
+    g_byte_array_unref(taken.sizes);
+    g_byte_array_unref(taken.bytes);
+    relay_udp_receiver_free(receiver);
+    relay_udp_close(&to);
+    relay_udp_close(&from);
 }
 
 static void takes_joined_datagrams_apart(void **state)
@@ -345,6 +374,7 @@ int main(void)
         cmocka_unit_test(refused_trains_go_one_by_one),
         cmocka_unit_test(waits_for_a_full_buffer),
         cmocka_unit_test(does_not_wait_for_ever),
+        cmocka_unit_test(tells_when_rtcp_came),
         cmocka_unit_test(takes_joined_datagrams_apart),
         cmocka_unit_test(workers_send_alone_and_the_first_receives),
         cmocka_unit_test(another_relay_gets_no_share_of_the_port),
