@@ -17,9 +17,10 @@
 #define TRAIN_BYTES_MAX 64000
 // Larger packets do not fit an Ethernet frame, and the kernel refuses to segment into such.
 #define SEGMENT_BYTES_MAX 1440
-// How long one flush waits for a full socket buffer in all: a gigabit line empties 400 kB in 4 ms.
-// Longer, and those that the worker does not send to would notice.
-#define PATIENCE_MS 20
+// How long a full socket buffer is waited for, and in what time at most once: a gigabit line
+// empties 400 kB in 4 ms, and who else lives on the thread (the ingest) has to get most of it.
+#define PATIENCE_US 20000
+#define PATIENCE_PERIOD_US 100000
 
 typedef union {
     struct cmsghdr header;
@@ -36,6 +37,7 @@ struct _RelayUdpBatch {
     const RelayAddress *to; // of the newest train
     SegmentControl controls[TRAINS_MAX];
     struct iovec vectors[PACKETS_MAX];
+    gint64 full_us; // when the buffer was found full first in this period; 0: never yet
     RelayUdpStats stats;
 };
 
@@ -103,23 +105,23 @@ static void set_segment_size(RelayUdpBatch *b, guint i)
     memcpy(CMSG_DATA(control), &size, sizeof size);
 }
 
-// FALSE: the flush has waited long enough.
-static gboolean wait_for_room(RelayUdpBatch *b, gint64 *deadline_us)
+// FALSE: it was waited for long enough.
+static gboolean wait_for_room(RelayUdpBatch *b)
 {
     gint64 now_us = g_get_monotonic_time();
-    if (*deadline_us == 0)
-        *deadline_us = now_us + PATIENCE_MS * 1000;
-    int left_ms = (int)((*deadline_us - now_us + 999) / 1000);
-    if (left_ms <= 0)
+    if (b->full_us == 0 || now_us - b->full_us >= PATIENCE_PERIOD_US)
+        b->full_us = now_us;
+    gint64 left_us = b->full_us + PATIENCE_US - now_us;
+    if (left_us <= 0)
         return FALSE;
     relay_stat_add(b->stats.waits, 1);
     struct pollfd room = {.fd = b->udp->rtp_fd, .events = POLLOUT};
-    return poll(&room, 1, left_ms) != 0; // interrupted: sending says more
+    return poll(&room, 1, (int)(left_us + 999) / 1000) != 0; // interrupted: sending says more
 }
 
 // How many of `count` messages went; those behind are lost to `ret_failure`.
 static guint send_messages(RelayUdpBatch *b, struct mmsghdr *messages, guint count,
-                           gint64 *deadline_us, int *ret_failure)
+                           int *ret_failure)
 {
     guint sent = 0;
     while (sent < count) {
@@ -127,7 +129,7 @@ static guint send_messages(RelayUdpBatch *b, struct mmsghdr *messages, guint cou
         relay_stat_add(b->stats.calls, 1);
         if (went > 0) {
             sent += (guint)went;
-        } else if (went != -EINTR && !(went == -EAGAIN && wait_for_room(b, deadline_us))) {
+        } else if (went != -EINTR && !(went == -EAGAIN && wait_for_room(b))) {
             *ret_failure = -went;
             break;
         }
@@ -137,8 +139,7 @@ static guint send_messages(RelayUdpBatch *b, struct mmsghdr *messages, guint cou
 
 // The kernel took no train of this form: its packets leave one by one, and so do all from now on
 // when it knows no trains at all. (A route with a small MTU refuses only its own.)
-static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failure,
-                        gint64 *deadline_us)
+static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failure)
 {
     const RelayUdpBackend *next = relay_udp_backend_next(b->udp->backend);
     if (failure == EIO && b->udp->backend->trains && next) {
@@ -152,22 +153,21 @@ static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failur
                                              .msg_iov = train->msg_iov + i,
                                              .msg_iovlen = 1}};
         int ignored;
-        if (!send_messages(b, &single, 1, deadline_us, &ignored))
+        if (!send_messages(b, &single, 1, &ignored))
             relay_stat_add(b->stats.refused, 1);
     }
 }
 
 static void send_trains(RelayUdpBatch *b)
 {
-    gint64 deadline_us = 0;
     for (guint sent = 0; sent < b->trains;) {
         int failure = 0;
-        sent += send_messages(b, b->messages + sent, b->trains - sent, &deadline_us, &failure);
+        sent += send_messages(b, b->messages + sent, b->trains - sent, &failure);
         if (sent == b->trains)
             break;
         const struct msghdr *train = &b->messages[sent++].msg_hdr;
         if (train->msg_iovlen > 1 && (failure == EIO || failure == EINVAL || failure == EMSGSIZE))
-            send_singly(b, train, failure, &deadline_us);
+            send_singly(b, train, failure);
         else
             relay_stat_add(b->stats.refused, train->msg_iovlen);
     }
