@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 BUILD = pathlib.Path(os.environ["TONGKE_BUILD"])
-PATIENCE_S = 60  # only a hang is ended by the clock
+PATIENCE_S = 100  # only a hang is ended by the clock
 
 CAPTURE = BUILD / "client" / "capture" / "tongke-capture"
 PLAYER = BUILD / "client" / "player" / "tongke-player"
