@@ -27,6 +27,10 @@ const TkConfigField relay_config_fields[] = {
     {"web", "library", S, ":8081", 0, 1024, NULL,
      "Where browsers find the recorder's library: a URL, or :PORT on the page's own host; empty = "
      "none."},
+    {"web", "congestion", TK_CONFIG_CHOICE, "bbr", 0, 0, "bbr|default",
+     "How WebSocket viewers' TCP finds its rate: bbr, where the kernel has it, keeps to it on "
+     "lossy "
+     "lines; default is the system's."},
     {"auth", "key_file", S, "", 0, 4096, NULL,
      "JSON Web Key against which tokens are checked (tongkectl key new FILE makes one); empty = no "
      "tokens, loopback only."},

@@ -140,6 +140,7 @@ static gboolean make_web_workers(RelayServer *s, GError **error)
     guint count = (guint)number(s, "workers", "web");
     RelayWebSpec spec = {
         .page = *page ? page : TONGKE_PAGE_DIR,
+        .bbr = g_str_equal(text(s, "web", "congestion"), "bbr"),
         .connections_max = (guint)number(s, "limits", "connections"),
         .history_span_ns = number(s, "history", "chunk_s") * TK_NS_PER_S,
         .history_bytes_max = (gsize)number(s, "history", "chunk_mib") << 20,

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "relay/core/viewer.h"
 
+// Who was held back goes on with half a second under way where 3 s are the limit: sooner, the line
+// would be full again with the first keyframe; later, it would stand idle.
+#define CAUGHT_UP_PART 6
+
 const char *relay_viewer_state_word(RelayViewerState state)
 {
     static const char *const words[] = {"waiting", "live", "catching-up", "gone"};
@@ -33,14 +37,21 @@ guint64 relay_viewer_init_from(RelayViewer *viewer, const RelayHistory *history,
     return unit && unit->number > from ? unit->number - from : 0;
 }
 
+static void skip_to(RelayViewer *v, guint64 to)
+{
+    if (v->position != v->skipped_to)
+        v->skipped_from = v->position;
+    v->position = v->skipped_to = to;
+}
+
 // The position to which a viewer that is too far behind is set forward.
-static void set_forward(RelayViewer *v, const RelayHistory *history, gint64 now_ns, guint64 to)
+static void set_forward(RelayViewer *v, gint64 now_ns, guint64 to)
 {
     v->units_dropped += to - v->position;
     v->dropped_at_ns = now_ns;
     v->drops++;
     v->state = RELAY_VIEWER_CATCHING_UP;
-    v->position = to;
+    skip_to(v, to);
     v->awaits_key = TRUE;
 }
 
@@ -57,7 +68,7 @@ guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,
         return 0;
 
     if (from < relay_history_tail(history)) {
-        set_forward(v, history, now_ns,
+        set_forward(v, now_ns,
                     v->lossless ? relay_history_next_key(history, from)
                                 : relay_history_newest_key(history));
     } else if (!v->lossless) {
@@ -65,10 +76,46 @@ guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,
         guint64 key = relay_history_newest_key(history);
         // Setting forward helps only where a keyframe lies ahead.
         if (lag_ns > limits->lag_max_ns && key > from && key < head)
-            set_forward(v, history, now_ns, key);
+            set_forward(v, now_ns, key);
     }
     if (v->drops > limits->drops_max)
         v->state = RELAY_VIEWER_GONE;
+    return v->position - from;
+}
+
+// How long ago the oldest unit that is still under way came in.
+static gint64 way_ns(const RelayViewer *v, const RelayHistory *history, gint64 now_ns)
+{
+    const RelayUnit *unit =
+        v->reached < v->position
+            ? relay_history_at(history, MAX(v->reached, relay_history_tail(history)))
+            : NULL;
+    return unit ? now_ns - unit->arrived_ns : 0;
+}
+
+guint64 relay_viewer_take_reached(RelayViewer *viewer, const RelayHistory *history,
+                                  const RelayViewerLimits *limits, guint64 reached, gint64 now_ns)
+{
+    RelayViewer *v = viewer;
+    guint64 from = v->position, key = relay_history_newest_key(history);
+    if (v->lossless || v->state == RELAY_VIEWER_GONE)
+        return 0;
+    v->reached = MAX(v->reached, MIN(reached, from));
+    if (v->reached >= v->skipped_from && v->reached < v->skipped_to)
+        v->reached = v->skipped_to;
+    gint64 lag_ns = way_ns(v, history, now_ns);
+    gboolean key_ahead = key < relay_history_head(history);
+    // Holding back helps only where a keyframe lies ahead.
+    if (!v->held && lag_ns > limits->lag_max_ns && key_ahead && key > v->reached) {
+        v->held = TRUE;
+        v->dropped_at_ns = now_ns;
+        v->drops++;
+        v->state = RELAY_VIEWER_CATCHING_UP;
+    } else if (v->held && lag_ns <= limits->lag_max_ns / CAUGHT_UP_PART) {
+        v->held = FALSE;
+        if (key_ahead && key > from)
+            set_forward(v, now_ns, key);
+    }
     return v->position - from;
 }
 
@@ -76,8 +123,10 @@ RelayUnit *relay_viewer_next(RelayViewer *viewer, const RelayHistory *history)
 {
     if (viewer->state == RELAY_VIEWER_GONE)
         return NULL;
+    if (viewer->held)
+        return NULL;
     if (viewer->awaits_key)
-        viewer->position = relay_history_next_key(history, viewer->position);
+        skip_to(viewer, relay_history_next_key(history, viewer->position));
     RelayUnit *unit = relay_history_at(history, viewer->position);
     if (unit) {
         viewer->awaits_key = FALSE;

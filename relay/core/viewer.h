@@ -11,6 +11,7 @@ typedef enum {
     RELAY_VIEWER_LIVE,        // follows
     RELAY_VIEWER_CATCHING_UP, // was set forward to a keyframe a short while ago
     RELAY_VIEWER_GONE,        // hopeless; to be closed with a reason
+    RELAY_VIEWER_STATES,
 } RelayViewerState;
 
 const char *relay_viewer_state_word(RelayViewerState state); // borrowed, static
@@ -28,12 +29,15 @@ typedef struct {
 
 typedef struct {
     RelayViewerState state;
-    gboolean awaits_key;   // the next unit sent must carry RELAY_UNIT_KEY
-    gboolean lossless;     // resumes by number (a recorder): never set forward while history holds
-    guint64 position;      // next unit to send
-    gint64 dropped_at_ns;  // last time it was set forward
-    guint drops;           // since it was last live
-    guint64 units_dropped; // in all
+    gboolean awaits_key; // the next unit sent must carry RELAY_UNIT_KEY
+    gboolean lossless;   // resumes by number (a recorder): never set forward while history holds
+    guint64 position;    // next unit to send
+    guint64 reached;     // units before it have come to the viewer, as far as is known
+    guint64 skipped_from, skipped_to; // the last stretch that was not sent
+    gboolean held;                    // nothing is sent until what is under way has arrived
+    gint64 dropped_at_ns;             // last time it was set forward
+    guint drops;                      // since it was last live
+    guint64 units_dropped;            // in all
 } RelayViewer;
 
 // Begins at the newest keyframe, or waits for the first one.
@@ -50,6 +54,13 @@ void relay_viewer_init_at(RelayViewer *viewer, guint64 position);
 // viewer loses now (0 mostly); position then stands at a keyframe, or at head to wait for one.
 guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,
                            const RelayViewerLimits *limits, gint64 now_ns);
+
+// Evidence from the other end, or from the kernel, at `now_ns`: units before `reached` have come to
+// the viewer (more than was sent counts as all). A socket takes megabytes before it says no, so a
+// viewer may be far behind while all is sent: then nothing more is sent until it has caught up, and
+// it goes on at the newest keyframe. Returns the number of units that it loses now.
+guint64 relay_viewer_take_reached(RelayViewer *viewer, const RelayHistory *history,
+                                  const RelayViewerLimits *limits, guint64 reached, gint64 now_ns);
 
 // The next unit to send, or NULL. Borrowed until the history changes.
 RelayUnit *relay_viewer_next(RelayViewer *viewer, const RelayHistory *history);

@@ -10,6 +10,12 @@
 // Parameter sets change a handful of times a lesson; older ones go when no chunk needs them.
 #define INITS_MAX 16
 
+#define REPORT_BYTES_MAX 4096
+// A year of media: sums and conversions stay far from their limits.
+#define MEDIA_MAX_S (366.0 * 86400)
+// Half a chunk: times are rounded on their way.
+#define REPORT_SLACK_NS (50 * G_GINT64_CONSTANT(1000000))
+
 typedef struct {
     RelayUnit *segment, *text;
     guint64 first_chunk;
@@ -226,6 +232,58 @@ guint64 relay_web_viewer_judge(RelayWebViewer *viewer, const RelayWebFeed *feed,
                                const RelayViewerLimits *limits, gint64 now_ns)
 {
     return relay_viewer_judge(&viewer->place, feed->history, limits, now_ns);
+}
+
+gboolean relay_report_parse(const char *text, gsize bytes, RelayReport *ret)
+{
+    g_autoptr(json_t) object = tk_json_parse(text, bytes, REPORT_BYTES_MAX, NULL);
+    if (!json_is_object(object) || g_strcmp0(tk_json_string(object, "type", NULL), "report") != 0)
+        return FALSE;
+    double played_s = tk_json_real(object, "played_s", -1);
+    double buffer_s = tk_json_real(object, "buffer_s", -1);
+    // Also false for what is not a number.
+    if (!(played_s >= 0 && played_s <= MEDIA_MAX_S && buffer_s >= 0 && buffer_s <= MEDIA_MAX_S))
+        return FALSE;
+    ret->here_ns = (gint64)((played_s + buffer_s) * 1e9);
+    return TRUE;
+}
+
+// The oldest position whose chunk begins at `media_ns` or later.
+static guint64 position_of_media(const RelayHistory *history, gint64 media_ns)
+{
+    guint64 low = relay_history_tail(history), high = relay_history_head(history);
+    while (low < high) {
+        guint64 middle = low + (high - low) / 2;
+        if (relay_history_at(history, middle)->media_ns < media_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+guint64 relay_web_viewer_take_report(RelayWebViewer *viewer, const RelayWebFeed *feed,
+                                     const RelayViewerLimits *limits, const RelayReport *report,
+                                     gint64 now_ns)
+{
+    // A recorder asks for everything and reports nothing; a player that went on where it was does,
+    // and by its first report it has had the time to catch up.
+    viewer->place.lossless = FALSE;
+    guint64 reached = position_of_media(feed->history, report->here_ns - REPORT_SLACK_NS);
+    return relay_viewer_take_reached(&viewer->place, feed->history, limits, reached, now_ns);
+}
+
+guint64 relay_web_viewer_take_unsent(RelayWebViewer *viewer, const RelayWebFeed *feed,
+                                     const RelayViewerLimits *limits, gsize bytes, gint64 now_ns)
+{
+    guint64 reached = viewer->place.position;
+    for (gsize passed = 0; passed < bytes; reached--) {
+        const RelayUnit *unit = reached ? relay_history_at(feed->history, reached - 1) : NULL;
+        if (!unit)
+            break;
+        passed += unit->bytes;
+    }
+    return relay_viewer_take_reached(&viewer->place, feed->history, limits, reached, now_ns);
 }
 
 RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,

@@ -60,6 +60,21 @@ typedef enum {
 guint64 relay_web_viewer_judge(RelayWebViewer *viewer, const RelayWebFeed *feed,
                                const RelayViewerLimits *limits, gint64 now_ns);
 
+// What a viewer says of itself (docs/protocol.md section 4).
+typedef struct {
+    gint64 here_ns; // media time up to which the media has come to it
+} RelayReport;
+// Hostile input: FALSE for all that is no report.
+gboolean relay_report_parse(const char *text, gsize bytes, RelayReport *ret);
+
+// Evidence of how much of what was sent has arrived: by its own report, or by what the kernel still
+// holds of it. Return how many units this viewer loses now.
+guint64 relay_web_viewer_take_report(RelayWebViewer *viewer, const RelayWebFeed *feed,
+                                     const RelayViewerLimits *limits, const RelayReport *report,
+                                     gint64 now_ns);
+guint64 relay_web_viewer_take_unsent(RelayWebViewer *viewer, const RelayWebFeed *feed,
+                                     const RelayViewerLimits *limits, gsize bytes, gint64 now_ns);
+
 // What to send next; it counts as sent. *ret_message is a new reference for TEXT and BINARY.
 RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
                                    RelayUnit **ret_message);

@@ -9,6 +9,9 @@
 #include "common/base/ulid.h"
 
 #define MESSAGES_PER_SECOND 10
+// Reports come once a second; without one for so long its socket is asked, once a second.
+#define REPORT_FRESH_NS (3 * TK_NS_PER_S)
+#define SAMPLE_EVERY_NS TK_NS_PER_S
 // A follower that reads nothing loses its connection and gets a snapshot with the next one.
 #define EVENTS_QUEUED_MAX 256
 #define EVENTS_PATH "/api/v1/events"
@@ -30,10 +33,14 @@ struct _RelaySocket {
     guint64 from;
     RelayWebFeed *feed; // NULL: waiting for the lesson
     RelayWebViewer viewer;
+    RelayViewerState counted; // in the statistics
+    gint64 reported_ns,
+        sampled_ns; // when it last told how far it is; when its socket was last asked
     // SOCKET_EVENTS
     gboolean has_snapshot;
     // Its own messages.
     gsize message_bytes;
+    GString *message; // one that came in pieces; NULL mostly
     gint64 second_ns;
     guint messages;
 };
@@ -52,6 +59,8 @@ static void socket_free(gpointer data)
     RelaySocket *s = data;
     g_queue_clear_full(&s->queue, (GDestroyNotify)relay_unit_unref);
     tk_claims_free(s->claims);
+    if (s->message)
+        g_string_free(s->message, TRUE);
     g_free(s->word);
     g_free(s->stream);
     g_free(s);
@@ -112,6 +121,8 @@ static void attach(RelaySocket *s, RelayWebFeed *feed)
     relay_web_viewer_init(&s->viewer, feed, s->from);
     relay_web_feed_join(feed, s);
     relay_stat_add(a->stats.viewers, 1);
+    s->counted = s->viewer.place.state;
+    relay_stat_add(a->stats.states[s->counted], 1);
     a->spec.on_viewer(a->spec.user, stream, 1, school_of(s));
     TkLogFields fields = {.lesson = stream->lesson_name, .stream = stream->name};
     tk_log(TK_LOG_INFO, &fields, "a viewer begins over WebSocket");
@@ -125,6 +136,7 @@ static void detach(RelaySocket *s)
         return;
     relay_web_feed_leave(s->feed, s);
     relay_stat_add(a->stats.viewers, -1u);
+    relay_stat_add(a->stats.states[s->counted], -1u);
     a->spec.on_viewer(a->spec.user, stream_of(s->feed), -1, school_of(s));
     s->feed = NULL;
 }
@@ -280,38 +292,96 @@ gboolean relay_socket_has_more(const RelaySocket *socket)
            (socket->feed && relay_web_viewer_has_more(&socket->viewer, socket->feed));
 }
 
-guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
-                            gint64 now_ns)
+static void log_state(const RelaySocket *s, RelayViewerState state)
+{
+    const RelayStream *stream = relay_web_feed_owner(s->feed);
+    const char *school = school_of(s);
+    TkLogFields fields = {.lesson = stream->lesson_name, .stream = stream->name};
+    tk_log(TK_LOG_INFO, &fields, "a viewer over WebSocket%s%s: %s, was %s", school ? " of " : "",
+           school ? school : "", relay_viewer_state_word(state),
+           relay_viewer_state_word(s->counted));
+}
+
+// The policy was applied to it: it lost `lost` units, and may be in another state.
+static void note(RelaySocket *s, guint64 lost)
+{
+    RelayAudience *a = s->audience;
+    RelayViewerState state = s->viewer.place.state;
+    if (lost)
+        relay_stat_add(a->stats.units_dropped, lost);
+    if (state == s->counted)
+        return;
+    if (s->counted != RELAY_VIEWER_WAITING)
+        log_state(s, state);
+    relay_stat_add(a->stats.states[s->counted], -1u);
+    relay_stat_add(a->stats.states[state], 1);
+    s->counted = state;
+    if (state == RELAY_VIEWER_CATCHING_UP)
+        relay_stat_add(a->stats.fallen_behind, 1);
+    if (state == RELAY_VIEWER_GONE) {
+        relay_stat_add(a->stats.viewers_gone, 1);
+        a->spec.drop(s->link);
+    }
+}
+
+static void take_message(RelaySocket *s, const char *text, gsize bytes, gint64 now_ns)
+{
+    RelayReport report;
+    if (!s->feed || s->counted == RELAY_VIEWER_GONE || !relay_report_parse(text, bytes, &report))
+        return;
+    s->reported_ns = now_ns;
+    relay_stat_add(s->audience->stats.reports, 1);
+    note(s,
+         relay_web_viewer_take_report(&s->viewer, s->feed, &s->audience->limits, &report, now_ns));
+}
+
+guint relay_socket_received(RelaySocket *socket, const RelaySocketFragment *fragment, gint64 now_ns)
 {
     RelaySocket *s = socket;
+    const RelaySocketFragment *f = fragment;
     if (now_ns - s->second_ns > TK_NS_PER_S) {
         s->second_ns = now_ns;
         s->messages = 0;
     }
-    if (first) {
+    if (f->first) {
         s->message_bytes = 0;
         s->messages++;
+        if (s->message)
+            g_string_truncate(s->message, 0);
     }
-    s->message_bytes += bytes;
+    s->message_bytes += f->bytes;
     if (s->message_bytes > RELAY_SOCKET_MESSAGE_MAX ||
-        left > RELAY_SOCKET_MESSAGE_MAX - s->message_bytes)
+        f->left > RELAY_SOCKET_MESSAGE_MAX - s->message_bytes)
         return RELAY_CLOSE_TOO_BIG;
-    return s->messages > MESSAGES_PER_SECOND ? RELAY_CLOSE_REFUSED : 0;
+    if (s->messages > MESSAGES_PER_SECOND)
+        return RELAY_CLOSE_REFUSED;
+    if (!f->text)
+        return 0;
+    if (f->first && f->last) {
+        take_message(s, f->data, f->bytes, now_ns);
+        return 0;
+    }
+    if (!s->message)
+        s->message = g_string_new(NULL);
+    g_string_append_len(s->message, f->data, (gssize)f->bytes);
+    if (f->last)
+        take_message(s, s->message->str, s->message->len, now_ns);
+    return 0;
 }
 
 // A socket that reads nothing is never asked what it wants next: it is judged by what comes in.
 static void judge(RelaySocket *s, gint64 now_ns)
 {
     RelayAudience *a = s->audience;
-    if (s->viewer.place.state == RELAY_VIEWER_GONE)
+    if (s->counted == RELAY_VIEWER_GONE)
         return;
     guint64 lost = relay_web_viewer_judge(&s->viewer, s->feed, &a->limits, now_ns);
-    if (lost)
-        relay_stat_add(a->stats.units_dropped, lost);
-    if (s->viewer.place.state == RELAY_VIEWER_GONE) {
-        relay_stat_add(a->stats.viewers_gone, 1);
-        a->spec.drop(s->link);
+    if (now_ns - s->reported_ns > REPORT_FRESH_NS && now_ns - s->sampled_ns >= SAMPLE_EVERY_NS) {
+        s->sampled_ns = now_ns;
+        lost += relay_web_viewer_take_unsent(&s->viewer, s->feed, &a->limits,
+                                             a->spec.unsent(s->link), now_ns);
     }
+    note(s, lost);
 }
 
 void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
@@ -395,9 +465,13 @@ void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const
 
 void relay_audience_stats(const RelayAudience *audience, RelayAudienceStats *ret)
 {
-    *ret = (RelayAudienceStats){.viewers = relay_stat_get(audience->stats.viewers),
+    *ret = (RelayAudienceStats){.reports = relay_stat_get(audience->stats.reports),
+                                .fallen_behind = relay_stat_get(audience->stats.fallen_behind),
+                                .viewers = relay_stat_get(audience->stats.viewers),
                                 .sockets = relay_stat_get(audience->stats.sockets),
                                 .units_dropped = relay_stat_get(audience->stats.units_dropped),
                                 .viewers_gone = relay_stat_get(audience->stats.viewers_gone),
                                 .refused = relay_stat_get(audience->stats.refused)};
+    for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
+        ret->states[i] = relay_stat_get(audience->stats.states[i]);
 }

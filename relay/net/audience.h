@@ -33,6 +33,8 @@ typedef struct {
     void (*wake)(gpointer link);
     // Media came for all: send at once what there is room for. The socket must not leave meanwhile.
     void (*push)(gpointer link);
+    // Bytes sent there that have not arrived, as far as the kernel knows.
+    gsize (*unsent)(gpointer link);
     // The socket takes nothing any more and is hopeless: cut it off.
     void (*drop)(gpointer link);
     // A viewer came (+1) or left (-1).
@@ -60,9 +62,14 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
 // Whether relay_socket_next may have something now, or would close. Cheap.
 gboolean relay_socket_has_more(const RelaySocket *socket);
 
-// A fragment of a message came: 0, or the code to close with. `left`: bytes of it that are
+// A fragment of a message came: 0, or the code to close with. `left`: bytes of the frame that are
 // announced and still to come.
-guint relay_socket_received(RelaySocket *socket, gboolean first, gsize bytes, gsize left,
+typedef struct {
+    const char *data;
+    gsize bytes, left;
+    gboolean first, last, text;
+} RelaySocketFragment;
+guint relay_socket_received(RelaySocket *socket, const RelaySocketFragment *fragment,
                             gint64 now_ns);
 
 // Also judges who has not taken the pieces before.
@@ -76,6 +83,8 @@ void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const
 
 typedef struct {
     guint viewers, sockets;
+    guint states[RELAY_VIEWER_STATES]; // viewers in each
+    guint64 reports, fallen_behind;    // times that a viewer became one that catches up
     guint64 units_dropped, viewers_gone, refused;
 } RelayAudienceStats;
 // Any thread.

@@ -121,15 +121,33 @@ static void put_webs(GString *out, const RelayHandoff *handoff)
         relay_web_stats(handoff->webs[i], &one);
         sum.messages += one.messages;
         sum.bytes += one.bytes;
+        sum.sockets += one.sockets;
+        sum.bbr += one.bbr;
         sum.audience.viewers += one.audience.viewers;
         sum.audience.sockets += one.audience.sockets;
+        for (guint state = 0; state < RELAY_VIEWER_STATES; state++)
+            sum.audience.states[state] += one.audience.states[state];
+        sum.audience.reports += one.audience.reports;
+        sum.audience.fallen_behind += one.audience.fallen_behind;
         sum.audience.units_dropped += one.audience.units_dropped;
         sum.audience.viewers_gone += one.audience.viewers_gone;
         sum.audience.refused += one.audience.refused;
     }
     const RelayAudienceStats *audience = &sum.audience;
     put(out, "ws_viewers", "gauge", "Viewers over WebSocket.", audience->viewers);
+    g_string_append(out,
+                    "# HELP tongke_ws_viewers_by_state Viewers over WebSocket, how they follow.\n"
+                    "# TYPE tongke_ws_viewers_by_state gauge\n");
+    for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
+        g_string_append_printf(out, "tongke_ws_viewers_by_state{state=\"%s\"} %u\n",
+                               relay_viewer_state_word(i), audience->states[i]);
+    put(out, "ws_fallen_behind_total", "counter", "Times that a viewer could not follow.",
+        audience->fallen_behind);
+    put(out, "ws_reports_total", "counter", "Reports of viewers on what they played.",
+        audience->reports);
     put(out, "ws_sockets", "gauge", "WebSockets open.", audience->sockets);
+    put(out, "ws_opened_total", "counter", "WebSockets opened so far.", sum.sockets);
+    put(out, "ws_bbr_total", "counter", "Those of them that TCP BBR paces.", sum.bbr);
     put(out, "ws_messages_sent_total", "counter", "WebSocket messages sent.", sum.messages);
     put(out, "ws_bytes_sent_total", "counter", "Bytes of them.", sum.bytes);
     put(out, "ws_chunks_dropped_total", "counter", "Chunks that slow viewers lost.",

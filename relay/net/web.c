@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <libwebsockets.h>
-#include <netinet/tcp.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -12,6 +11,7 @@
 #include "relay/net/address.h"
 #include "relay/net/audience.h"
 #include "relay/net/origin.h"
+#include "relay/net/tcp.h"
 
 G_STATIC_ASSERT(RELAY_WEB_HEADROOM >= LWS_PRE);
 
@@ -20,9 +20,6 @@ G_STATIC_ASSERT(RELAY_WEB_HEADROOM >= LWS_PRE);
 #define HEAD_BYTES_MAX 2048
 // Larger than any chunk: one message is one send (else the library cuts it into 4 kB pieces).
 #define TX_PACKET_BYTES (8u << 20)
-// Unsent bytes above which the kernel does not call a socket writable: what is behind should wait
-// here, where it can still be dropped, and not in the kernel.
-#define NOTSENT_LOWAT_BYTES (128 << 10)
 // Messages written to one viewer in one go before others get their turn.
 #define MESSAGES_PER_TURN 8
 // Chunks that may wait: several seconds of 40 lessons.
@@ -251,8 +248,8 @@ static int write_answer(Peer *p)
 static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
 {
     char from[2048]; // must hold every argument before it
-    int lowat = NOTSENT_LOWAT_BYTES;
-    setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+    relay_stat_add(web->stats.sockets, 1);
+    relay_stat_add(web->stats.bbr, relay_tcp_tune(lws_get_socket_fd(wsi), web->spec.bbr));
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;
@@ -320,11 +317,15 @@ static int on_writable(Peer *p)
     }
 }
 
-static int on_receive(Peer *p, gsize bytes)
+static int on_receive(Peer *p, const void *in, gsize bytes)
 {
-    guint code =
-        relay_socket_received(p->socket, lws_is_first_fragment(p->wsi), bytes,
-                              lws_remaining_packet_payload(p->wsi), tk_clock_monotonic_ns());
+    RelaySocketFragment fragment = {.data = in,
+                                    .bytes = bytes,
+                                    .left = lws_remaining_packet_payload(p->wsi),
+                                    .first = lws_is_first_fragment(p->wsi),
+                                    .last = lws_is_final_fragment(p->wsi),
+                                    .text = !lws_frame_is_binary(p->wsi)};
+    guint code = relay_socket_received(p->socket, &fragment, tk_clock_monotonic_ns());
     return code ? close_with(p->wsi, code, "bounds of the protocol") : 0;
 }
 
@@ -357,7 +358,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(p);
     case LWS_CALLBACK_RECEIVE:
-        return on_receive(p, size);
+        return on_receive(p, in, size);
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, size);
     }
@@ -388,6 +389,11 @@ static void drop_socket(gpointer link)
     lws_set_timeout(link, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
 }
 
+static gsize unsent_bytes(gpointer link)
+{
+    return relay_tcp_unsent(lws_get_socket_fd(link));
+}
+
 // Straight to the kernel: most viewers have room, and to learn that by a poll over all sockets and
 // a call-back for each costs a fifth of the sending. What the kernel does not take the library
 // keeps, one message at most, and its call-back comes when that is out.
@@ -414,6 +420,7 @@ static RelayAudience *make_audience(RelayWeb *web)
                               .door = web->spec.door,
                               .wake = wake_socket,
                               .push = push_socket,
+                              .unsent = unsent_bytes,
                               .drop = drop_socket,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,
@@ -577,6 +584,8 @@ void relay_web_free(RelayWeb *web)
 void relay_web_stats(const RelayWeb *web, RelayWebStats *ret)
 {
     *ret = (RelayWebStats){.messages = relay_stat_get(web->stats.messages),
-                           .bytes = relay_stat_get(web->stats.bytes)};
+                           .bytes = relay_stat_get(web->stats.bytes),
+                           .sockets = relay_stat_get(web->stats.sockets),
+                           .bbr = relay_stat_get(web->stats.bbr)};
     relay_audience_stats(web->audience, &ret->audience);
 }

@@ -11,6 +11,7 @@ typedef struct _RelayWeb RelayWeb;
 
 typedef struct {
     const char *page; // folder of the page, or NULL
+    gboolean bbr;     // congestion control of WebSocket viewers, where the kernel has it
     guint connections_max;
     gint64 history_span_ns;
     gsize history_bytes_max; // per stream
@@ -32,6 +33,7 @@ RelayMailbox *relay_web_mailbox(RelayWeb *web);
 
 typedef struct {
     guint64 messages, bytes; // sent over WebSocket
+    guint64 sockets, bbr;    // opened so far, and those of them that got BBR
     RelayAudienceStats audience;
 } RelayWebStats;
 // Any thread.

@@ -131,6 +131,44 @@ class Slow(Live):
         self.assertTrue(self.dropped_to_keyframe(slow))
         self.assertGreater(self.relay.metric("ws_chunks_dropped_total"), 0)
 
+    def test_a_viewer_behind_is_seen_by_its_reports_though_its_socket_takes_all(self):
+        self.publish()
+        good, slow = self.live(), self.live()
+        self.init = slow.next_binary()
+        for _ in range(10):  # one chunk a second
+            self.tell(slow, self.chunk(slow))
+            for _ in range(10):
+                self.chunk(good)
+            if self.relay.metric("ws_fallen_behind_total"):
+                break
+        self.assertEqual(self.in_state("catching-up"), 1)
+        self.assertEqual(self.in_state("live"), 1)
+        # It reads all that is under way: the next that it gets is a keyframe.
+        newest = None
+        while not (newest := self.read_on(slow, newest)) is None:
+            self.tell(slow, newest)
+            for _ in range(10):
+                self.chunk(good)
+        self.assertTrue(self.is_key(self.init, slow.next_binary()))
+        self.assertGreater(self.relay.metric("ws_chunks_dropped_total"), 0)
+
+    def in_state(self, state):
+        return self.relay.metric(f'ws_viewers_by_state{{state="{state}"}}')
+
+    def tell(self, socket, chunk):
+        """What a page that has got this chunk would report."""
+        socket.send_json({"type": "report", "played_s": chunk.times[1] / 90000, "buffer_s": 0.1})
+
+    def read_on(self, socket, newest):
+        """The newest chunk of those that have come, or None when a gap is told."""
+        while socket.waiting():
+            kind, data = socket.next()
+            self.assertNotEqual(kind, CLOSE)
+            if kind == TEXT and b'"gap"' in data:
+                return None
+            newest = Chunk(data) if kind == BINARY else newest
+        return newest
+
     def dropped_to_keyframe(self, socket):
         """Reads on until the loss is told, and asks ffprobe of the chunk after it."""
         init = None
@@ -141,8 +179,11 @@ class Slow(Live):
                 init = data
             if kind == TEXT and b'"gap"' in data:
                 break
+        return self.is_key(init, socket.next_binary())
+
+    def is_key(self, init, chunk):
         film = temporary(self.addCleanup) / "film.mp4"
-        film.write_bytes(init + socket.next_binary())
+        film.write_bytes(init + chunk)
         status, out, err = run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries",
                                 "packet=flags", "-of", "csv=p=0", film])
         self.assertEqual(status, 0, err)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import select
 import socket
 import struct
 import urllib.parse
@@ -115,6 +116,10 @@ class WebSocket:
                 kind, data = kind or opcode, data + piece
                 if final:
                     return kind, data
+
+    def waiting(self):
+        """Whether something has come that next() would give."""
+        return bool(self.buffer or select.select([self.socket], [], [], 0)[0])
 
     def next_json(self):
         kind, data = self.next()

@@ -13,6 +13,7 @@ typedef struct {
     RelayDoor *door;
     RelayStream *stream;
     gint viewers, wakes, drops;
+    gsize unsent_bytes;
     guint64 snapshot_for;
     guint64 chunks;
     gint64 now_ns;
@@ -21,6 +22,11 @@ typedef struct {
 static void on_wake(gpointer link)
 {
     ((Stage *)link)->wakes++;
+}
+
+static gsize unsent(gpointer link)
+{
+    return ((Stage *)link)->unsent_bytes;
 }
 
 static void on_drop(gpointer link)
@@ -49,6 +55,7 @@ static int set_up(void **state)
                               .door = stage->door,
                               .wake = on_wake,
                               .push = on_wake,
+                              .unsent = unsent,
                               .drop = on_drop,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,
@@ -88,6 +95,7 @@ static void push_chunks(Stage *stage, guint count)
     for (guint i = 0; i < count; i++) {
         g_autoptr(RelayUnit) unit = relay_unit_new(8);
         unit->flags = stage->chunks % 20 == 0 ? RELAY_UNIT_KEY : 0;
+        unit->media_ns = (gint64)stage->chunks * SECOND / 10;
         unit->number = ++stage->chunks;
         stage->now_ns += SECOND / 10;
         unit->arrived_ns = stage->now_ns;
@@ -342,20 +350,128 @@ static void tells_events_after_the_snapshot_and_closes_a_dead_follower(void **st
     relay_audience_leave(stage->audience, socket);
 }
 
+static guint say(RelaySocket *socket, const char *text, gint64 now_ns)
+{
+    RelaySocketFragment fragment = {
+        .data = text, .bytes = strlen(text), .first = TRUE, .last = TRUE, .text = TRUE};
+    return relay_socket_received(socket, &fragment, now_ns);
+}
+
+static guint piece(RelaySocket *socket, gboolean first, gsize bytes, gsize left, gint64 now_ns)
+{
+    static const char blanks[RELAY_SOCKET_MESSAGE_MAX];
+    RelaySocketFragment fragment = {
+        .data = blanks, .bytes = bytes, .left = left, .first = first, .text = TRUE};
+    return relay_socket_received(socket, &fragment, now_ns);
+}
+
 static void bounds_what_a_viewer_says(void **state)
 {
     Stage *stage = *state;
     RelaySocket *socket = open_socket(stage, "/live/math", NULL);
-    assert_int_equal(relay_socket_received(socket, TRUE, 4096, 0, SECOND), 0);
-    assert_int_equal(relay_socket_received(socket, TRUE, 10, G_MAXSIZE / 2, SECOND),
-                     RELAY_CLOSE_TOO_BIG);
-    assert_int_equal(relay_socket_received(socket, TRUE, 4000, 0, SECOND), 0);
-    assert_int_equal(relay_socket_received(socket, FALSE, 97, 0, SECOND), RELAY_CLOSE_TOO_BIG);
+    assert_int_equal(piece(socket, TRUE, 4096, 0, SECOND), 0);
+    assert_int_equal(piece(socket, TRUE, 10, G_MAXSIZE / 2, SECOND), RELAY_CLOSE_TOO_BIG);
+    assert_int_equal(piece(socket, TRUE, 4000, 0, SECOND), 0);
+    assert_int_equal(piece(socket, FALSE, 97, 0, SECOND), RELAY_CLOSE_TOO_BIG);
     guint code = 0;
     for (guint i = 0; i < 20; i++)
-        code = relay_socket_received(socket, TRUE, 10, 0, 5 * SECOND);
+        code = piece(socket, TRUE, 10, 0, 5 * SECOND);
     assert_int_equal(code, RELAY_CLOSE_REFUSED);
     relay_audience_leave(stage->audience, socket);
+}
+
+// Takes all there is: its socket has room.
+static void take_all(Stage *stage, RelaySocket *socket)
+{
+    for (gboolean more = TRUE; more;) {
+        g_autofree char *got = next(stage, socket);
+        more = !g_str_equal(got, "nothing");
+    }
+}
+
+static guint in_state(Stage *stage, RelayViewerState state)
+{
+    RelayAudienceStats stats;
+    relay_audience_stats(stage->audience, &stats);
+    return stats.states[state];
+}
+
+#define REPORT_OF_2_S "{\"type\":\"report\",\"played_s\":1.5,\"buffer_s\":0.5}"
+
+static void holds_back_who_reports_to_be_behind(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    for (guint i = 0; i < 6; i++) {
+        take_all(stage, socket);
+        assert_int_equal(in_state(stage, RELAY_VIEWER_LIVE), i > 0 ? 1 : 0);
+        assert_int_equal(say(socket, REPORT_OF_2_S, stage->now_ns), 0);
+        push_chunks(stage, 10);
+    }
+    take_all(stage, socket); // 61 chunks, of which 20 have arrived
+    assert_int_equal(in_state(stage, RELAY_VIEWER_LIVE), 1);
+    say(socket, REPORT_OF_2_S, stage->now_ns);
+    assert_int_equal(in_state(stage, RELAY_VIEWER_CATCHING_UP), 1);
+    push_chunks(stage, 22);
+    check_next("nothing");
+    // What was under way has arrived.
+    say(socket, "{\"type\":\"report\",\"played_s\":2,\"buffer_s\":4.1}", stage->now_ns);
+    check_next("gap 62-80");
+    check_next("chunk 81");
+    take_all(stage, socket);
+    for (guint i = 0; i < 11; i++) {
+        say(socket, "{\"type\":\"report\",\"played_s\":1e6,\"buffer_s\":0}", stage->now_ns);
+        push_chunks(stage, 10);
+        take_all(stage, socket);
+    }
+    assert_int_equal(in_state(stage, RELAY_VIEWER_LIVE), 1);
+    relay_audience_leave(stage->audience, socket);
+    assert_int_equal(in_state(stage, RELAY_VIEWER_LIVE), 0);
+}
+
+static void asks_the_socket_of_who_reports_nothing(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 1);
+    RelaySocket *socket = open_socket(stage, "/live/math", NULL);
+    stage->unsent_bytes = 35 * (8 + RELAY_WEB_HEADROOM); // chunks of 0.1 s
+    for (guint i = 0; i < 60; i++) {
+        take_all(stage, socket);
+        push_chunks(stage, 1);
+    }
+    assert_int_equal(in_state(stage, RELAY_VIEWER_CATCHING_UP), 1);
+    stage->unsent_bytes = 0;
+    push_chunks(stage, 11);
+    RelayAudienceStats stats;
+    relay_audience_stats(stage->audience, &stats);
+    assert_int_equal(stats.fallen_behind, 1);
+    assert_true(stats.units_dropped > 0);
+    g_autofree char *got = next(stage, socket);
+    assert_true(g_str_has_prefix(got, "gap "));
+    relay_audience_leave(stage->audience, socket);
+}
+
+static void takes_no_nonsense_for_a_report(void **state)
+{
+    static const char *const nonsense[] = {
+        "",
+        "{",
+        "[]",
+        "7",
+        "{\"type\":\"report\"}",
+        "{\"type\":7,\"played_s\":1,\"buffer_s\":1}",
+        "{\"type\":\"report\",\"played_s\":-1,\"buffer_s\":0}",
+        "{\"type\":\"report\",\"played_s\":1e300,\"buffer_s\":0}",
+        "{\"type\":\"report\",\"played_s\":1,\"buffer_s\":\"1\"}",
+        "{\"type\":\"report\",\"played_s\":1,\"buffer_s\":null}"};
+    RelayReport report;
+    for (guint i = 0; i < G_N_ELEMENTS(nonsense); i++)
+        assert_false(relay_report_parse(nonsense[i], strlen(nonsense[i]), &report));
+    assert_true(relay_report_parse(REPORT_OF_2_S, strlen(REPORT_OF_2_S), &report));
+    assert_int_equal(report.here_ns, 2 * SECOND);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -375,6 +491,9 @@ int main(void)
         T(refuses_odd_paths_and_too_many),
         T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
         T(bounds_what_a_viewer_says),
+        T(holds_back_who_reports_to_be_behind),
+        T(asks_the_socket_of_who_reports_nothing),
+        T(takes_no_nonsense_for_a_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
