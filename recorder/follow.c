@@ -21,6 +21,8 @@ struct _RecFollow {
 
     TkWebLink *link;
     GHashTable *sessions; // id → RecSession
+    GHashTable *waiting;  // id → json_t: a lesson for which there is no room
+    RecDiskLevel disk;    // as it was last seen
     GHashTable *again;    // id → json_t: a lesson that began again while its session was ending
     guint timer;
     gboolean told_down;
@@ -64,8 +66,36 @@ void rec_follow_resume(RecFollow *follow, RecLesson *lesson, const char *folder)
     session_add(follow, lesson, folder);
 }
 
+// Looks at the disk, and says so when it is not as it was.
+static RecDiskLevel disk_look(RecFollow *follow)
+{
+    guint64 open_bytes = 0, free_bytes = rec_disk_free(follow->rules->data);
+    GHashTableIter iter;
+    void *session;
+
+    g_hash_table_iter_init(&iter, follow->sessions);
+    while (g_hash_table_iter_next(&iter, NULL, &session))
+        open_bytes +=
+            rec_disk_expected(&follow->rules->disk, rec_lesson_bytes(rec_session_lesson(session)));
+    RecDiskLevel level = rec_disk_judge(&follow->rules->disk, free_bytes, open_bytes);
+    if (level != follow->disk) {
+        static const char *const advice[REC_DISK_LEVELS] = {
+            "lessons are recorded again",
+            "no further lesson is begun until there is room: delete recordings, or set [retention]",
+            "the reserve is being used up: lessons that are being recorded will have gaps soon"};
+        static const TkLogLevel levels[REC_DISK_LEVELS] = {TK_LOG_INFO, TK_LOG_WARNING,
+                                                           TK_LOG_ERROR};
+        tk_log(levels[level], &(TkLogFields){.reason = "disk"},
+               "disk %s: %" G_GUINT64_FORMAT " MB are free; %s", rec_disk_word(level),
+               free_bytes / 1000000, advice[level]);
+        follow->disk = level;
+    }
+    return level;
+}
+
 // A lesson that begins, or one whose recording was closed and whose sender came back with its id.
-static RecSession *session_begin(RecFollow *follow, const char *id, const char *name)
+static RecSession *session_begin(RecFollow *follow, const char *id, const char *name,
+                                 const json_t *event)
 {
     g_autofree char *folder = rec_folder_path(follow->rules->data, id);
     g_autoptr(GError) error = NULL;
@@ -73,6 +103,15 @@ static RecSession *session_begin(RecFollow *follow, const char *id, const char *
     if (g_hash_table_size(follow->sessions) >= SESSIONS_MAX) {
         tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "limit"},
                "not recorded: %d lessons are being recorded already", SESSIONS_MAX);
+        return NULL;
+    }
+    gboolean waits = g_hash_table_contains(follow->waiting, id);
+    if (disk_look(follow) != REC_DISK_ROOM) {
+        if (!waits)
+            tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "disk"},
+                   "not recorded: the disk has no room for %s; it begins as soon as there is",
+                   name);
+        g_hash_table_insert(follow->waiting, g_strdup(id), json_deep_copy(event));
         return NULL;
     }
     RecLesson *lesson = rec_lesson_load(folder, NULL);
@@ -108,8 +147,10 @@ static void lesson_event(RecFollow *follow, const char *event, const json_t *les
     if (!tk_ulid_valid(id) || !tk_name_lesson_valid(name))
         return;
     RecSession *session = g_hash_table_lookup(follow->sessions, id);
+    if (over)
+        g_hash_table_remove(follow->waiting, id);
     if (!session && !over && tk_name_matches(follow->rules->lessons, name))
-        session = session_begin(follow, id, name);
+        session = session_begin(follow, id, name, lesson);
     if (!session)
         return;
     if (rec_session_ended(session)) {
@@ -190,11 +231,27 @@ static void follow_down(void *user, guint status, guint code, const char *why)
 
 static const TkWebLinkHandler link_handler = {follow_path, follow_text, follow_binary, follow_down};
 
+// Those that can begin now.
+static void waiting_try(RecFollow *follow)
+{
+    g_autoptr(GList) ids = g_hash_table_get_keys(follow->waiting);
+    for (GList *at = ids; at && follow->disk == REC_DISK_ROOM; at = at->next) {
+        g_autofree char *id = g_strdup(at->data);
+        g_autoptr(json_t) lesson = json_incref(g_hash_table_lookup(follow->waiting, id));
+        lesson_event(follow, "lesson-changed", lesson);
+        if (g_hash_table_contains(follow->sessions, id))
+            g_hash_table_remove(follow->waiting, id);
+    }
+}
+
 static gboolean update_due(void *data)
 {
     RecFollow *follow = data;
     GHashTableIter iter;
     void *session;
+
+    if (disk_look(follow) == REC_DISK_ROOM)
+        waiting_try(follow);
 
     g_hash_table_iter_init(&iter, follow->sessions);
     while (g_hash_table_iter_next(&iter, NULL, &session))
@@ -216,6 +273,8 @@ RecFollow *rec_follow_new(const RecFollowRules *rules, RecWriter *writer, const 
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)rec_session_free);
     follow->again =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
+    follow->waiting =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)json_decref);
     follow->link = tk_web_link_new(target, &link_handler, follow);
     follow->timer = g_timeout_add_seconds(UPDATE_S, update_due, follow);
     return follow;
@@ -229,6 +288,7 @@ void rec_follow_free(RecFollow *follow)
     tk_web_link_free(follow->link);
     g_hash_table_unref(follow->sessions);
     g_hash_table_unref(follow->again);
+    g_hash_table_unref(follow->waiting);
     g_free(follow);
 }
 
@@ -240,6 +300,16 @@ RecSession *rec_follow_session(RecFollow *follow, const char *id)
 guint rec_follow_count(const RecFollow *follow)
 {
     return g_hash_table_size(follow->sessions);
+}
+
+guint rec_follow_waiting(const RecFollow *follow)
+{
+    return g_hash_table_size(follow->waiting);
+}
+
+RecDiskLevel rec_follow_disk(const RecFollow *follow)
+{
+    return follow->disk;
 }
 
 gboolean rec_follow_connected(const RecFollow *follow)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "recorder/disk.h"
 #include "recorder/session.h"
 
 // Follows the relay's events and keeps a session for each lesson that the rules name. Main thread
@@ -11,6 +12,7 @@ typedef struct {
     const char *data;    // the library's folder
     const char *lessons; // names of lessons that are recorded, with * and ?, separated by spaces
     const char *streams; // the same for streams
+    RecDiskRules disk;
 } RecFollowRules;
 
 typedef struct {
@@ -32,4 +34,7 @@ void rec_follow_resume(RecFollow *follow, RecLesson *lesson, const char *folder)
 RecSession *rec_follow_session(RecFollow *follow, const char *id);
 
 guint rec_follow_count(const RecFollow *follow);
+// Lessons that wait for room on the disk.
+guint rec_follow_waiting(const RecFollow *follow);
+RecDiskLevel rec_follow_disk(const RecFollow *follow);
 gboolean rec_follow_connected(const RecFollow *follow);

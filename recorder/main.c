@@ -26,6 +26,8 @@ int main(int argc, char **argv)
         g_print("%s", text);
     } else if (options.rebuild_index) {
         ok = rec_recorder_rebuild(config, &error);
+    } else if (options.retention) {
+        ok = rec_recorder_retain(config, options.dry_run, &error);
     } else if (!options.check) {
         ok = rec_recorder_run(config, &error);
     }

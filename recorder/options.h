@@ -10,7 +10,7 @@ extern const TkConfigField rec_options_fields[];
 
 // What the command line says beside the configuration.
 typedef struct {
-    gboolean version, print_example, rebuild_index, check;
+    gboolean version, print_example, rebuild_index, check, retention, dry_run;
 } RecOptions;
 
 // Fills `config` from --config and then, in their order, from --set, --data and --relay.

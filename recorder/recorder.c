@@ -7,6 +7,7 @@
 #include "recorder/follow.h"
 #include "recorder/library/serve.h"
 #include "recorder/posters.h"
+#include "recorder/retain.h"
 #include "recorder/scan.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 typedef struct {
@@ -29,6 +29,7 @@ typedef struct {
     RecFollow *follow;
     RecPosters *posters; // NULL: none are made
     ShelfReplay *replay;
+    RecRetain *retain; // NULL: nothing is deleted by rule
     ShelfApi api;
     ShelfServer *server;
     gint64 search_ns;
@@ -61,7 +62,16 @@ static gboolean recording_edit(void *user, const char *id, const json_t *edits,
 static const char *not_ready(void *user)
 {
     const Recorder *recorder = user;
-    return rec_follow_connected(recorder->follow) ? NULL : "the relay cannot be reached";
+    if (!rec_follow_connected(recorder->follow))
+        return "the relay cannot be reached";
+    return rec_follow_disk(recorder->follow) == REC_DISK_ROOM ? NULL
+                                                              : "the disk has no room for a lesson";
+}
+
+static const char *disk_word(void *user)
+{
+    const Recorder *recorder = user;
+    return rec_disk_word(rec_follow_disk(recorder->follow));
 }
 
 static void metric(GString *out, const char *name, const char *type, const char *help, double value)
@@ -78,13 +88,13 @@ static void metrics(void *user, GString *out)
 {
     const Recorder *recorder = user;
     RecWriterStats stats;
-    struct statvfs disk;
+    const RecFollow *follow = recorder->follow;
+    guint64 free_bytes = rec_disk_free(recorder->data);
 
     rec_writer_stats(recorder->writer, &stats);
-    metric(out, "recordings_open", "gauge", "Lessons being recorded.",
-           rec_follow_count(recorder->follow));
+    metric(out, "recordings_open", "gauge", "Lessons being recorded.", rec_follow_count(follow));
     metric(out, "relay_connected", "gauge", "1 while the relay's events are followed.",
-           rec_follow_connected(recorder->follow));
+           rec_follow_connected(follow));
     metric(out, "chunks_total", "counter", "Pieces written.", (double)stats.pieces);
     metric(out, "bytes_total", "counter", "Bytes of media written.", (double)stats.bytes);
     metric(out, "write_failures_total", "counter", "Files that the disk refused.",
@@ -97,9 +107,14 @@ static void metrics(void *user, GString *out)
            (double)recorder->search_ns / 1e9);
     metric(out, "http_connections", "gauge", "Open connections to the library.",
            shelf_server_connections(recorder->server));
-    if (statvfs(recorder->data, &disk) == 0)
+    metric(out, "lessons_waiting", "gauge", "Lessons that the disk has no room for.",
+           rec_follow_waiting(follow));
+    metric(out, "disk_level", "gauge",
+           "0: room for a lesson; 1: low, none is begun; 2: full, the reserve is being used up.",
+           rec_follow_disk(follow));
+    if (free_bytes != G_MAXUINT64)
         metric(out, "disk_free_bytes", "gauge", "Free bytes where the recordings are.",
-               (double)disk.f_bavail * (double)disk.f_frsize);
+               (double)free_bytes);
 }
 
 // Two recorders on one folder would write over each other.
@@ -164,9 +179,17 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
 
     if (*key_file && !key)
         return FALSE;
-    recorder->api =
-        (ShelfApi){recorder->data, recorder->index, recorder->replay, &recorder->search_ns,
-                   recording_edit, not_ready,       metrics,          recorder};
+    recorder->api = (ShelfApi){
+        .data = recorder->data,
+        .index = recorder->index,
+        .replay = recorder->replay,
+        .search_ns = &recorder->search_ns,
+        .edit = recording_edit,
+        .not_ready = not_ready,
+        .disk = disk_word,
+        .metrics = metrics,
+        .user = recorder,
+    };
     recorder->server = shelf_server_new(&options, &recorder->api, error);
     if (!recorder->server)
         return FALSE;
@@ -187,6 +210,7 @@ static void recorder_clear(Recorder *recorder)
 {
     g_clear_handle_id(&recorder->sigterm, g_source_remove);
     g_clear_handle_id(&recorder->sigint, g_source_remove);
+    g_clear_pointer(&recorder->retain, rec_retain_free);
     g_clear_pointer(&recorder->posters, rec_posters_free);
     g_clear_pointer(&recorder->follow, rec_follow_free);
     g_clear_pointer(&recorder->writer, rec_writer_free);
@@ -196,6 +220,11 @@ static void recorder_clear(Recorder *recorder)
     g_clear_pointer(&recorder->loop, g_main_loop_unref);
     if (recorder->lock_fd >= 0)
         close(recorder->lock_fd);
+}
+
+static guint64 megabytes(const TkConfig *config, const char *key)
+{
+    return (guint64)tk_config_int(config, "disk", key) * 1000000;
 }
 
 gboolean rec_recorder_run(const TkConfig *config, GError **error)
@@ -211,13 +240,48 @@ gboolean rec_recorder_run(const TkConfig *config, GError **error)
     recorder.writer = rec_writer_new((guint)tk_config_int(config, "archive", "sync_ms"));
     recorder.target = (TkWebTarget){tk_web_session_new("tongke-recorder"), url,
                                     tk_config_string(config, "relay", "token_file")};
-    recorder.rules = (RecFollowRules){recorder.data, tk_config_string(config, "record", "lessons"),
-                                      tk_config_string(config, "record", "streams")};
+    recorder.rules =
+        (RecFollowRules){recorder.data,
+                         tk_config_string(config, "record", "lessons"),
+                         tk_config_string(config, "record", "streams"),
+                         {megabytes(config, "reserve_mb"), megabytes(config, "lesson_mb")}};
     recorder.follow = rec_follow_new(&recorder.rules, recorder.writer, &recorder.target,
                                      &follow_handler, &recorder);
     if (tk_config_bool(config, "record", "posters"))
         recorder.posters = rec_posters_new(recorder.data);
-    gboolean ok = data_open(&recorder, FALSE, &counts, error) && serve(&recorder, config, error);
+    RecRetention rules = rec_retain_rules(config);
+    gboolean ok = data_open(&recorder, FALSE, &counts, error);
+    if (ok)
+        recorder.retain = rec_retain_new(recorder.data, recorder.index, &rules);
+    ok = ok && serve(&recorder, config, error);
+    recorder_clear(&recorder);
+    return ok;
+}
+
+static void due_print(const RecLesson *lesson, const char *reason, void *user)
+{
+    g_autofree char *started = tk_clock_format_rfc3339(lesson->started_ns);
+    g_print("%s  %s  %-10s  %s\n", lesson->id, started, reason,
+            lesson->info->title ? lesson->info->title : lesson->name);
+}
+
+gboolean rec_recorder_retain(const TkConfig *config, gboolean dry, GError **error)
+{
+    Recorder recorder = {.data = tk_config_string(config, "archive", "data"), .lock_fd = -1};
+    RecRetention rules = rec_retain_rules(config);
+    RecScanCounts counts = {0};
+    gboolean fresh = FALSE, ok;
+    guint count = 0;
+
+    // To look is allowed beside a recorder that works.
+    if (dry)
+        ok = (recorder.index = shelf_index_open(recorder.data, &fresh, error)) != NULL;
+    else
+        ok = data_open(&recorder, FALSE, &counts, error);
+    ok = ok &&
+         rec_retain_run(recorder.data, recorder.index, &rules, dry, due_print, NULL, &count, error);
+    if (ok)
+        g_print(dry ? "%u recordings would be deleted\n" : "%u recordings deleted\n", count);
     recorder_clear(&recorder);
     return ok;
 }

@@ -4,7 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/ulid.h"
 #include "recorder/archive/recover.h"
-#include "recorder/library/recording.h"
+#include "recorder/library/remove.h"
 
 #include <string.h>
 

@@ -86,11 +86,16 @@ gboolean rec_lesson_set_info(RecLesson *lesson, const json_t *info, GError **err
 
 gboolean rec_lesson_edit(RecLesson *lesson, const json_t *edits, GError **error)
 {
-    if (!tk_lesson_info_merge_json(lesson->info, edits, TRUE, error))
+    g_autoptr(json_t) left = json_copy((json_t *)edits);
+    RecVerdict verdict = lesson->verdict;
+
+    if (!rec_verdict_take(&verdict, left, error) ||
+        !tk_lesson_info_merge_json(lesson->info, left, TRUE, error))
         return FALSE;
-    if (!lesson->edits)
+    lesson->verdict = verdict;
+    if (!lesson->edits && json_object_size(left) > 0)
         lesson->edits = json_object();
-    json_object_update(lesson->edits, (json_t *)edits);
+    json_object_update(lesson->edits, left);
     return TRUE;
 }
 
@@ -190,6 +195,8 @@ char *rec_lesson_dump(const RecLesson *lesson)
     json_object_set_new(root, "info", tk_lesson_info_to_json(lesson->info));
     if (lesson->edits)
         json_object_set(root, "edits", lesson->edits);
+
+    rec_verdict_write(&lesson->verdict, root);
 
     json_t *streams = json_array();
     for (guint i = 0; i < lesson->streams->len; i++) {
@@ -292,6 +299,9 @@ RecLesson *rec_lesson_parse(const char *text, gsize length, GError **error)
         lesson->state = REC_STATE_RECORDING;
     lesson->started_ns = time_read(root, "started");
     lesson->ended_ns = time_read(root, "ended");
+    // A word that a later version knows must not cost the recording.
+    if (!rec_verdict_take(&lesson->verdict, root, NULL))
+        lesson->verdict = (RecVerdict){.keep = TRUE};
     const json_t *edits = json_object_get(root, "edits");
     if (json_is_object(edits))
         lesson->edits = json_deep_copy(edits);

@@ -3,6 +3,7 @@
 
 #include "common/base/lesson_info.h"
 #include "recorder/archive/format.h"
+#include "recorder/archive/verdict.h"
 
 // A recording as lesson.json tells it. One thread at a time.
 typedef enum {
@@ -37,6 +38,7 @@ typedef struct {
     RecState state;     // changed by rec_state_set alone
     TkLessonInfo *info; // with the edits
     json_t *edits;      // members of info set by hand in the library; win over the relay's; or NULL
+    RecVerdict verdict;
     gint64 started_ns, ended_ns; // wall; 0 = not known
     GPtrArray *streams;          // RecStream
     GPtrArray *gaps;             // RecGap, in order of from_ns within a stream
@@ -52,7 +54,7 @@ RecStream *rec_lesson_stream(RecLesson *lesson, const char *name, gboolean creat
 // The relay's word on the lesson, then the edits over it. Unknown members are passed over.
 gboolean rec_lesson_set_info(RecLesson *lesson, const json_t *info,
                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
-// Members of info set (null: cleared) by hand; strict.
+// Members of info and of the verdict set (null: cleared) by hand; strict.
 gboolean rec_lesson_edit(RecLesson *lesson, const json_t *edits,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

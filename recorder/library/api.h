@@ -18,6 +18,8 @@ typedef struct {
                      GError **error);
     // NULL: ready, else what is missing. Static.
     const char *(*not_ready)(void *user);
+    // How the disk is: "room", "low" or "full". Static.
+    const char *(*disk)(void *user);
     // Appends the program's own metrics.
     void (*metrics)(void *user, GString *out);
     void *user;

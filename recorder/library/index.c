@@ -290,6 +290,32 @@ GHashTable *shelf_index_ids(ShelfIndex *index, GError **error)
     return ids;
 }
 
+GPtrArray *shelf_index_older(ShelfIndex *index, gint64 before_ns, guint limit, gint64 *at,
+                             GError **error)
+{
+    g_autoptr(GPtrArray) lessons = g_ptr_array_new_with_free_func((GDestroyNotify)rec_lesson_free);
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(index->db,
+                                  "SELECT no, document FROM recording WHERE no > ?1 AND"
+                                  " started_ns < ?2 AND state = ?3 ORDER BY no LIMIT ?4",
+                                  -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        sqlite3_bind_int64(statement, 1, *at);
+        sqlite3_bind_int64(statement, 2, before_ns);
+        sqlite3_bind_int(statement, 3, REC_STATE_CLOSED);
+        sqlite3_bind_int64(statement, 4, limit);
+        while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+            RecLesson *lesson = document_parse(statement, 1, NULL);
+            *at = sqlite3_column_int64(statement, 0);
+            if (lesson)
+                g_ptr_array_add(lessons, lesson);
+        }
+    }
+    gboolean ok = code == SQLITE_DONE || fail(index, "list old recordings", error);
+    sqlite3_finalize(statement);
+    return ok ? g_steal_pointer(&lessons) : NULL;
+}
+
 static void facet_clear(void *data)
 {
     g_free(((ShelfFacet *)data)->value);

@@ -31,6 +31,11 @@ RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error);
 // All ids, and whether each was closed when it was put: id → GINT_TO_POINTER(RecState + 1). New.
 GHashTable *shelf_index_ids(ShelfIndex *index, GError **error);
 
+// Up to `limit` closed recordings that were started before `before_ns`, behind number *at (0: from
+// the first; moves on). New array of RecLesson; empty at the end. What cannot be read is left out.
+GPtrArray *shelf_index_older(ShelfIndex *index, gint64 before_ns, guint limit, gint64 *at,
+                             GError **error);
+
 // What is asked for. Strings are borrowed; NULL or "" = any.
 typedef struct {
     const char *query;

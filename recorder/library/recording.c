@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "recorder/archive/state.h"
+#include "recorder/library/remove.h"
 #include "recorder/library/search.h"
 
 #include <errno.h>
@@ -92,6 +93,7 @@ json_t *shelf_recording_json(const RecLesson *lesson, const char *folder, const 
     tk_json_set_string(object, "name", lesson->name);
     tk_json_set_string(object, "state", rec_state_word(lesson->state));
     json_object_set_new(object, "info", tk_lesson_info_to_json(lesson->info));
+    rec_verdict_write(&lesson->verdict, object);
     tk_json_set_time(object, "started", lesson->started_ns);
     tk_json_set_time(object, "ended", lesson->ended_ns);
     json_object_set_new(object, "duration_s", seconds(rec_lesson_duration_ns(lesson)));
@@ -192,6 +194,8 @@ static json_t *page_json(const ShelfApi *api, const ShelfPage *page, const char 
         json_object_set_new(facets, shelf_facet_names[i], values);
     }
     json_object_set_new(root, "facets", facets);
+    if (api->disk)
+        tk_json_set_string(root, "disk", api->disk(api->user));
     return root;
 }
 
@@ -237,51 +241,12 @@ ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes
     return shelf_reply_text(200, "application/json", tk_json_dump(object));
 }
 
-void shelf_folder_remove(const char *folder)
-{
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        if (rec_file_is_ours(name) && g_unlink(path) != 0)
-            tk_warning("cannot remove %s: %s", path, g_strerror(errno));
-    }
-    if (g_rmdir(folder) != 0)
-        tk_warning("%s is left with files that are not the recorder's: %s", folder,
-                   g_strerror(errno));
-}
-
-static gboolean deletion_note(const ShelfApi *api, const RecLesson *lesson,
-                              const ShelfRequest *request, const char *reason, GError **error)
-{
-    g_autofree char *path = g_build_filename(api->data, "deletions.jsonl", NULL);
-    g_autoptr(json_t) note = json_object();
-    tk_json_set_time(note, "time", tk_clock_wall_ns());
-    tk_json_set_string(note, "id", lesson->id);
-    tk_json_set_string(note, "name", lesson->name);
-    tk_json_set_string(note, "title", lesson->info->title);
-    tk_json_set_time(note, "started", lesson->started_ns);
-    tk_json_set_string(note, "reason", reason);
-    tk_json_set_string(note, "by", request->claims ? request->claims->school : NULL);
-    g_autofree char *text = tk_json_dump(note);
-    g_autofree char *line = g_strconcat(text, "\n", NULL);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    gboolean ok = fd >= 0 && rec_write_all(fd, line, strlen(line)) && fsync(fd) == 0;
-    if (!ok)
-        g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot note the deletion in %s: %s", path,
-                    g_strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
 ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,
                                    const ShelfRequest *request)
 {
     g_autoptr(GError) error = NULL;
     const char *reason = g_hash_table_lookup(request->query, "reason");
-    g_autofree char *folder = rec_folder_path(api->data, lesson->id);
-    g_autofree char *leaving = g_strconcat(folder, SHELF_DELETED_SUFFIX, NULL);
+    const char *by = request->claims ? request->claims->school : NULL;
 
     if (lesson->state != REC_STATE_CLOSED)
         g_set_error(&error, TK_ERROR, TK_ERROR_CONFLICT,
@@ -289,14 +254,7 @@ ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,
     else if (!reason || !*reason || strlen(reason) > REASON_BYTES_MAX)
         g_set_error(&error, TK_ERROR, TK_ERROR_INVALID, "say why: ?reason= with 1 to %d bytes",
                     REASON_BYTES_MAX);
-    // The note comes first: a deletion without one must not happen, the other way round it may.
-    else if (deletion_note(api, lesson, request, reason, &error) &&
-             g_rename(folder, leaving) != 0 && errno != ENOENT)
-        g_set_error(&error, TK_ERROR, TK_ERROR_IO, "cannot remove %s: %s", folder,
-                    g_strerror(errno));
-    if (error || !shelf_index_remove(api->index, lesson->id, &error))
+    if (error || !shelf_remove(api->data, api->index, lesson, by, reason, &error))
         return shelf_reply_error(error);
-    shelf_folder_remove(leaving);
-    tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id}, "recording deleted: %s", reason);
     return shelf_reply_new(204, NULL, NULL);
 }

@@ -19,8 +19,3 @@ ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,
 // or TK_ERROR_FORBIDDEN.
 gboolean shelf_request_allowed(const ShelfRequest *request, TkRole role, const RecLesson *lesson,
                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-// Folders on their way out are named so; what a crash left of them is removed at the next start.
-#define SHELF_DELETED_SUFFIX ".deleted"
-// Removes such a folder with the files that are ours; says so when others are left.
-void shelf_folder_remove(const char *folder);

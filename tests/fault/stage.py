@@ -59,7 +59,7 @@ class Recorder(tongke.Program):
     def __init__(self, stage, data, url=None, control=None, ready=True):
         self.data, self.stage = data, stage
         settings = {"http.port": 0, "relay.url": url or stage.relay.url, "archive.data": data,
-                    "record.posters": "false"}
+                    "record.posters": "false", "disk.reserve_mb": 0, "disk.lesson_mb": 1}
         super().__init__(stage.cleanup, [tongke.BUILD / "recorder" / "tongke-recorder",
                                          *tongke.assignments(settings)],
                          control.env if control else None)

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "recorder/archive/state.h"
 #include "recorder/archive/writer.h"
+#include "recorder/disk.h"
 #include "tests/unit/check.h"
 #include "tests/unit/recorder/lesson_make.h"
 
@@ -286,6 +287,91 @@ static void check_own_files(void **state)
             fail_msg("taken for ours: %s", others[i]);
 }
 
+#define DAYS(n) ((n)*86400 * TK_NS_PER_S)
+
+static const char *due(const RecRetention *rules, const char *verdict, guint days)
+{
+    RecVerdict taken = {0};
+    g_autoptr(json_t) object = json_loads(verdict, 0, NULL);
+    assert_true(rec_verdict_take(&taken, object, NULL));
+    assert_int_equal(json_object_size(object), 0);
+    const char *reason = rec_retention_due(rules, &taken, DAYS((gint64)days));
+    return reason ? reason : "";
+}
+
+// What is deleted when, and what is kept whatever its age.
+static void check_retention(void **state)
+{
+    const RecRetention none = {0}, all = {400, 100, 30, 7}, consent = {.no_consent_days = 7};
+    static const struct {
+        const char *verdict;
+        guint days;
+        const char *reason;
+    } cases[] = {
+        {"{}", 6, ""},
+        {"{}", 7, "no-consent"},
+        {"{\"consent\":\"given\"}", 99, ""},
+        {"{\"consent\":\"given\"}", 100, "unreviewed"},
+        {"{\"consent\":\"given\",\"review\":\"pending\"}", 100, "unreviewed"},
+        {"{\"consent\":\"given\",\"review\":\"rejected\"}", 30, "rejected"},
+        {"{\"consent\":\"given\",\"review\":\"approved\"}", 399, ""},
+        {"{\"consent\":\"given\",\"review\":\"approved\"}", 400, "age"},
+        {"{\"consent\":\"given\",\"review\":\"rejected\",\"keep\":true}", 9000, ""},
+        {"{\"keep\":true}", 9000, ""},
+        {"{\"consent\":\"withdrawn\",\"keep\":true}", 7, "no-consent"},
+        {"{\"consent\":null,\"review\":null,\"keep\":null}", 6, ""},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        assert_string_equal(due(&all, cases[i].verdict, cases[i].days), cases[i].reason);
+        assert_string_equal(due(&none, cases[i].verdict, cases[i].days), "");
+    }
+    assert_string_equal(due(&consent, "{\"consent\":\"given\"}", 9000), "");
+
+    static const char *const bad[] = {"{\"keep\":1}", "{\"review\":\"good\"}",
+                                      "{\"consent\":true}"};
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        RecVerdict verdict = {.keep = TRUE};
+        g_autoptr(GError) error = NULL;
+        g_autoptr(json_t) object = json_loads(bad[i], 0, NULL);
+        assert_false(rec_verdict_take(&verdict, object, &error));
+        check_error(error, TK_ERROR_INVALID);
+        assert_true(verdict.keep);
+    }
+}
+
+// The verdict stands in lesson.json; one of a later version keeps the recording.
+static void check_verdict_stored(void **state)
+{
+    g_autoptr(RecLesson) lesson = rec_lesson_new(ID, "math");
+    g_autoptr(json_t) edits = json_loads("{\"review\":\"approved\",\"title\":\"x\"}", 0, NULL);
+    assert_true(rec_lesson_edit(lesson, edits, NULL));
+    assert_int_equal(json_object_size(lesson->edits), 1);
+    g_autofree char *text = rec_lesson_dump(lesson);
+    g_autoptr(RecLesson) back = rec_lesson_parse(text, strlen(text), NULL);
+    assert_string_equal(back->verdict.review, "approved");
+    assert_string_equal(back->info->title, "x");
+    char *word = strstr(text, "approved");
+    assert_non_null(word);
+    memcpy(word, "APPROVED", 8);
+    g_autoptr(RecLesson) unknown = rec_lesson_parse(text, strlen(text), NULL);
+    assert_non_null(unknown);
+    assert_true(unknown->verdict.keep);
+}
+
+static void check_disk(void **state)
+{
+    const RecDiskRules rules = {.reserve_bytes = 1000, .lesson_bytes = 500};
+    assert_int_equal(rec_disk_judge(&rules, 999, 0), REC_DISK_FULL);
+    assert_int_equal(rec_disk_judge(&rules, 1000, 0), REC_DISK_LOW);
+    assert_int_equal(rec_disk_judge(&rules, 1499, 0), REC_DISK_LOW);
+    assert_int_equal(rec_disk_judge(&rules, 1500, 0), REC_DISK_ROOM);
+    // Those that are being recorded are still to take their share.
+    assert_int_equal(rec_disk_judge(&rules, 1500, 1), REC_DISK_LOW);
+    assert_int_equal(rec_disk_judge(&rules, 2000, rec_disk_expected(&rules, 0)), REC_DISK_ROOM);
+    assert_int_equal(rec_disk_judge(&rules, 1500, rec_disk_expected(&rules, 600)), REC_DISK_ROOM);
+    assert_int_equal(rec_disk_judge(&rules, G_MAXUINT64, G_MAXUINT32), REC_DISK_ROOM);
+}
+
 static void done_note(void *user)
 {
     g_main_loop_quit(user);
@@ -370,6 +456,9 @@ int main(void)
         cmocka_unit_test(check_gaps),
         cmocka_unit_test(check_lesson_json),
         cmocka_unit_test(check_states),
+        cmocka_unit_test(check_retention),
+        cmocka_unit_test(check_verdict_stored),
+        cmocka_unit_test(check_disk),
         cmocka_unit_test(check_own_files),
         cmocka_unit_test(check_writer),
         cmocka_unit_test(check_writer_bound),

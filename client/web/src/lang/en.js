@@ -115,6 +115,7 @@ export const en = {
   'library.to': 'To',
   'library.date': 'Date',
   'library.showResults': 'Results: {n}',
+  'library.disk': 'The library’s disk is full: no further lesson is being recorded. Please tell your technician.',
   'library.found': 'Lessons: {n}',
   'library.foundFor': '“{q}”: {n}',
   'library.searching': 'Searching…',

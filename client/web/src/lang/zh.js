@@ -115,6 +115,7 @@ export const zh = {
   'library.to': '到',
   'library.date': '日期',
   'library.showResults': '查看 {n} 个结果',
+  'library.disk': '课程库磁盘已满，新的课暂时无法录制，请通知技术员。',
   'library.found': '共 {n} 节课',
   'library.foundFor': '“{q}”：{n} 节课',
   'library.searching': '正在查找…',

@@ -186,6 +186,7 @@ function Results({ result, filters, onTry, clear, more }) {
       <p class="found" role="status">
         {filters.q ? t('library.foundFor', { q: filters.q, n: answer.total }) : t('library.found', { n: answer.total })}
       </p>
+      {(answer.disk === 'low' || answer.disk === 'full') && <p class="found" role="alert">{t('library.disk')}</p>}
       {!recordings.length && <Empty filters={filters} onTry={onTry} clear={clear} />}
       <ul class="rows">
         {recordings.map((recording) => <Row key={recording.id} recording={recording} />)}

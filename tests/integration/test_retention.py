@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Room on the disk, and recordings whose time has come."""
+
+import hashlib
+import json
+import unittest
+
+from tongke import BUILD, Recorder, Relay, clip, publish, request, run, temporary
+
+RECORDER = BUILD / "recorder" / "tongke-recorder"
+
+
+class Disk(unittest.TestCase):
+    def test_no_lesson_is_begun_without_room(self):
+        relay = Relay(self.addCleanup)
+        recorder = Recorder(self.addCleanup, relay.url, temporary(self.addCleanup),
+                            {"disk.reserve_mb": 100000000})
+        publish(self.addCleanup, relay, "math", film=clip(6))
+        recorder.wait_log("not recorded: the disk has no room for math")
+        self.assertTrue([line for line in recorder.err if "disk full: " in line])
+        ready = request("GET", recorder.url + "/readyz")
+        self.assertEqual((ready.status, ready.text()), (503, "the disk has no room for a lesson\n"))
+        listed = recorder.get("/api/v1/recordings")
+        self.assertEqual((listed["disk"], listed["total"]), ("full", 0))
+        metrics = request("GET", recorder.url + "/metrics").text()
+        self.assertIn("\ntongke_recorder_disk_level 2\n", metrics)
+        self.assertIn("\ntongke_recorder_lessons_waiting 1\n", metrics)
+        # The lesson itself goes on.
+        self.assertEqual(relay.lesson("math")["state"], "live")
+        request("POST", f"{relay.url}/api/v1/lessons/math/end")
+
+
+class Retention(unittest.TestCase):
+    def setUp(self):
+        self.data = temporary(self.addCleanup)
+        self.ids = [self.make() for _ in range(2)]
+
+    def make(self):
+        """A recording of long ago."""
+        status, text, said = run([BUILD / "tests" / "fault" / "tongke-long-lesson", self.data, "1"])
+        self.assertEqual(status, 0, said)
+        path = self.folder(text.strip()) / "lesson.json"
+        lesson = json.loads(path.read_text())
+        lesson["started"], lesson["ended"] = "2025-03-01T10:00:00+08:00", "2025-03-01T10:01:00+08:00"
+        path.write_text(json.dumps(lesson))
+        return text.strip()
+
+    def folder(self, recording_id):
+        return next(self.data.glob(f"lessons/*/*/{recording_id}"))
+
+    def retain(self, *rules):
+        settings = [part for rule in rules for part in ("--set", "retention." + rule)]
+        status, text, said = run([RECORDER, "--data", self.data, "--retention", *settings])
+        self.assertEqual(status, 0, said)
+        return text
+
+    def due(self, *rules):
+        settings = [part for rule in rules for part in ("--set", "retention." + rule)]
+        status, text, said = run([RECORDER, "--data", self.data, "--retention", "--dry-run",
+                                  *settings])
+        self.assertEqual(status, 0, said)
+        self.assertIn("recordings would be deleted", text)
+        return [line.split()[0] for line in text.splitlines()[:-1]]
+
+    def test_rules(self):
+        kept, old = self.ids
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
+        url = f"{recorder.url}/api/v1/recordings/"
+        answer = request("PATCH", url + kept, {"keep": True, "review": "approved", "title": "函数"})
+        self.assertEqual((answer.status, answer.json()["keep"], answer.json()["review"]),
+                         (200, True, "approved"))
+        self.assertEqual(request("PATCH", url + kept, {"review": "nice"}).status, 400)
+        self.assertEqual(self.due(), [])
+        self.assertEqual(self.due("days=30"), [old])
+        self.assertEqual(self.due("unreviewed_days=30"), [old])
+        self.assertEqual(self.due("rejected_days=1"), [])
+        self.assertEqual(self.due("days=20000"), [])
+        request("PATCH", url + kept, {"consent": "withdrawn"})
+        self.assertEqual(sorted(self.due("no_consent_days=1")), sorted([kept, old]))
+        request("PATCH", url + kept, {"consent": None})
+        recorder.stop()
+
+        index = (self.folder(old) / "main.index").read_bytes()
+        self.assertIn("1 recordings deleted", self.retain("days=30"))
+        self.assertEqual(list(self.data.glob(f"lessons/*/*/{old}*")), [])
+        self.assertTrue(self.folder(kept).exists())
+        note = json.loads((self.data / "deletions.jsonl").read_text())
+        self.assertEqual((note["id"], note["by"], note["reason"]),
+                         (old, "retention", "retention: age"))
+        self.assertEqual(note["streams"][0]["index_sha256"], hashlib.sha256(index).hexdigest())
+        again = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
+        self.assertEqual([r["id"] for r in again.get("/api/v1/recordings")["recordings"]], [kept])
+
+
+if __name__ == "__main__":
+    unittest.main()
