@@ -11,6 +11,7 @@
 #define ASK_EVERY_MS 80
 #define REPORT_EVERY_MS 2000
 #define HOUSEKEEPING_MS 500
+#define LIVE_MS 50 // behind by less: has caught up
 #define PACING_STEP_NS (RELAY_PACER_TRAIN_NS / 4)
 #define STALL_EVERY_MS 9000
 #define AWAY_EVERY_MS 5000
@@ -131,9 +132,12 @@ static void expect(Viewer *v, const RelayUnit *unit)
         v->began_ms = v->world->now_ms + v->role->down.delay_ms;
         v->began_at_ms = arrived_ms;
     }
-    // The player begins with the first packet and goes on at the lesson's pace.
-    gint64 from_ms =
-        MAX(arrived_ms + v->role->down.delay_ms, v->began_ms + arrived_ms - v->began_at_ms);
+    // The player begins with the first packet and goes on at the lesson's pace, until it has all
+    // that there is: then its jitter buffer's clock settles on packets that come at once.
+    v->live |= v->world->now_ms - arrived_ms < LIVE_MS;
+    gint64 from_ms = arrived_ms + v->role->down.delay_ms;
+    if (!v->live)
+        from_ms = MAX(from_ms, v->began_ms + arrived_ms - v->began_at_ms);
     Due due = {from_ms + v->role->buffer_ms, unit->number, unit->track};
     *fate_of(v, unit->track, unit->number) = (Fate){.number = unit->number, .due_ms = due.due_ms};
     g_array_append_val(v->due, due);

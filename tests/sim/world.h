@@ -82,6 +82,7 @@ typedef struct {
     Pipe pipe;
     // the viewer's side
     Player player;
+    gboolean live;
     gint64 began_ms, began_at_ms; // when the first packet would come, and when the relay got it
     Fate *fates[RELAY_INPUT_TRACKS_MAX];
     GArray *due; // of Due, in the order of sending;
