@@ -150,7 +150,8 @@ static void receive(RelayWatch *watch, guint32 epoll_events)
     relay_udp_receive(socket->ingest->receiver, watch->fd, take_datagram, socket);
 }
 
-static void take_own(gpointer user, const RelayAddress *from, const guint8 *data, gsize size)
+static void take_own(gpointer user, const RelayAddress *from, const guint8 *data, gsize size,
+                     gint64 came_wall_ns)
 {
     Port *port = user;
     input_media(port->owner, port->track, port->rtcp, data, size, port->wall_ns);
