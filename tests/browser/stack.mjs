@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const BUILD = resolve(ROOT, process.env.TONGKE_BUILD || 'build');
+export const PROGRAMS = resolve(ROOT, process.env.TONGKE_BUILD || 'build');
 const PATIENCE_MS = 60000;
 const STOP_MS = 15000;
 
@@ -20,7 +20,7 @@ class Program {
     this.name = name;
     this.said = '';
     this.listeners = new Set();
-    this.child = spawn(join(BUILD, path), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(join(PROGRAMS, path), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((done) => this.child.on('exit', (code, signal) => done({ code, signal })));
     this.exited.then(() => (this.gone = true));
     const hear = (data) => {
@@ -100,7 +100,7 @@ export class Stack {
     this.tokens = {};
     if (!key) return;
     this.key = join(this.folder, 'key');
-    execFileSync(join(BUILD, 'client/ctl/tongkectl'), ['key', 'new', this.key], { stdio: 'ignore' });
+    execFileSync(join(PROGRAMS, 'client/ctl/tongkectl'), ['key', 'new', this.key], { stdio: 'ignore' });
     for (const role of ['viewer', 'sender', 'recorder', 'admin']) {
       this.tokens[role] = this.token(role);
       writeFileSync(this.tokenFile(role), this.tokens[role] + '\n', { mode: 0o600 });
@@ -109,7 +109,7 @@ export class Stack {
 
   token(role, ...more) {
     const args = ['token', '--key', this.key, '--role', role, ...more];
-    return execFileSync(join(BUILD, 'client/ctl/tongkectl'), args, { encoding: 'utf8' }).trim();
+    return execFileSync(join(PROGRAMS, 'client/ctl/tongkectl'), args, { encoding: 'utf8' }).trim();
   }
 
   tokenFile(role) {
@@ -137,7 +137,7 @@ export class Stack {
       'rtsp.port': this.rtspPort,
       'rtsp.rtp_port': 0,
       'web.library': ':' + this.libraryPort,
-      'web.page': join(BUILD, 'client/web/dist'),
+      'web.page': join(PROGRAMS, 'client/web/dist'),
     };
     if (this.key) settings['auth.key_file'] = this.key;
     const args = Object.entries(settings).flatMap(([key, value]) => ['--set', key + '=' + value]);
