@@ -64,6 +64,7 @@ struct _RelayFanout {
     GByteArray *report;
     gint64 housekeeping_ns;
     guint viewers; // relaxed atomics from here on
+    RelayFanoutLines lines;
     guint64 units_dropped, viewers_gone;
     RelayRepairStats repair;
 };
@@ -281,6 +282,29 @@ static gboolean wants_report(const RelayRtpViewer *v, gint64 now_ns)
             !relay_line_rate_expects(&v->rate, now_ns));
 }
 
+static void count_line(const RelayRtpViewer *v, RelayFanoutLines *lines)
+{
+    guint64 rate_bps = (guint64)v->rate.rate_bps;
+    lines->catching_up += v->place.state == RELAY_VIEWER_CATCHING_UP;
+    if (v->spec.link)
+        return;
+    lines->narrow += v->rate.rate_bps < v->rate.need_bps;
+    lines->least_bps = lines->least_bps ? MIN(lines->least_bps, rate_bps) : rate_bps;
+}
+
+static void count_lines(RelayFanout *f)
+{
+    RelayFanoutLines lines = {0};
+    for (guint i = 0; i < f->feeds->len; i++) {
+        const RelayFeed *feed = f->feeds->pdata[i];
+        for (guint j = 0; j < feed->viewers->len; j++)
+            count_line(feed->viewers->pdata[j], &lines);
+    }
+    relay_stat_set(f->lines.catching_up, lines.catching_up);
+    relay_stat_set(f->lines.narrow, lines.narrow);
+    relay_stat_set(f->lines.least_bps, lines.least_bps);
+}
+
 static void keep_house(RelayFanout *f, RelayFeed *feed, gint64 now_ns)
 {
     for (guint i = feed->viewers->len; i-- > 0;) { // leaving removes by swapping in the last
@@ -330,6 +354,7 @@ static gint64 tick(gpointer user, gint64 now_ns)
         f->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
         for (guint i = 0; i < f->feeds->len; i++)
             keep_house(f, f->feeds->pdata[i], now_ns);
+        count_lines(f);
     }
     return MIN(due_ns, f->housekeeping_ns);
 }
@@ -550,6 +575,9 @@ void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
 {
     const RelayUdpStats *udp = relay_udp_batch_stats(fanout->batch);
     *ret = (RelayFanoutStats){.viewers = relay_stat_get(fanout->viewers),
+                              .lines = {.catching_up = relay_stat_get(fanout->lines.catching_up),
+                                        .narrow = relay_stat_get(fanout->lines.narrow),
+                                        .least_bps = relay_stat_get(fanout->lines.least_bps)},
                               .units_dropped = relay_stat_get(fanout->units_dropped),
                               .viewers_gone = relay_stat_get(fanout->viewers_gone),
                               .repair = {.asked = relay_stat_get(fanout->repair.asked),

@@ -83,8 +83,16 @@ void relay_rtp_viewer_report(RelayRtpViewer *viewer);
 // Its link has room again.
 void relay_rtp_viewer_room(RelayRtpViewer *viewer);
 
+// How its viewers' lines are, as of the last half second.
+typedef struct {
+    guint64 catching_up; // viewers that were set forward a short while ago
+    guint64 narrow;      // over UDP, whose line carries less than the stream
+    guint64 least_bps;   // the slowest of them all; 0: nobody
+} RelayFanoutLines;
+
 typedef struct {
     guint viewers;
+    RelayFanoutLines lines;
     guint64 units_dropped, viewers_gone;
     RelayRepairStats repair;
     RelayUdpStats udp;

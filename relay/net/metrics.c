@@ -22,6 +22,11 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         RelayFanoutStats one;
         relay_fanout_stats(handoff->fanouts[i], &one);
         sum.viewers += one.viewers;
+        sum.lines.catching_up += one.lines.catching_up;
+        sum.lines.narrow += one.lines.narrow;
+        if (one.lines.least_bps)
+            sum.lines.least_bps =
+                MIN(sum.lines.least_bps ? sum.lines.least_bps : G_MAXUINT64, one.lines.least_bps);
         sum.units_dropped += one.units_dropped;
         sum.viewers_gone += one.viewers_gone;
         sum.repair.asked += one.repair.asked;
@@ -53,6 +58,13 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
     put(out, "rtp_packets_unanswered_total", "counter",
         "Packets asked for that were too old, not here yet or over the viewer's budget.",
         sum.repair.unanswered);
+    put(out, "rtp_viewers_catching_up", "gauge",
+        "Viewers that were set forward to a keyframe less than 10 s ago.", sum.lines.catching_up);
+    put(out, "rtp_viewers_narrow", "gauge",
+        "Viewers over UDP whose line carries less than their stream.", sum.lines.narrow);
+    put(out, "rtp_line_least_bps", "gauge",
+        "Bits a second known to pass the slowest line of them; 0: nobody watches.",
+        sum.lines.least_bps);
     put(out, "rtp_viewers_gone_total", "counter", "Viewers that the relay gave up.",
         sum.viewers_gone);
 }

@@ -41,6 +41,18 @@ class Pacing(unittest.TestCase):
         self.assertGreater(int(told[1]), 1000)
         self.assertEqual((self.line.spilt, int(told[2])), (0, 0))
 
+    def test_a_lesson_too_large_for_the_line_waits_in_the_relay(self):
+        """What waits there is dropped up to a keyframe, and not in the line's buffer anywhere."""
+        self.lesson()
+        self.watch(rate_bps=700_000)
+        while not self.relay.metric("rtp_packets_dropped_total"):
+            self.chunks.next_binary()
+        self.assertEqual(self.relay.metric("rtp_viewers_gone_total"), 0)
+        while not self.relay.metric("rtp_viewers_catching_up"):
+            self.chunks.next_binary()
+        self.assertEqual(self.relay.metric("rtp_viewers_narrow"), 1)
+        self.assertLess(self.relay.metric("rtp_line_least_bps"), 700_000)
+
     def test_without_pacing_the_buffer_overflows(self):
         self.lesson(**{"pacing.enabled": "false"})
         self.watch()
