@@ -19,7 +19,7 @@ typedef struct {
 #define RELAY_PACER_TRAIN_MIN_BYTES 1500
 // Who comes late to somebody who waits has as much to make up for, or a busy relay would be slower
 // than its viewers' lines.
-#define RELAY_PACER_LATE_NS (200 * G_GINT64_CONSTANT(1000000))
+#define RELAY_PACER_LATE_NS (100 * G_GINT64_CONSTANT(1000000))
 
 void relay_pacer_init(RelayPacer *pacer, gint64 rate_bps, gint64 depth_bytes, gint64 now_ns);
 // Another rate from now on, and the depth that goes with it.

@@ -285,7 +285,7 @@ static gboolean wants_report(const RelayRtpViewer *v, gint64 now_ns)
 static void count_line(const RelayRtpViewer *v, RelayFanoutLines *lines)
 {
     guint64 rate_bps = (guint64)v->rate.rate_bps;
-    lines->catching_up += v->place.state == RELAY_VIEWER_CATCHING_UP;
+    lines->states[v->place.state]++;
     if (v->spec.link)
         return;
     lines->narrow += v->rate.rate_bps < v->rate.need_bps;
@@ -300,7 +300,8 @@ static void count_lines(RelayFanout *f)
         for (guint j = 0; j < feed->viewers->len; j++)
             count_line(feed->viewers->pdata[j], &lines);
     }
-    relay_stat_set(f->lines.catching_up, lines.catching_up);
+    for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
+        relay_stat_set(f->lines.states[i], lines.states[i]);
     relay_stat_set(f->lines.narrow, lines.narrow);
     relay_stat_set(f->lines.least_bps, lines.least_bps);
 }
@@ -575,8 +576,7 @@ void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
 {
     const RelayUdpStats *udp = relay_udp_batch_stats(fanout->batch);
     *ret = (RelayFanoutStats){.viewers = relay_stat_get(fanout->viewers),
-                              .lines = {.catching_up = relay_stat_get(fanout->lines.catching_up),
-                                        .narrow = relay_stat_get(fanout->lines.narrow),
+                              .lines = {.narrow = relay_stat_get(fanout->lines.narrow),
                                         .least_bps = relay_stat_get(fanout->lines.least_bps)},
                               .units_dropped = relay_stat_get(fanout->units_dropped),
                               .viewers_gone = relay_stat_get(fanout->viewers_gone),
@@ -589,4 +589,6 @@ void relay_fanout_stats(const RelayFanout *fanout, RelayFanoutStats *ret)
                                       .calls = relay_stat_get(udp->calls),
                                       .waits = relay_stat_get(udp->waits),
                                       .refused = relay_stat_get(udp->refused)}};
+    for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
+        ret->lines.states[i] = relay_stat_get(fanout->lines.states[i]);
 }

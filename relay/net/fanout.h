@@ -85,9 +85,9 @@ void relay_rtp_viewer_room(RelayRtpViewer *viewer);
 
 // How its viewers' lines are, as of the last half second.
 typedef struct {
-    guint64 catching_up; // viewers that were set forward a short while ago
-    guint64 narrow;      // over UDP, whose line carries less than the stream
-    guint64 least_bps;   // the slowest of them all; 0: nobody
+    guint states[RELAY_VIEWER_STATES]; // viewers in each
+    guint64 narrow;                    // over UDP, whose line carries less than the stream
+    guint64 least_bps;                 // the slowest of them all; 0: nobody
 } RelayFanoutLines;
 
 typedef struct {

@@ -15,6 +15,14 @@ static void put(GString *out, const char *name, const char *type, const char *he
     g_string_append_printf(out, "tongke_%s %" G_GUINT64_FORMAT "\n", name, value);
 }
 
+static void put_states(GString *out, const char *name, const char *help, const guint *states)
+{
+    g_string_append_printf(out, "# HELP tongke_%s %s\n# TYPE tongke_%s gauge\n", name, help, name);
+    for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
+        g_string_append_printf(out, "tongke_%s{state=\"%s\"} %u\n", name,
+                               relay_viewer_state_word(i), states[i]);
+}
+
 static void put_fanouts(GString *out, const RelayHandoff *handoff)
 {
     RelayFanoutStats sum = {0};
@@ -22,7 +30,8 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         RelayFanoutStats one;
         relay_fanout_stats(handoff->fanouts[i], &one);
         sum.viewers += one.viewers;
-        sum.lines.catching_up += one.lines.catching_up;
+        for (guint state = 0; state < RELAY_VIEWER_STATES; state++)
+            sum.lines.states[state] += one.lines.states[state];
         sum.lines.narrow += one.lines.narrow;
         if (one.lines.least_bps)
             sum.lines.least_bps =
@@ -58,8 +67,7 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
     put(out, "rtp_packets_unanswered_total", "counter",
         "Packets asked for that were too old, not here yet or over the viewer's budget.",
         sum.repair.unanswered);
-    put(out, "rtp_viewers_catching_up", "gauge",
-        "Viewers that were set forward to a keyframe less than 10 s ago.", sum.lines.catching_up);
+    put_states(out, "rtp_viewers_by_state", "Viewers over RTP, how they follow.", sum.lines.states);
     put(out, "rtp_viewers_narrow", "gauge",
         "Viewers over UDP whose line carries less than their stream.", sum.lines.narrow);
     put(out, "rtp_line_least_bps", "gauge",
@@ -147,12 +155,8 @@ static void put_webs(GString *out, const RelayHandoff *handoff)
     }
     const RelayAudienceStats *audience = &sum.audience;
     put(out, "ws_viewers", "gauge", "Viewers over WebSocket.", audience->viewers);
-    g_string_append(out,
-                    "# HELP tongke_ws_viewers_by_state Viewers over WebSocket, how they follow.\n"
-                    "# TYPE tongke_ws_viewers_by_state gauge\n");
-    for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
-        g_string_append_printf(out, "tongke_ws_viewers_by_state{state=\"%s\"} %u\n",
-                               relay_viewer_state_word(i), audience->states[i]);
+    put_states(out, "ws_viewers_by_state", "Viewers over WebSocket, how they follow.",
+               audience->states);
     put(out, "ws_fallen_behind_total", "counter", "Times that a viewer could not follow.",
         audience->fallen_behind);
     put(out, "ws_reports_total", "counter", "Reports of viewers on what they played.",

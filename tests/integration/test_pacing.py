@@ -48,7 +48,7 @@ class Pacing(unittest.TestCase):
         while not self.relay.metric("rtp_packets_dropped_total"):
             self.chunks.next_binary()
         self.assertEqual(self.relay.metric("rtp_viewers_gone_total"), 0)
-        while not self.relay.metric("rtp_viewers_catching_up"):
+        while not self.relay.metric('rtp_viewers_by_state{state="catching-up"}'):
             self.chunks.next_binary()
         self.assertEqual(self.relay.metric("rtp_viewers_narrow"), 1)
         self.assertLess(self.relay.metric("rtp_line_least_bps"), 700_000)
