@@ -80,7 +80,7 @@ static void begin_stretch(RelayLineRate *line, gint64 queue_ns, gint64 now_ns)
 
 static void begin_probe(RelayLineRate *line, gint64 now_ns)
 {
-    if (!knows_empty(line, now_ns) || line->rate_bps >= RELAY_LINE_RATE_MAX_BPS)
+    if (!knows_empty(line, now_ns) || line->unsure || line->rate_bps >= RELAY_LINE_RATE_MAX_BPS)
         return;
     if (line->ceiling_bps && now_ns - line->ceiling_ns < RELAY_LINE_RATE_PROBE_AGAIN_NS)
         return;
@@ -181,6 +181,7 @@ static void slower(RelayLineRate *line, gint64 to_bps, gint64 passed_bps, gint64
     line->ceiling_bps = passed_bps;
     line->ceiling_ns = now_ns;
     line->probe_bps = 0;
+    line->unsure = FALSE;
     set_rate(line, to_bps);
 }
 
@@ -215,6 +216,7 @@ static void take_probe(RelayLineRate *line)
     set_rate(line, MAX(line->mark.probe_bps, line->rate_bps));
     if (line->rate_bps > line->ceiling_bps)
         line->ceiling_bps = 0;
+    line->unsure = line->rtt_ns > RELAY_LINE_RATE_NEAR_NS;
 }
 
 static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
@@ -244,6 +246,8 @@ void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gi
             take_queue(line, report, now_ns);
         else if (line->mark.probe_bps && !lossy)
             take_probe(line);
+        else if (line->mark.burst)
+            line->unsure = FALSE;
     }
     if (lossy)
         take_loss(line, now_ns);

@@ -84,12 +84,13 @@ typedef struct {
     gint64 probe_bps;             // 0: none
     gint64 probe_room, probe_out; // bytes that it may send, and sent, too many
     gint64 hurried_ns;            // when last there may have been a queue
-    gboolean full;                // within a burst: more waits than may leave
-    gboolean told;                // its mark has been sent
-    gboolean due;                 // a mark is to be sent now
-    gint64 burst_ns;              // its beginning
-    gint64 since_ns, bytes;       // what left in it, or since the last mark
-    gint64 queue_before_ns;       // at `since_ns`
+    gboolean unsure;        // grown on a far line: a burst at this rate comes before the next probe
+    gboolean full;          // within a burst: more waits than may leave
+    gboolean told;          // its mark has been sent
+    gboolean due;           // a mark is to be sent now
+    gint64 burst_ns;        // its beginning
+    gint64 since_ns, bytes; // what left in it, or since the last mark
+    gint64 queue_before_ns; // at `since_ns`
     gint64 marked_ns;
     struct { // the newest sender report
         guint32 key;
