@@ -40,7 +40,7 @@ scene('now: the running lesson stands there and leads into the live room', async
 });
 
 scene('live: both pictures move, with sound, in step and close to now', async (open) => {
-  const page = await open();
+  const page = await open({ hand: true });
   await live(page);
   const seen = await moving(page, 3, 10);
   assert.equal(seen.main.muted, false);
@@ -242,7 +242,7 @@ scene('every room, in both languages, by axe-core', async (open) => {
 });
 
 scene('replay of the lesson still running', async (open) => {
-  const page = await open();
+  const page = await open({ hand: true });
   await page.goto(stack.page + '#/replay/' + lesson);
   await page.getByRole('link', { name: '这节课正在上 · 去直播间' }).waitFor();
   await moving(page);
