@@ -110,8 +110,8 @@ def soak(seconds, every, *, samples=None, settings=None, scale=1, env=None):
         stayed = saw[way]
         lines.append(f"{way}: {stayed['count']} stayed, {stayed['packets']} packets, "
                      f"{stayed['missing']} missing, {stayed['dropped']} lost on their lines")
-        if stayed["left"] or stayed["short"]:
-            wrong.append(f"{way}: {stayed['left']} were thrown out, {stayed['short']} fell short")
+        wrong += [f"{way}: {stayed['left']} were thrown out"] if stayed["left"] else []
+        wrong += [f"{way}: {stayed['short']} fell short"] if stayed["short"] else []
     if seconds >= TREND_MINUTES * 60:
         more, grown = trends(samples)
         lines += more

@@ -28,6 +28,7 @@ SANITIZER_ENV = {
 class Build:
     name: str
     options: tuple = ()
+    targets: tuple = ()  # all, if none is named
     env: dict = field(default_factory=dict, hash=False)  # for the programs that it makes
 
     @property
@@ -36,9 +37,13 @@ class Build:
 
 
 PLAIN = Build("test", ("-Dpage=enabled",))
-SANITIZED = Build("sanitize", ("-Db_sanitize=address,undefined",), SANITIZER_ENV)
+SANITIZED = Build("sanitize", ("-Db_sanitize=address,undefined",), env=SANITIZER_ENV)
+# Only what has threads: the relay, a crowd for it, the mailboxes' own test.
+THREADED = Build("threads", ("-Db_sanitize=thread", "-Db_lundef=false", "-Dpage=disabled"),
+                 ("relay/tongke-relay", "tests/bench/tongke-load", "tests/unit/relay/test-relay-mailbox"),
+                 {"TSAN_OPTIONS": f"suppressions={TESTS}/data/tsan.supp"})
 FUZZED = Build("fuzz", ("-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
-               SANITIZER_ENV)
+               env=SANITIZER_ENV)
 
 
 def build(which, say, env=None):
@@ -47,7 +52,7 @@ def build(which, say, env=None):
     fresh = [] if not (which.folder / "build.ninja").exists() else ["--reconfigure"]
     werror = f"-Dwerror={'true' if os.environ.get('CI') == 'true' else 'false'}"
     for command in (["meson", "setup", *fresh, werror, *which.options, which.folder, ROOT],
-                    ["ninja", "-C", which.folder]):
+                    ["ninja", "-C", which.folder, *which.targets]):
         if stream(command, tail.append, env, nice=NICE) != 0:
             for text in tail[-60:]:
                 say(f"   {text}")
@@ -188,6 +193,7 @@ KINDS = {
     "browser": Kind(PLAIN, lambda which, built: file_tasks("browser", "browser", which, built,
                                                            lanes=2)),
     "sanitize": Kind(SANITIZED, sanitized),
+    "threads": Kind(THREADED, lambda which, built: file_tasks("threads", "threads", which, built)),
 }
 
 
