@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The faults. Each scene runs on a stage and gives one row of figures."""
 
-import random
+import contextlib
+import os
 import shutil
+import tempfile
 import threading
-import time
 
 import tongke
 from control import Control
@@ -198,6 +199,52 @@ class DiskFull(Scene):
         self.finish(self.last)
 
 
+class DiskFullReal(Scene):
+    """The same without the shim, catalogue and all: a small file system that something else fills."""
+
+    title = "disk full, real"
+
+    def run(self):
+        place = place_for(self.stage, "small")
+        mounted(self.stage, place, 12)
+        self.last = Recorder(self.stage, place / "data")
+        self.last.wait_flow()
+        filler = place / "filler"
+        for _ in range(20 if self.full else 2):
+            self.stage.reference.wait(self.rng.randint(1, 10))
+            after = len(self.last.err)
+            with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(self.rng.randint(1, 8192)))
+            self.last.wait_log(r"state \S+ -> gap", after)
+            self.stage.reference.wait(self.rng.randint(1, 20))
+            after = len(self.last.err)
+            filler.unlink()
+            self.last.wait_log(r"state \S+ -> recording", after)
+            self.figures.rounds += 1
+
+    def result(self):
+        self.finish(self.last)
+
+
+def mounted(stage, place, megabytes):
+    status, _, said = tongke.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place])
+    if status:
+        raise PermissionError(said)
+    stage.cleanup(tongke.run, ["umount", "--lazy", place])
+
+
+def may_mount():
+    """Only root may, and not in every container."""
+    if os.geteuid() != 0:
+        return False
+    with tempfile.TemporaryDirectory(prefix="tongke-fault-") as place:
+        good = tongke.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place])[0] == 0
+        if good:
+            tongke.run(["umount", place])
+    return good
+
+
 class Refused(Scene):
     """Writes or syncs fail with EIO, one or several."""
 
@@ -333,5 +380,6 @@ class ClockStepped(Scene):
 
 def scenes(full):
     cuts = [cut(1), cut(5), cut(5, True)] + ([cut(30), cut(30, True), cut(300)] if full else [])
-    return [Kill, Power, PowerResumed, DiskFull, WriteError, SyncError, *cuts, RelayRestarted,
+    real = [DiskFullReal] if may_mount() else []
+    return [Kill, Power, PowerResumed, DiskFull, *real, WriteError, SyncError, *cuts, RelayRestarted,
             ClockStepped]
