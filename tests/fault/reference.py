@@ -72,6 +72,12 @@ class Reference:
                 if not self.more.wait(30):
                     raise AssertionError(f"the lesson stands still at chunk {self.newest}: {self.why}")
 
+    def wait_s(self, seconds):
+        """Until so many seconds of the lesson have passed."""
+        until = self.media_s[self.newest] + seconds
+        while self.media_s[self.newest] < until:
+            self.wait(1)
+
     def length_s(self, sequences):
         """Seconds of media in these chunks."""
         after = {s: self.media_s.get(s + 1, self.media_s[s] + 0.1) for s in sequences}

@@ -289,7 +289,7 @@ class Cut(Scene):
         self.last.wait_flow()
         self.stage.reference.wait(5)
         line.cut(self.silent)
-        self.stage.reference.wait(int(self.seconds / CHUNK_S))
+        self.stage.reference.wait_s(self.seconds)
         line.mend()
         newest = self.stage.reference.newest
         while max(on_disk(data), default=0) < newest:
