@@ -1,72 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "relay/core/input.h"
 
-#include "common/media/h264.h"
+#include "common/base/clock.h"
 #include "common/media/rtcp.h"
 #include "relay/core/arrival.h"
 #include "relay/core/decode.h"
-#include "relay/core/hold.h"
+#include "relay/core/input_part.h"
 #include "relay/core/keyframe.h"
-#include "relay/core/packager.h"
 #include "relay/core/packet_copy.h"
-#include "relay/core/receiver.h"
-#include "relay/core/renumber.h"
-#include "relay/core/reorder.h"
-#include "relay/core/ticks.h"
-#include "relay/core/timeline.h"
 #include "relay/core/video_config.h"
-#include "relay/core/wanted.h"
 
 #define PACKET_BYTES_MAX 65535 // of a datagram, and of an interleaved frame
+// A patient input's source is silent after this: longer than pictures and sounds are apart.
+#define SILENCE_NS (300 * TK_NS_PER_MS)
 #define VIDEO_PAYLOAD_TYPE 96
 #define AUDIO_PAYLOAD_TYPE 97
-#define CNAME "tongke-relay"
-
-// The newest sender report, in the sender's own numbers: it may come before the first packet.
-typedef struct {
-    gboolean known;
-    guint32 ssrc, rtp_timestamp;
-    guint64 ntp;
-    gint64 arrived_ns, wall_ns;
-} SenderReport;
-
-typedef struct {
-    RelayInput *input;
-    guint index;
-    RelayTrackFormat format;
-    RelayReceiver receiver;
-    RelayRenumber renumber;
-    RelayReorder reorder;
-    RelayWanted wanted;
-    TkH264Depay *h264; // one of the two while a sender is there
-    TkAacDepay *aac;
-    GBytes *config; // newest decoder configuration
-    SenderReport report;
-    gboolean lost; // what comes next in order does not follow what came before
-    gboolean has_key;
-    guint32 key_timestamp; // of the newest frame that was given RELAY_UNIT_KEY
-    guint32 report_ssrc;   // ours, as a receiver
-    RelayInputStats stats;
-    guint64 dropped_earlier; // frames, by depacketisers that are gone
-} Track;
-
-struct _RelayInput {
-    RelayInputSink sink;
-    void *user;
-    guint count; // 0 until the first sender
-    Track tracks[RELAY_INPUT_TRACKS_MAX];
-    gboolean present; // a sender is there
-    gint64 epoch_wall_ns;
-    gboolean has_wall;
-    gint64 wall_offset_ns; // wall clock - monotonic clock, at the first call
-    RelayTimeline timeline;
-    RelayHold hold;
-    gboolean holding, has_packet;
-    gint64 first_packet_ns;
-    RelayPackager *packager;
-    GRand *random;
-    gint64 now_ns, wall_ns; // of the call that is being served
-};
 
 RelayInput *relay_input_new(gint64 epoch_wall_ns, guint64 seed, const RelayInputSink *sink,
                             void *user)
@@ -81,7 +29,7 @@ RelayInput *relay_input_new(gint64 epoch_wall_ns, guint64 seed, const RelayInput
     return input;
 }
 
-static void drop_depacketisers(Track *t)
+static void drop_depacketisers(RelayInputTrack *t)
 {
     if (t->h264)
         t->dropped_earlier += tk_h264_depay_dropped(t->h264);
@@ -191,7 +139,7 @@ static void release_when_due(RelayInput *input)
         release(input);
 }
 
-static void note_config(Track *t)
+static void note_config(RelayInputTrack *t)
 {
     gsize size;
     const guint8 *data = tk_h264_depay_config(t->h264, &size, NULL);
@@ -204,7 +152,7 @@ static void note_config(Track *t)
 
 static void on_frame(const TkFrame *frame, void *user_data)
 {
-    Track *t = user_data;
+    RelayInputTrack *t = user_data;
     RelayInput *input = t->input;
     GBytes *config = NULL;
     if (t->h264 && (frame->key || frame->config_changed)) {
@@ -220,7 +168,7 @@ static void on_frame(const TkFrame *frame, void *user_data)
 
 // Packets to frames
 
-static void depacketise(Track *t, const RelayUnit *packet, gboolean lost_before)
+static void depacketise(RelayInputTrack *t, const RelayUnit *packet, gboolean lost_before)
 {
     TkRtp rtp;
     if (!tk_rtp_parse(packet->data, packet->bytes, &rtp))
@@ -232,9 +180,12 @@ static void depacketise(Track *t, const RelayUnit *packet, gboolean lost_before)
     t->lost = FALSE;
 }
 
-static void deliver(Track *t, gint64 now_ns)
+static void deliver(RelayInputTrack *t, gint64 now_ns)
 {
     gboolean lost_before;
+    // A line that is cut loses nothing yet: time stands still for what is missing.
+    if (t->input->patient && now_ns != G_MAXINT64)
+        now_ns = MIN(now_ns, t->renumber.newest_ns + SILENCE_NS);
     t->reorder.wait_ns = relay_wanted_wait_ns(&t->wanted);
     for (;;) {
         g_autoptr(RelayUnit) packet = relay_reorder_pop(&t->reorder, now_ns, &lost_before);
@@ -244,7 +195,7 @@ static void deliver(Track *t, gint64 now_ns)
     }
 }
 
-static void put_in_order(Track *t, RelayUnit *packet, gint64 now_ns)
+static void put_in_order(RelayInputTrack *t, RelayUnit *packet, gint64 now_ns)
 {
     if (!relay_reorder_fits(&t->reorder, packet))
         deliver(t, G_MAXINT64);
@@ -255,9 +206,9 @@ static void put_in_order(Track *t, RelayUnit *packet, gint64 now_ns)
 
 // Datagrams to packets
 
-static void apply_report(Track *t)
+static void apply_report(RelayInputTrack *t)
 {
-    const SenderReport *r = &t->report;
+    const RelaySenderReport *r = &t->report;
     if (!r->known || !t->receiver.has_source || r->ssrc != t->receiver.ssrc || !r->ntp)
         return;
     relay_timeline_report(&t->input->timeline, t->index,
@@ -265,7 +216,7 @@ static void apply_report(Track *t)
                           tk_clock_wall_from_ntp(r->ntp), r->wall_ns);
 }
 
-static gboolean is_key_start(Track *t, const TkRtp *rtp, guint32 timestamp)
+static gboolean is_key_start(RelayInputTrack *t, const TkRtp *rtp, guint32 timestamp)
 {
     if (t->format.kind == TK_TRACK_AUDIO)
         return t->input->count == 1;
@@ -277,7 +228,7 @@ static gboolean is_key_start(Track *t, const TkRtp *rtp, guint32 timestamp)
     return TRUE;
 }
 
-static void place_packet(Track *t, const TkRtp *rtp, gint64 sequence, RelayUnit *packet)
+static void place_packet(RelayInputTrack *t, const TkRtp *rtp, gint64 sequence, RelayUnit *packet)
 {
     guint32 timestamp;
     gint64 now_ns = t->input->now_ns;
@@ -295,7 +246,8 @@ static void place_packet(Track *t, const TkRtp *rtp, gint64 sequence, RelayUnit 
 }
 
 // A source ends and another begins: what waits for its missing packets waits no longer.
-static void change_source(Track *t, const TkRtp *rtp, gint64 sequence, gboolean same_clock)
+static void change_source(RelayInputTrack *t, const TkRtp *rtp, gint64 sequence,
+                          gboolean same_clock)
 {
     deliver(t, G_MAXINT64);
     t->lost = TRUE;
@@ -303,7 +255,7 @@ static void change_source(Track *t, const TkRtp *rtp, gint64 sequence, gboolean 
     relay_renumber_source(&t->renumber, sequence, rtp->timestamp, same_clock, t->input->now_ns);
 }
 
-static gboolean accept(Track *t, const TkRtp *rtp, gint64 *ret_sequence)
+static gboolean accept(RelayInputTrack *t, const TkRtp *rtp, gint64 *ret_sequence)
 {
     switch (relay_receiver_take(&t->receiver, rtp, t->input->now_ns, ret_sequence)) {
     case RELAY_RECEIVE_OK:
@@ -328,7 +280,8 @@ static gboolean accept(Track *t, const TkRtp *rtp, gint64 *ret_sequence)
 }
 
 // A retransmission goes on as the packet that it repeats.
-static void take_retransmission(Track *t, const guint8 *data, gsize size, const TkRtp *rtp)
+static void take_retransmission(RelayInputTrack *t, const guint8 *data, gsize size,
+                                const TkRtp *rtp)
 {
     gsize bytes;
     g_autofree guint8 *original = relay_wanted_restore(
@@ -345,7 +298,7 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
     if (!input->present || track >= input->count)
         return;
     enter(input, now_ns, wall_ns);
-    Track *t = &input->tracks[track];
+    RelayInputTrack *t = &input->tracks[track];
     TkRtp rtp;
     if (size > PACKET_BYTES_MAX || !tk_rtp_parse(data, size, &rtp)) {
         t->stats.malformed++;
@@ -384,19 +337,19 @@ void relay_input_rtcp(RelayInput *input, guint track, const guint8 *data, gsize 
     if (!input->present || track >= input->count)
         return;
     enter(input, now_ns, wall_ns);
-    Track *t = &input->tracks[track];
+    RelayInputTrack *t = &input->tracks[track];
     TkRtcp rtcp;
     gsize offset = 0;
     while (tk_rtcp_next(data, size, &offset, &rtcp)) {
         if (rtcp.type != TK_RTCP_SENDER_REPORT ||
             (t->receiver.has_source && rtcp.ssrc != t->receiver.ssrc))
             continue;
-        t->report = (SenderReport){.known = TRUE,
-                                   .ssrc = rtcp.ssrc,
-                                   .rtp_timestamp = rtcp.rtp_timestamp,
-                                   .ntp = rtcp.ntp,
-                                   .arrived_ns = now_ns,
-                                   .wall_ns = input->wall_ns};
+        t->report = (RelaySenderReport){.known = TRUE,
+                                        .ssrc = rtcp.ssrc,
+                                        .rtp_timestamp = rtcp.rtp_timestamp,
+                                        .ntp = rtcp.ntp,
+                                        .arrived_ns = now_ns,
+                                        .wall_ns = input->wall_ns};
         apply_report(t);
     }
     if (offset != size)
@@ -441,7 +394,7 @@ static void first_begin(RelayInput *input, const RelayTrackFormat *formats, guin
     input->count = count;
     input->packager = relay_packager_new(formats, count, &input->sink, input->user);
     for (guint i = 0; i < count; i++) {
-        Track *t = &input->tracks[i];
+        RelayInputTrack *t = &input->tracks[i];
         gboolean video = formats[i].kind == TK_TRACK_VIDEO;
         t->input = input;
         t->index = i;
@@ -452,7 +405,7 @@ static void first_begin(RelayInput *input, const RelayTrackFormat *formats, guin
     }
 }
 
-static gboolean start_track(Track *t, const RelayTrackFormat *format, gboolean ordered)
+static gboolean start_track(RelayInputTrack *t, const RelayTrackFormat *format, gboolean ordered)
 {
     TkH264Depay *h264 = NULL;
     TkAacDepay *aac = NULL;
@@ -495,8 +448,14 @@ gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, g
     relay_timeline_start(&input->timeline, input->epoch_wall_ns, formats, count);
     relay_packager_start(input->packager, formats, now_ns);
     input->present = input->holding = TRUE;
+    input->patient = FALSE;
     input->has_packet = FALSE;
     return TRUE;
+}
+
+void relay_input_be_patient(RelayInput *input)
+{
+    input->patient = TRUE;
 }
 
 void relay_input_end(RelayInput *input, gint64 now_ns)
@@ -512,87 +471,4 @@ void relay_input_end(RelayInput *input, gint64 now_ns)
     for (guint i = 0; i < input->count; i++)
         drop_depacketisers(&input->tracks[i]);
     input->present = FALSE;
-}
-
-// What others want to know
-
-guint relay_input_tracks(const RelayInput *input)
-{
-    return input->count;
-}
-
-RelayTrackIdentity relay_input_identity(const RelayInput *input, guint track)
-{
-    const RelayRenumber *r = &input->tracks[track].renumber;
-    return (RelayTrackIdentity){r->payload_type, r->ssrc, r->clock_rate};
-}
-
-gboolean relay_input_clock(const RelayInput *input, guint track, gint64 *ret_wall_ns,
-                           guint32 *ret_rtp_timestamp)
-{
-    return track < input->count &&
-           relay_timeline_point(&input->timeline, track, ret_wall_ns, ret_rtp_timestamp);
-}
-
-void relay_input_receiver_report(RelayInput *input, guint track, gint64 now_ns, GByteArray *out)
-{
-    if (track >= input->count)
-        return;
-    Track *t = &input->tracks[track];
-    TkRtcpReport block;
-    if (!relay_receiver_report(&t->receiver, &block))
-        return;
-    if (t->report.known) {
-        gint64 delay = relay_ticks_from_ns(now_ns - t->report.arrived_ns, 65536);
-        block.last_sr = (guint32)(t->report.ntp >> 16);
-        block.delay_since_sr = (guint32)CLAMP(delay, 0, G_MAXUINT32);
-    }
-    tk_rtcp_put_receiver_report(out, t->report_ssrc, &block, 1);
-    tk_rtcp_put_sdes(out, t->report_ssrc, CNAME);
-}
-
-void relay_input_nack(RelayInput *input, guint track, gint64 now_ns, GByteArray *out)
-{
-    guint16 sequences[RELAY_WANTED_MAX];
-    Track *t = &input->tracks[track];
-    guint count = track < input->count ? relay_wanted_due(&t->wanted, now_ns, sequences) : 0;
-    if (count == 0)
-        return;
-    tk_rtcp_put_receiver_report(out, t->report_ssrc, NULL, 0);
-    tk_rtcp_put_sdes(out, t->report_ssrc, CNAME);
-    tk_rtcp_put_nack(out, t->report_ssrc, t->receiver.ssrc, sequences, count);
-}
-
-const RelayStreamFormat *relay_input_format(const RelayInput *input)
-{
-    return input->packager ? relay_packager_format(input->packager) : NULL;
-}
-
-const guint8 *relay_input_config(const RelayInput *input, guint track, gsize *ret_bytes)
-{
-    const Track *t = &input->tracks[track];
-    if (track < input->count && t->format.kind == TK_TRACK_AUDIO) {
-        *ret_bytes = t->format.aac.config_bytes;
-        return t->format.aac.config;
-    }
-    if (track >= input->count || !t->config)
-        return NULL;
-    return g_bytes_get_data(t->config, ret_bytes);
-}
-
-void relay_input_stats(const RelayInput *input, guint track, RelayInputStats *ret)
-{
-    const Track *t = &input->tracks[track];
-    *ret = t->stats;
-    ret->lost = relay_receiver_lost(&t->receiver);
-    ret->newest = (guint16)t->receiver.highest;
-    ret->asked = t->wanted.asked;
-    ret->repaired = t->wanted.repaired;
-    ret->jitter_ns = (guint64)relay_receiver_jitter_ns(&t->receiver);
-    ret->frames_dropped = t->dropped_earlier + (t->h264 ? tk_h264_depay_dropped(t->h264) : 0) +
-                          (t->aac ? tk_aac_depay_dropped(t->aac) : 0);
-    if (input->packager) {
-        ret->frames_dropped += relay_packager_dropped(input->packager, track);
-        ret->chunks = relay_packager_chunks(input->packager);
-    }
 }

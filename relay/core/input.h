@@ -17,12 +17,12 @@
 typedef struct {
     TkTrackKind kind;
     guint8 payload_type;
-    guint32 clock_rate; // RTP clock, Hz: 90000, or the audio's sample rate
-    char sprop[1024];   // video: sprop-parameter-sets, or ""
-    gboolean latm;      // audio: comes as MP4A-LATM; goes on as AAC-hbr
-    TkAacMode aac_mode; // audio, unless latm
-    TkAacConfig aac;    // audio
-    gboolean nack;      // the sender takes NACKs
+    guint32 clock_rate;      // RTP clock, Hz: 90000, or the audio's sample rate
+    char sprop[1024];        // video: sprop-parameter-sets, or ""
+    gboolean latm;           // audio: comes as MP4A-LATM; goes on as AAC-hbr
+    TkAacMode aac_mode;      // audio, unless latm
+    TkAacConfig aac;         // audio
+    gboolean nack;           // the sender takes NACKs
     guint8 rtx_payload_type; // of retransmissions (RFC 4588); 0: what is asked for comes as it was
 } RelayTrackFormat;
 
@@ -52,13 +52,13 @@ typedef struct {
 } RelayInputSink;
 
 typedef struct {
-    guint64 packets, bytes;       // accepted
+    guint64 packets, bytes;                            // accepted
     guint64 lost, late, duplicate, malformed, foreign; // packets
-    guint64 frames_dropped;       // access units not packaged
+    guint64 frames_dropped;                            // access units not packaged
     guint64 chunks;
     guint64 jitter_ns;
     guint64 asked, repaired; // packets asked of the sender again; those that came then
-    guint16 newest;          // the sender's highest sequence number
+    guint16 wanted;          // the sender's first sequence number that has not been packaged yet
 } RelayInputStats;
 
 typedef struct _RelayInput RelayInput;
@@ -74,8 +74,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayInput, relay_input_free)
 // bring the same kinds in the same order: FALSE if not (the caller refuses it). `ordered`: packets
 // come over TCP, nothing needs to be waited for.
 gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, guint count,
-                           gboolean ordered, gint64 now_ns, gint64 wall_ns)
-    G_GNUC_WARN_UNUSED_RESULT;
+                           gboolean ordered, gint64 now_ns,
+                           gint64 wall_ns) G_GNUC_WARN_UNUSED_RESULT;
+
+// The sender may fall silent and go on where it broke off, however late: until relay_input_begin,
+// what is missing is not given up while nothing comes.
+void relay_input_be_patient(RelayInput *input);
 
 // The sender is gone: what is pending is given out.
 void relay_input_end(RelayInput *input, gint64 now_ns);

@@ -18,11 +18,12 @@
 #define STALLED_NS (2 * TK_NS_PER_S)
 // A relay keeps its packets for about so long.
 #define RESUME_NS (60 * TK_NS_PER_S)
-// Asked for once more: what was still missing when it broke off.
-#define OVERLAP_PACKETS 128
-// Tries follow quickly at first: the class is waiting.
+// The class is waiting: tries follow each other quickly as long as a line is usually away.
 #define RETRY_NS (250 * TK_NS_PER_MS)
-#define RETRY_MAX_NS (4 * TK_NS_PER_S)
+#define RETRIES_QUICK 60
+// A connection is tried for 1, 2, 3, 1, 2, 3 … seconds: a lost SYN is sent again after 1 and 3.
+#define DIAL_S_MAX 3
+#define RETRY_SLOW_NS (4 * TK_NS_PER_S)
 // An upstream that failed is passed over where there is another.
 #define AVOID_NS (15 * TK_NS_PER_S)
 
@@ -69,7 +70,7 @@ static void on_playing(gpointer user, RelayPull *pull)
 
 static void note_failure(RelayFetch *f, gint64 now_ns)
 {
-    f->retry_ns = now_ns + MIN(RETRY_NS << MIN(f->failures, 8), RETRY_MAX_NS);
+    f->retry_ns = now_ns + (f->failures < RETRIES_QUICK ? RETRY_NS : RETRY_SLOW_NS);
     f->failures++;
     f->avoided = f->from;
     f->avoided_until_ns = now_ns + AVOID_NS;
@@ -153,11 +154,11 @@ static void start(RelayFetch *f, const RelayUpstream *from, const char *token, g
                           .path = path,
                           .token = token,
                           .tcp = f->tcp,
+                          .dial_s = 1 + f->failures % DIAL_S_MAX,
                           .resumes =
                               from == f->from && heard_ns(f) && now_ns - heard_ns(f) < RESUME_NS};
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
-        spec.resume[track] =
-            (guint16)(relay_stat_get(f->stream->newest_in[track]) - OVERLAP_PACKETS);
+        spec.resume[track] = (guint16)relay_stat_get(f->stream->wanted_in[track]);
     f->from = from;
     f->began_ns = now_ns;
     f->better = NULL;

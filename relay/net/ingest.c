@@ -214,7 +214,7 @@ static void note_stats(RelayIngestStream *s)
     for (guint track = 0; track < s->sender.tracks_count; track++) {
         RelayInputStats stats;
         relay_input_stats(s->input, track, &stats);
-        relay_stat_set(s->stream->newest_in[track], stats.newest);
+        relay_stat_set(s->stream->wanted_in[track], stats.wanted);
         lost += stats.lost;
         dropped += stats.frames_dropped;
         asked += stats.asked;
@@ -405,6 +405,8 @@ gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const Rela
     if (!s->active && !relay_input_begin(s->input, spec->formats, spec->tracks_count,
                                          spec->interleaved, now_ns, tk_clock_wall_ns()))
         return FALSE;
+    if (spec->lingers)
+        relay_input_be_patient(s->input);
     s->active = TRUE;
     s->sender = *spec;
     s->report_ns = now_ns;

@@ -10,7 +10,6 @@
 #include "relay/net/ports.h"
 #include "relay/net/transport.h"
 
-#define DIAL_S 3
 // The other relay may wait for its own sender's first keyframe before it describes a stream.
 #define ANSWER_S 10
 // Well inside the minute after which a silent viewer is left.
@@ -272,7 +271,7 @@ static gboolean dial(gpointer user)
     g_autoptr(GSocketClient) client = g_socket_client_new();
     p->timer = 0;
     g_socket_client_set_enable_proxy(client, FALSE);
-    g_socket_client_set_timeout(client, DIAL_S);
+    g_socket_client_set_timeout(client, p->spec.dial_s);
     p->dialing = g_cancellable_new();
     p->refs++;
     g_socket_client_connect_to_host_async(client, p->host, p->spec.port, p->dialing, on_dialed, p);

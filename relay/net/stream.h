@@ -20,7 +20,7 @@ typedef struct {
     guint64 packets_asked_in, packets_repaired_in;
     guint64 chunk_newest, chunk_oldest;
     gint64 last_packet_ns; // monotonic; 0 = none yet
-    guint newest_in[2];    // of each track: the sender's own highest sequence number
+    guint wanted_in[2];    // of each track: the sequence number that is wanted next
 } RelayStream;
 
 RelayStream *relay_stream_new(const char *lesson_id, const char *lesson_name, const char *name);

@@ -205,11 +205,12 @@ class Relay(Program):
 
 
 class Recorder(Program):
-    def __init__(self, cleanup, relay_url, data, settings=None):
+    def __init__(self, cleanup, relay_url, data, settings=None, place=None):
         values = {"http.port": 0, "relay.url": relay_url, "archive.data": data,
                   # Whoever runs tests has the room that they need.
                   "disk.reserve_mb": 0, "disk.lesson_mb": 1, **(settings or {})}
-        super().__init__(cleanup, [BUILD / "recorder" / "tongke-recorder", *assignments(values)])
+        command = [BUILD / "recorder" / "tongke-recorder", *assignments(values)]
+        super().__init__(cleanup, place.inside(command) if place else command)
         port = int(self.wait_line(r"^listening http \S+:(\d+)$")[1])
         self.url = f"http://127.0.0.1:{port}"
         cleanup(self.stop_if_running)

@@ -169,7 +169,7 @@ static gboolean set(Line *line, const char *name, double value)
         const char *name;
         double *at, least, most;
     } settings[] = {
-        {"loss", &line->loss, 0, 90},          {"burst", &line->burst, 1, 100},
+        {"loss", &line->loss, 0, 100},          {"burst", &line->burst, 1, 100},
         {"delay", &line->delay_ms, 0, 5000},   {"rate", &line->rate_kbit, 0, 1e6},
         {"buffer", &line->buffer_kib, 2, 1e5},
     };

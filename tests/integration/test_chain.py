@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""City, county and school over bad lines: what is cut off is made up for, what is lost is repaired."""
+
+import unittest
+
+from chain import COUNTRY, Chain, Class
+from places import possible
+from tongke import request
+
+
+@unittest.skipUnless(possible(), "no right to make network namespaces and tun devices")
+class Lines(unittest.TestCase):
+    def test_a_recorder_below_a_cut_line_loses_nothing(self):
+        chain = Chain(self.addCleanup)
+        city, county = chain.level("city", **{"history.packet_s": 30}), chain.level("county")
+        county.wire.set(delay=20)
+        recorder = chain.record(county)
+        chain.publish()
+        above, seen = Class(city), Class(county)
+        seen.pass_time(2)
+        county.wire.set(loss=100)
+        above.pass_time(3)
+        county.wire.set(loss=0)
+        seen.pass_time(4)
+        numbers = seen.numbers()
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.assertGreater(max(b - a for (a, _, _), (b, _, _) in zip(seen.came, seen.came[1:])), 2)
+        city.place.call(request, "POST", f"{city.relay.url}/api/v1/lessons/math/end", None,
+                        chain.key.token("admin"))
+        found = recorder.wait_log(r"recording closed: ([\d.]+) s, 1 streams, (\d+) gaps")
+        self.assertEqual(found[2], "0")
+        self.assertGreater(float(found[1]), 8)
+
+    def test_a_school_behind_a_weak_line_misses_nothing(self):
+        chain = Chain(self.addCleanup)
+        chain.level("city")
+        school = chain.level("school")
+        school.wire.set(**COUNTRY)
+        chain.publish()
+        seen = Class(school)
+        seen.pass_time(8)
+        saw = seen.saw()
+        self.assertEqual(saw["missing"], 0)
+        self.assertGreater(saw["chunks"], 50)
+        down, _ = school.wire.count()
+        self.assertGreater(down[1], 10)  # lost on the line
+        self.assertEqual(down[2], 0)     # refused by its buffer
+
+
+if __name__ == "__main__":
+    unittest.main()
