@@ -196,15 +196,16 @@ static void on_new_manager(GstElement *src, GstElement *manager, gpointer data)
     g_signal_connect(manager, "new-jitterbuffer", G_CALLBACK(on_jitter_buffer), data);
 }
 
-static void add_branch(PlayReceiver *receiver, GstPad *pad, const char *tail, TkJoint *joint,
-                       gint *slot)
+// In a streaming thread: the main thread may be taking its pipeline down meanwhile.
+static void add_branch(PlayReceiver *receiver, GstElement *src, GstPad *pad, const char *tail,
+                       TkJoint *joint, gint *slot)
 {
     g_autoptr(GError) error = NULL;
-    GstElement *bin = tk_pipeline_bin(receiver->pipeline);
+    g_autoptr(GstObject) bin = gst_object_get_parent(GST_OBJECT(src));
     GstElement *branch = gst_parse_bin_from_description(tail, FALSE, &error);
 
     if (!branch) {
-        GST_ELEMENT_ERROR(bin, CORE, MISSING_PLUGIN, ("%s", error->message), (NULL));
+        GST_ELEMENT_ERROR(src, CORE, MISSING_PLUGIN, ("%s", error->message), (NULL));
         return;
     }
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(branch), "out");
@@ -234,17 +235,17 @@ static void on_pad(GstElement *src, GstPad *pad, gpointer data)
     const char *media = s ? gst_structure_get_string(s, "media") : NULL;
 
     if (g_strcmp0(media, "video") == 0 && !g_atomic_int_get(&receiver->pictures_input))
-        add_branch(receiver, pad,
+        add_branch(receiver, src, pad,
                    "decodebin name=in ! videoconvert ! video/x-raw ! appsink name=out sync=false",
                    receiver->pictures, &receiver->pictures_input);
     else if (g_strcmp0(media, "audio") == 0 && !g_atomic_int_get(&receiver->sound_input))
-        add_branch(receiver, pad,
+        add_branch(receiver, src, pad,
                    "decodebin name=in ! audioconvert ! audioresample ! "
                    "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! "
                    "appsink name=out sync=false async=false",
                    receiver->sound, &receiver->sound_input);
     else
-        add_branch(receiver, pad, "fakesink name=in sync=false async=false", NULL, NULL);
+        add_branch(receiver, src, pad, "fakesink name=in sync=false async=false", NULL, NULL);
 }
 
 static void connect_now(PlayReceiver *receiver)

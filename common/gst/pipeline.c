@@ -94,9 +94,9 @@ void tk_pipeline_free(TkPipeline *pipeline)
 {
     if (!pipeline)
         return;
-    GstElement *bin = take_bin(pipeline);
-    gst_element_set_state(bin, GST_STATE_NULL);
-    gst_object_unref(bin);
+    // Before anything is freed: streaming threads may still ask for the bin.
+    gst_element_set_state(pipeline->bin, GST_STATE_NULL);
+    gst_object_unref(take_bin(pipeline));
 }
 
 static gpointer abandon_thread(gpointer data)

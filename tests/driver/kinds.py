@@ -14,10 +14,12 @@ from tasks import Task
 
 TESTS = ROOT / "tests"
 ALONE = "tools/test: alone"  # in a comment of a test file, with the reason after it
+APART = (sys.executable, TESTS / "driver" / "apart.py")  # whole programs have a network of their own
 NICE = 10  # compilers and fuzzers give way to the tests that watch running programs
 
+# The stacks of all allocations cost most of the time: they are walked as far as lsan.supp needs it.
 SANITIZER_ENV = {
-    "ASAN_OPTIONS": "detect_stack_use_after_return=1:fast_unwind_on_malloc=0",
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:fast_unwind_on_malloc=0:malloc_context_size=14",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "LSAN_OPTIONS": f"suppressions={TESTS}/data/lsan.supp:print_suppressions=0",
     "G_SLICE": "always-malloc",
@@ -35,6 +37,9 @@ class Build:
     def folder(self):
         return ROOT / f"build-{self.name}"
 
+
+# The simulation counts what it is given out itself; a lesson of it is millions of allocations.
+SIM_ENV = {**SANITIZER_ENV, "ASAN_OPTIONS": "detect_stack_use_after_return=1:detect_leaks=0"}
 
 PLAIN = Build("test", ("-Dpage=enabled",))
 SANITIZED = Build("sanitize", ("-Db_sanitize=address,undefined",), env=SANITIZER_ENV)
@@ -61,7 +66,7 @@ def build(which, say, env=None):
     return counts
 
 
-def meson_suite(name, which, suite, say):
+def meson_suite(name, which, suite, say, env=None):
     """The tests that meson knows of in one suite, each with its own cases."""
     counts = Counts()
     listed = json.loads(subprocess.run(["meson", "introspect", "--tests", str(which.folder)],
@@ -75,7 +80,8 @@ def meson_suite(name, which, suite, say):
     log.unlink(missing_ok=True)
     status = stream(["meson", "test", "-C", which.folder, "--no-rebuild", "--suite", suite,
                      "--logbase", f"testlog-{suite}", "--timeout-multiplier", "10"],
-                    lambda text: say(f"   {text}") if " / " in text else None, which.env, nice=NICE)
+                    lambda text: say(f"   {text}") if " / " in text else None, env or which.env,
+                    nice=NICE)
     for line in log.read_text(errors="replace").splitlines() if log.exists() else []:
         entry = json.loads(line)
         test = entry["name"].split(" / ")[-1]
@@ -154,13 +160,15 @@ def file_tasks(kind, folder, which=None, needs=None, **more):
         command = [sys.executable, TESTS / "driver" / "pytests.py", path]
         if path.suffix != ".py":
             command = ["node", "--test-reporter=tap", path.name]
+        if which:
+            command = [*APART, *command]
         yield program_task(kind, f"{prefix}{folder}/{path.name}", command, needs, env, path.parent,
                            path, **more)
 
 
-def suite_task(kind, suite, which, needs):
+def suite_task(kind, suite, which, needs, env=None):
     name = kind if kind == suite else f"{kind} {suite}"
-    return Task(name, kind, lambda say: meson_suite(name, which, suite, say), needs, busy=True)
+    return Task(name, kind, lambda say: meson_suite(name, which, suite, say, env), needs, busy=True)
 
 
 @dataclass
@@ -171,8 +179,8 @@ class Kind:
 
 
 def sanitized(which, built):
-    for suite in ("unit", "sim", "fuzz"):
-        yield suite_task("sanitize", suite, which, built)
+    for suite, env in (("unit", None), ("sim", SIM_ENV), ("fuzz", None)):
+        yield suite_task("sanitize", suite, which, built, env)
     yield from file_tasks("sanitize", "integration", which, built)
 
 
@@ -188,8 +196,9 @@ KINDS = {
     "integration": Kind(PLAIN, lambda which, built: file_tasks("integration", "integration", which,
                                                                built)),
     "fault": Kind(PLAIN, lambda which, built: [program_task(
-        "fault", "faults of the recorder", [sys.executable, "tests/fault/run.py", "--quick", "--tap",
-                                            "--build", which.folder], built, lanes=2)]),
+        "fault", "faults of the recorder", [
+            *APART, sys.executable, "tests/fault/run.py", "--quick", "--tap", "--build", which.folder],
+        built, lanes=2)]),
     "browser": Kind(PLAIN, lambda which, built: file_tasks("browser", "browser", which, built,
                                                            lanes=2)),
     "sanitize": Kind(SANITIZED, sanitized),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs a fuzz target on every file of a folder, as an ordinary test that speaks TAP: on the file
-// itself, on each of its beginnings, and with each of its bytes changed.
+// itself, on each of its beginnings, and with each of its bytes changed in one way of three, in
+// turn.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,11 +34,10 @@ static void run_file(char *data, gsize length)
     run(data, length);
     for (gsize place = 0; place < length; place += step) {
         run(data, place);
-        for (gsize i = 0; i < sizeof changes; i++) {
-            data[place] ^= changes[i];
-            run(data, length);
-            data[place] ^= changes[i];
-        }
+        char change = changes[place / step % sizeof changes];
+        data[place] ^= change;
+        run(data, length);
+        data[place] ^= change;
     }
 }
 

@@ -122,7 +122,7 @@ class WebSocketViewer(Live):
 
 class Slow(Live):
     def test_a_viewer_that_reads_nothing_harms_only_itself(self):
-        self.publish(film=clip(bitrate="20M"))
+        self.publish(film=clip(5, bitrate="20M"))
         good = self.live()
         first = self.chunk(good).number
         slow = self.live(receive_bytes=4096)

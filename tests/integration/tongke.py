@@ -274,40 +274,38 @@ def _clips():
     return pathlib.Path(folder.name)
 
 
-@functools.lru_cache(maxsize=None)
-def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
-    """A film of a moving test picture and a tone: H.264 with B-frames and AAC."""
-    path = _clips() / f"clip-{seconds}-{b_frames}-{fps}-{bitrate}.mp4"
+def _film(name, *words):
+    """What ffmpeg makes of `words`, once for all who ask for that name."""
+    path = _clips() / f"{name}.mp4"
     if path.exists():
         return path
-    rate = [] if bitrate is None else ["-vf", "noise=alls=60:allf=t", "-b:v", bitrate]
     unfinished = path.with_suffix(f".{os.getpid()}.mp4")
-    status, _, text = run([
-        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi",
-        "-i", "sine=frequency=440:sample_rate=48000", "-t", str(seconds), *rate, "-c:v", "libx264", "-preset",
-        "veryfast", "-bf", str(b_frames), "-g", str(fps), "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac",
-        "1", unfinished])
+    status, _, text = run(["ffmpeg", "-v", "error", *words, "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "1",
+                           unfinished])
     if status:
         raise AssertionError(f"ffmpeg made no film: {text}")
     unfinished.rename(path)
     return path
 
 
-@functools.lru_cache(maxsize=None)
+def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
+    """A film of a moving test picture and a tone: H.264 with B-frames and AAC."""
+    rate = [] if bitrate is None else ["-vf", "noise=alls=60:allf=t", "-b:v", bitrate]
+    return _film(
+        f"clip-{seconds}-{b_frames}-{fps}-{bitrate}", "-f", "lavfi", "-i",
+        f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+        "-t", str(seconds), *rate, "-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames), "-g", str(fps))
+
+
 def lecture(seconds=40):
     """A board that never changes beside a small moving picture: 1.2 Mbit/s, with a keyframe of
     100 kB every 2 s."""
-    path = _clips() / f"lecture-{seconds}.mp4"
-    status, _, text = run([
-        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=gray:s=480x360:r=30,noise=alls=60", "-f",
-        "lavfi", "-i", "testsrc2=s=336x192:r=30", "-f", "lavfi", "-i",
-        "sine=frequency=440:sample_rate=48000", "-filter_complex", "[0][1]overlay[v]", "-map", "[v]",
-        "-map", "2:a", "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-tune",
-        "zerolatency", "-g", "60", "-sc_threshold", "0", "-qp", "24", "-x264-params", "ip-factor=1",
-        "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "1", path])
-    if status:
-        raise AssertionError(f"ffmpeg made no film: {text}")
-    return path
+    return _film(
+        f"lecture-{seconds}", "-f", "lavfi", "-i", "color=gray:s=480x360:r=30,noise=alls=60", "-f", "lavfi",
+        "-i", "testsrc2=s=336x192:r=30", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+        "-filter_complex", "[0][1]overlay[v]", "-map", "[v]", "-map", "2:a", "-t", str(seconds), "-c:v",
+        "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "60", "-sc_threshold", "0", "-qp",
+        "24", "-x264-params", "ip-factor=1")
 
 
 def publish(cleanup, relay, path, *, transport="tcp", loop=True, film=None, output=()):

@@ -405,7 +405,8 @@ static void check_message(Viewer *v, RelayWebNext next, const RelayUnit *message
 {
     World *w = v->world;
     if (next == RELAY_WEB_TEXT) {
-        v->gap_told |= !!strstr((const char *)message->data + RELAY_WEB_HEADROOM, "\"gap\"");
+        v->gap_told |= g_strstr_len((const char *)message->data + RELAY_WEB_HEADROOM,
+                                    message->bytes - RELAY_WEB_HEADROOM, "\"gap\"") != NULL;
         return;
     }
     if (message->flags & RELAY_UNIT_INIT) {
