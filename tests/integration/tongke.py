@@ -294,7 +294,8 @@ def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
     return _film(
         f"clip-{seconds}-{b_frames}-{fps}-{bitrate}", "-f", "lavfi", "-i",
         f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
-        "-t", str(seconds), *rate, "-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames), "-g", str(fps))
+        "-t", str(seconds), *rate, "-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames), "-g",
+        str(fps))
 
 
 def lecture(seconds=40):
