@@ -39,8 +39,8 @@ static void session_closed(RecSession *session, void *user)
 
     tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = lesson->id},
            "recording closed: %.1f s, %u streams, %u gaps, %" G_GUINT64_FORMAT " bytes",
-           (double)rec_lesson_duration_ns(lesson) / 1e9, lesson->streams->len, lesson->gaps->len,
-           rec_lesson_bytes(lesson));
+           (double)rec_lesson_duration_ns(lesson) / 1e9, lesson->streams->len,
+           rec_lesson_open_gaps(lesson), rec_lesson_bytes(lesson));
     follow->handler->on_lesson(lesson, follow->user);
     g_hash_table_steal_extended(follow->again, lesson->id, (void **)&id, (void **)&again);
     g_hash_table_remove(follow->sessions, lesson->id);

@@ -4,8 +4,10 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
+#include "common/base/name.h"
 #include "recorder/follow.h"
 #include "recorder/library/serve.h"
+#include "recorder/library/upload.h"
 #include "recorder/posters.h"
 #include "recorder/retain.h"
 #include "recorder/scan.h"
@@ -29,6 +31,7 @@ typedef struct {
     RecFollow *follow;
     RecPosters *posters; // NULL: none are made
     ShelfReplay *replay;
+    ShelfUploads *uploads;
     RecRetain *retain; // NULL: nothing is deleted by rule
     ShelfApi api;
     ShelfServer *server;
@@ -66,6 +69,30 @@ static const char *not_ready(void *user)
         return "the relay cannot be reached";
     return rec_follow_disk(recorder->follow) == REC_DISK_ROOM ? NULL
                                                               : "the disk has no room for a lesson";
+}
+
+static gboolean lesson_running(void *user, const char *id)
+{
+    const Recorder *recorder = user;
+    return rec_follow_session(recorder->follow, id) != NULL;
+}
+
+static gboolean lesson_wanted(void *user, const char *name)
+{
+    const Recorder *recorder = user;
+    return tk_name_matches(recorder->rules.lessons, name);
+}
+
+static guint64 disk_spare(void *user)
+{
+    const Recorder *recorder = user;
+    guint64 free_bytes = rec_disk_free(recorder->data);
+    return free_bytes - MIN(free_bytes, recorder->rules.disk.reserve_bytes);
+}
+
+static void recording_changed(void *user, const RecLesson *lesson)
+{
+    lesson_changed(lesson, user);
 }
 
 static const char *disk_word(void *user)
@@ -186,6 +213,11 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
         .search_ns = &recorder->search_ns,
         .edit = recording_edit,
         .not_ready = not_ready,
+        .running = lesson_running,
+        .wanted = lesson_wanted,
+        .spare = disk_spare,
+        .changed = recording_changed,
+        .uploads = recorder->uploads,
         .disk = disk_word,
         .metrics = metrics,
         .user = recorder,
@@ -217,6 +249,7 @@ static void recorder_clear(Recorder *recorder)
     g_clear_object(&recorder->target.session);
     g_clear_pointer(&recorder->index, shelf_index_free);
     g_clear_pointer(&recorder->replay, shelf_replay_free);
+    g_clear_pointer(&recorder->uploads, shelf_uploads_free);
     g_clear_pointer(&recorder->loop, g_main_loop_unref);
     if (recorder->lock_fd >= 0)
         close(recorder->lock_fd);
@@ -237,6 +270,7 @@ gboolean rec_recorder_run(const TkConfig *config, GError **error)
         url[strlen(url) - 1] = '\0';
     recorder.loop = g_main_loop_new(NULL, FALSE);
     recorder.replay = shelf_replay_new();
+    recorder.uploads = shelf_uploads_new();
     recorder.writer = rec_writer_new((guint)tk_config_int(config, "archive", "sync_ms"));
     recorder.target = (TkWebTarget){tk_web_session_new("tongke-recorder"), url,
                                     tk_config_string(config, "relay", "token_file")};

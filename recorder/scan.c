@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/ulid.h"
+#include "recorder/archive/heal.h"
 #include "recorder/archive/recover.h"
 #include "recorder/library/remove.h"
 
@@ -22,7 +23,14 @@ typedef struct {
 
 static gboolean recording_scan(Scan *scan, const char *folder, const char *id, GError **error)
 {
-    gboolean closed = GPOINTER_TO_INT(g_hash_table_lookup(scan->known, id)) == REC_STATE_CLOSED + 1;
+    g_autofree char *order = g_build_filename(folder, REC_HEAL_FILE, NULL);
+    gboolean healing = g_file_test(order, G_FILE_TEST_EXISTS);
+    g_autoptr(GError) unhealed = NULL;
+    if (healing && !rec_heal_finish(folder, &unhealed))
+        tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id}, "its healing cannot be ended: %s",
+               unhealed->message);
+    gboolean closed =
+        GPOINTER_TO_INT(g_hash_table_lookup(scan->known, id)) == REC_STATE_CLOSED + 1 && !healing;
     g_autoptr(GError) why = NULL;
     gboolean changed = FALSE;
 

@@ -201,7 +201,7 @@ class Demo:
                     self.programs.pop().kill()
 
     def start_capture(self):
-        options = ["--relay", self.rtsp, "--source", self.args.source]
+        options = ["--relay", self.rtsp, "--source", self.args.source, "--keep", "none"]
         if self.args.slides:
             options += ["--slides", self.args.slides]
         for field in FIELDS:

@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <stdlib.h>
 
+#include "client/capture/deliver.h"
 #include "client/capture/devices.h"
 #include "client/capture/encoder.h"
 #include "client/capture/stream.h"
@@ -22,6 +23,10 @@ typedef struct {
     guint streams_count, stopped_count;
     gboolean started, stopping;
     int status;
+    gboolean told;             // to stop, by a signal
+    CapKeep *keep;             // NULL: no local copy
+    GCancellable *cancellable; // of delivering
+    gboolean delivering;
 } Program;
 
 static void stop(Program *program, int status)
@@ -90,8 +95,12 @@ static void on_stopped(void *user)
 
 static gboolean on_signal(gpointer data)
 {
+    Program *program = data;
     tk_info("told to stop");
-    stop(data, EXIT_SUCCESS);
+    if (program->told || program->delivering)
+        g_cancellable_cancel(program->cancellable);
+    program->told = TRUE;
+    stop(program, EXIT_SUCCESS);
     return G_SOURCE_CONTINUE;
 }
 
@@ -127,7 +136,10 @@ static gboolean add_stream(Program *program, const char *name, GstClockTime base
         .bitrate_kbps = main_stream ? o->bitrate_kbps : o->slides_bitrate_kbps,
         .sound_bitrate_kbps = o->sound_bitrate_kbps,
         .encoder = o->encoder,
-        .publisher = {url, o->token, o->lesson_id, o->info, o->transport},
+        .publisher = {url, o->token,
+                      program->keep ? cap_keep_lesson_id(program->keep) : o->lesson_id, o->info,
+                      o->transport},
+        .keep = program->keep,
     };
     CapStream *stream = cap_stream_new(&config, program->clock, base_time, &events, program, error);
 
@@ -136,33 +148,109 @@ static gboolean add_stream(Program *program, const char *name, GstClockTime base
     return stream != NULL;
 }
 
-static int capture(const CapOptions *options)
+static void deliver_run(GTask *task, void *source, void *data, GCancellable *cancellable)
+{
+    const Program *program = data;
+    const CapOptions *o = program->options;
+    const CapDelivery delivery = {
+        .folder = o->keep,
+        .library = o->library,
+        .web = o->web,
+        .token = o->token,
+        .for_ns = o->deliver_for_ns,
+        .at_once = program->told,
+    };
+    g_task_return_boolean(task, cap_deliver(&delivery, program->cancellable));
+}
+
+static void deliver_done(GObject *source, GAsyncResult *result, void *data)
+{
+    const Program *program = data;
+    g_main_loop_quit(program->loop);
+}
+
+// A signal more ends it.
+static gboolean deliver(Program *program)
+{
+    g_autoptr(GTask) task = g_task_new(NULL, NULL, deliver_done, program);
+
+    program->delivering = TRUE;
+    g_task_set_task_data(task, program, NULL);
+    g_task_run_in_thread(task, deliver_run);
+    g_main_loop_run(program->loop);
+    return g_task_propagate_boolean(task, NULL);
+}
+
+// Without it the lesson goes out all the same.
+static void keep_begin(Program *program)
+{
+    const CapOptions *o = program->options;
+    const CapKeepRules rules = {o->keep, o->keep_bytes, o->keep_ns};
+    g_autoptr(GError) error = NULL;
+
+    if (!o->keep)
+        return;
+    program->keep = cap_keep_new(&rules, o->relay, o->lesson_id, o->info, &error);
+    if (!program->keep)
+        tk_error("%s", error->message);
+}
+
+static gboolean streams_begin(Program *program, GError **error)
+{
+    GstClockTime base_time = gst_clock_get_time(program->clock);
+
+    if (!add_stream(program, "main", base_time, error) ||
+        (program->options->slides.kind != CAP_SOURCE_NONE &&
+         !add_stream(program, "slides", base_time, error)))
+        return FALSE;
+    if (program->keep)
+        cap_keep_begin(program->keep);
+    return TRUE;
+}
+
+static void capture(Program *program)
+{
+    const CapOptions *options = program->options;
+    g_autoptr(GError) error = NULL;
+
+    keep_begin(program);
+    if (!streams_begin(program, &error)) {
+        tk_error("%s", error->message);
+        program->status = EXIT_FAILURE;
+    } else {
+        for (guint i = 0; i < program->streams_count; i++)
+            cap_stream_open(program->streams[i]);
+        on_ready(program);
+        g_timeout_add_seconds(READY_TIMEOUT_S, on_ready_timeout, program);
+        if (options->stats)
+            g_timeout_add_seconds(STATS_S, on_stats, program);
+        g_main_loop_run(program->loop);
+    }
+    guint count = program->streams_count;
+    program->streams_count = 0;
+    for (guint i = 0; i < count; i++)
+        cap_stream_free(program->streams[i]);
+    gboolean kept = program->keep != NULL;
+    cap_keep_free(program->keep, program->status == EXIT_SUCCESS);
+    if (kept && program->status == EXIT_SUCCESS && options->deliver_for_ns > 0)
+        (void)deliver(program);
+}
+
+static int run(const CapOptions *options)
 {
     Program program = {.options = options, .status = EXIT_SUCCESS};
-    g_autoptr(GError) error = NULL;
 
     program.loop = g_main_loop_new(NULL, FALSE);
     program.clock = gst_system_clock_obtain();
-    GstClockTime base_time = gst_clock_get_time(program.clock);
+    program.cancellable = g_cancellable_new();
     g_unix_signal_add(SIGINT, on_signal, &program);
     g_unix_signal_add(SIGTERM, on_signal, &program);
-    if (!add_stream(&program, "main", base_time, &error) ||
-        (options->slides.kind != CAP_SOURCE_NONE &&
-         !add_stream(&program, "slides", base_time, &error))) {
-        tk_error("%s", error->message);
+    if (options->run == CAP_RUN_CAPTURE)
+        capture(&program);
+    else if (options->keep && !deliver(&program))
         program.status = EXIT_FAILURE;
-    } else {
-        for (guint i = 0; i < program.streams_count; i++)
-            cap_stream_open(program.streams[i]);
-        on_ready(&program);
-        g_timeout_add_seconds(READY_TIMEOUT_S, on_ready_timeout, &program);
-        if (options->stats)
-            g_timeout_add_seconds(STATS_S, on_stats, &program);
-        g_main_loop_run(program.loop);
-    }
-    for (guint i = 0; i < program.streams_count; i++)
-        cap_stream_free(program.streams[i]);
     gst_object_unref(program.clock);
+    g_object_unref(program.cancellable);
     g_main_loop_unref(program.loop);
     return program.status;
 }
@@ -194,7 +282,8 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     case CAP_RUN_CAPTURE:
+    case CAP_RUN_DELIVER:
         break;
     }
-    return capture(options);
+    return run(options);
 }

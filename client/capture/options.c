@@ -15,8 +15,9 @@
 // What GOption fills in.
 typedef struct {
     char *relay, *source, *slides, *sound, *lesson_file, *lesson_id, *size, *transport, *copy;
-    char *token_file, *encoder;
-    gboolean loop, stats, list_devices, list_encoders, version;
+    char *token_file, *encoder, *keep, *library, *web;
+    gboolean loop, stats, list_devices, list_encoders, version, deliver;
+    double keep_gib, keep_days, deliver_for;
     int fps, slides_fps, bitrate, slides_bitrate, sound_bitrate;
     double duration;
     GPtrArray *fields; // "name", "value", …
@@ -24,9 +25,10 @@ typedef struct {
 
 static void raw_clear(Raw *raw)
 {
-    char **texts[] = {&raw->relay,       &raw->source,     &raw->slides, &raw->sound,
-                      &raw->lesson_file, &raw->lesson_id,  &raw->size,   &raw->transport,
-                      &raw->copy,        &raw->token_file, &raw->encoder};
+    char **texts[] = {&raw->relay,       &raw->source,     &raw->slides,  &raw->sound,
+                      &raw->lesson_file, &raw->lesson_id,  &raw->size,    &raw->transport,
+                      &raw->copy,        &raw->token_file, &raw->encoder, &raw->keep,
+                      &raw->library,     &raw->web};
 
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(*texts[i]);
@@ -210,6 +212,38 @@ static gboolean check_lesson(const Raw *raw, CapOptions *o, GError **error)
     return TRUE;
 }
 
+// Where a service's state belongs, else a user's.
+static char *keep_default(void)
+{
+    const char *service = g_getenv("STATE_DIRECTORY");
+    return service ? g_build_filename(service, "copies", NULL)
+                   : g_build_filename(g_get_user_state_dir(), "tongke", "copies", NULL);
+}
+
+static gboolean check_keep(const Raw *raw, CapOptions *o, GError **error)
+{
+    const char *urls[] = {raw->library, raw->web};
+
+    if (!(raw->keep_gib >= 0.01 && raw->keep_gib <= 100000))
+        return fail(error, "--keep-gib: must be 0.01 to 100000");
+    if (!(raw->keep_days > 0 && raw->keep_days <= 3650))
+        return fail(error, "--keep-days: must be more than 0 and at most 3650");
+    if (!(raw->deliver_for >= 0 && raw->deliver_for <= 7 * 86400))
+        return fail(error, "--deliver-for: must be 0 to 604800 seconds");
+    for (guint i = 0; i < G_N_ELEMENTS(urls); i++)
+        if (urls[i] && !g_str_has_prefix(urls[i], "http://") &&
+            !g_str_has_prefix(urls[i], "https://"))
+            return fail(error, "\"%s\" is no http:// or https:// address", urls[i]);
+    if (g_strcmp0(raw->keep, "none") != 0)
+        o->keep = raw->keep ? g_strdup(raw->keep) : keep_default();
+    o->keep_bytes = (guint64)(raw->keep_gib * (double)(1ull << 30));
+    o->keep_ns = (gint64)(raw->keep_days * 86400 * (double)TK_NS_PER_S);
+    o->deliver_for_ns = (gint64)(raw->deliver_for * (double)TK_NS_PER_S);
+    o->library = g_strdup(raw->library);
+    o->web = g_strdup(raw->web);
+    return TRUE;
+}
+
 static gboolean check(const Raw *raw, CapOptions *o, GError **error)
 {
     static const char *const transports[] = {"auto", "udp", "tcp", NULL};
@@ -217,7 +251,8 @@ static gboolean check(const Raw *raw, CapOptions *o, GError **error)
     guint transport = CAP_TRANSPORT_AUTO, copy = CAP_COPY_AUTO;
     g_autoptr(GError) reason = NULL;
 
-    if (!check_relay(raw->relay, error) || !check_lesson(raw, o, error) ||
+    if (!check_keep(raw, o, error) || !check_relay(raw->relay, error) ||
+        !check_lesson(raw, o, error) ||
         !cap_source_spec_parse(raw->source ? raw->source : "test", &o->source, error) ||
         (raw->slides && !cap_source_spec_parse(raw->slides, &o->slides, error)) ||
         !check_size(raw->size ? raw->size : "1280x720", o, error) ||
@@ -275,6 +310,30 @@ static void add_lesson_group(GOptionContext *context, Raw *raw)
     g_option_context_add_group(context, group);
 }
 
+static void add_keep_group(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"keep", 0, 0, G_OPTION_ARG_FILENAME, &raw->keep,
+         "Where what is encoded is kept, too; none: nowhere", "FOLDER"},
+        {"keep-gib", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_gib, "At most, default 20", "GIB"},
+        {"keep-days", 0, 0, G_OPTION_ARG_DOUBLE, &raw->keep_days, "At most, default 14", "DAYS"},
+        {"library", 0, 0, G_OPTION_ARG_STRING, &raw->library,
+         "Where missing stretches are delivered; default: as the relay says", "URL"},
+        {"web", 0, 0, G_OPTION_ARG_STRING, &raw->web,
+         "The relay's own address for that; default: port 8080 of its host", "URL"},
+        {"deliver-for", 0, 0, G_OPTION_ARG_DOUBLE, &raw->deliver_for,
+         "Go on delivering after the lesson for so long, default 3600", "SECONDS"},
+        {"deliver", 0, 0, G_OPTION_ARG_NONE, &raw->deliver,
+         "Send nothing: deliver what is kept, and end", NULL},
+        {NULL},
+    };
+    GOptionGroup *group =
+        g_option_group_new("keep", "The local copy:", "Show the local copy's options", raw, NULL);
+
+    g_option_group_add_entries(group, entries);
+    g_option_context_add_group(context, group);
+}
+
 static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
 {
     const GOptionEntry entries[] = {
@@ -323,6 +382,7 @@ static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
         arguments[i] = g_strdup(argv[i]);
     g_option_context_add_main_entries(context, entries, NULL);
     add_lesson_group(context, raw);
+    add_keep_group(context, raw);
     g_option_context_add_group(context, gst_init_get_option_group());
     if (!g_option_context_parse_strv(context, &arguments, error))
         return FALSE;
@@ -338,6 +398,9 @@ CapOptions *cap_options_parse(int argc, char **argv, GError **error)
                        .bitrate = 2000,
                        .slides_bitrate = 600,
                        .sound_bitrate = 96,
+                       .keep_gib = 20,
+                       .keep_days = 14,
+                       .deliver_for = 3600,
                        .fields = g_ptr_array_new_with_free_func(g_free)};
     g_autoptr(CapOptions) options = g_new0(CapOptions, 1);
 
@@ -349,6 +412,16 @@ CapOptions *cap_options_parse(int argc, char **argv, GError **error)
                        : raw.list_devices ? CAP_RUN_LIST_DEVICES
                                           : CAP_RUN_LIST_ENCODERS;
         return g_steal_pointer(&options);
+    }
+    if (raw.deliver) {
+        g_autoptr(GError) reason = NULL;
+        options->run = CAP_RUN_DELIVER;
+        options->token = client_token_read(raw.token_file, &reason);
+        if (reason)
+            g_propagate_error(error, g_steal_pointer(&reason));
+        else if (check_keep(&raw, options, error))
+            return g_steal_pointer(&options);
+        return NULL;
     }
     return check(&raw, options, error) ? g_steal_pointer(&options) : NULL;
 }
@@ -365,5 +438,8 @@ void cap_options_free(CapOptions *options)
     g_free(options->lesson_id);
     g_free(options->token);
     g_free(options->encoder);
+    g_free(options->keep);
+    g_free(options->library);
+    g_free(options->web);
     g_free(options);
 }

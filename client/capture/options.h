@@ -35,6 +35,7 @@ typedef enum { CAP_TRANSPORT_AUTO, CAP_TRANSPORT_UDP, CAP_TRANSPORT_TCP } CapTra
 typedef enum { CAP_COPY_AUTO, CAP_COPY_ALWAYS, CAP_COPY_NEVER } CapCopy;
 typedef enum {
     CAP_RUN_CAPTURE,
+    CAP_RUN_DELIVER,
     CAP_RUN_LIST_DEVICES,
     CAP_RUN_LIST_ENCODERS,
     CAP_RUN_VERSION
@@ -54,6 +55,11 @@ typedef struct {
     CapCopy copy;
     char *token;   // NULL: none
     char *encoder; // NULL: the best that works
+    char *keep;    // folder of the local copies; NULL: none are kept
+    guint64 keep_bytes;
+    gint64 keep_ns;
+    char *library, *web;   // URLs; NULL: found out
+    gint64 deliver_for_ns; // how long is delivered after the lesson
 } CapOptions;
 
 // Parses and checks argv (of which nothing is kept). NULL and error when it makes no sense; --help

@@ -432,6 +432,12 @@ CapStream *cap_stream_new(const CapStreamConfig *config, GstClock *clock, GstClo
     tk_joint_set_on_first(stream->coded, on_first_coded, stream);
     tk_joint_set_on_first(stream->sound_raw, on_first_sound, stream);
     stream->last_stats_ns = tk_clock_monotonic_ns();
+    if (config->keep) {
+        CapKeepStream *copy =
+            cap_keep_stream(config->keep, config->name, stream->has_sound, clock, base_time);
+        tk_joint_set_tap(stream->coded, cap_keep_picture, copy);
+        tk_joint_set_tap(stream->sound_coded, cap_keep_sound, copy);
+    }
     make_feeds(stream, config);
     if (!make_encoders(stream, config, error))
         return NULL;

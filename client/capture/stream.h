@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "client/capture/keep.h"
 #include "client/capture/publisher.h"
 #include "client/capture/source.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     guint bitrate_kbps, sound_bitrate_kbps;
     const char *encoder;
     CapPublisherConfig publisher;
+    CapKeep *keep; // borrowed for the stream's life; NULL: no local copy
 } CapStreamConfig;
 
 typedef struct {

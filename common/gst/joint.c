@@ -33,6 +33,9 @@ struct _TkJoint {
     GstClockTime floor; // nothing before this running time after a change of input
     gboolean any;       // floor is valid
     TkJointStats stats;
+    TkJointTap tap;
+    void *tap_user;
+    gboolean tap_waits; // CODED: for the next keyframe
 };
 
 TkJoint *tk_joint_new(TkJointKind kind, guint max_buffers, guint max_bytes)
@@ -45,7 +48,7 @@ TkJoint *tk_joint_new(TkJointKind kind, guint max_buffers, guint max_bytes)
     joint->max_buffers = max_buffers;
     joint->max_bytes = max_bytes;
     joint->inputs = g_ptr_array_new();
-    joint->wait_key = TRUE;
+    joint->wait_key = joint->tap_waits = TRUE;
     return joint;
 }
 
@@ -119,6 +122,18 @@ static void put(TkJoint *joint, GstBuffer *buffer, GstCaps *caps)
     gst_app_src_push_buffer(joint->output, buffer);
 }
 
+// Under the lock.
+static void show(TkJoint *joint, GstBuffer *buffer, GstCaps *caps)
+{
+    if (!joint->tap)
+        return;
+    if (joint->kind == TK_JOINT_CODED && joint->tap_waits &&
+        GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT))
+        return;
+    joint->tap_waits = FALSE;
+    joint->tap(joint->tap_user, buffer, caps);
+}
+
 // Under the lock: whether a buffer of the selected input may go over.
 static gboolean may_pass(TkJoint *joint, const GstBuffer *buffer, GstClockTime time)
 {
@@ -150,7 +165,7 @@ static void take_over(TkJoint *joint, const Input *input, gboolean key, GstClock
         return;
     joint->selected = input->number;
     joint->preferred = 0;
-    joint->wait_key = TRUE;
+    joint->wait_key = joint->tap_waits = TRUE;
 }
 
 typedef struct {
@@ -204,11 +219,15 @@ static GstFlowReturn on_sample(GstAppSink *appsink, gpointer data)
         input->last = running;
         input->stats.seen_ns = tk_clock_monotonic_ns();
         take_over(joint, input, key, (GstClockTime)time);
-        if (joint->selected == input->number && may_pass(joint, buffer, (GstClockTime)time)) {
+        if (joint->selected == input->number) {
             GstBuffer *out = gst_buffer_copy(buffer);
             GST_BUFFER_PTS(out) = (GstClockTime)time;
             GST_BUFFER_DTS(out) = GST_CLOCK_TIME_NONE;
-            put(joint, out, gst_sample_get_caps(sample));
+            show(joint, out, gst_sample_get_caps(sample));
+            if (may_pass(joint, buffer, (GstClockTime)time))
+                put(joint, out, gst_sample_get_caps(sample));
+            else
+                gst_buffer_unref(out);
         }
     }
     g_mutex_unlock(&joint->lock);
@@ -274,7 +293,7 @@ void tk_joint_disconnect(TkJoint *joint, guint number)
         joint->preferred = 0;
     if (joint->selected == number) {
         joint->selected = 0;
-        joint->wait_key = TRUE;
+        joint->wait_key = joint->tap_waits = TRUE;
     }
     g_mutex_unlock(&joint->lock);
     if (appsink) // frees the input once no call-back runs
@@ -293,7 +312,7 @@ void tk_joint_select(TkJoint *joint, guint number)
     g_mutex_lock(&joint->lock);
     if (joint->selected != number) {
         joint->selected = number;
-        joint->wait_key = TRUE;
+        joint->wait_key = joint->tap_waits = TRUE;
         ask_for_keyframe(joint);
     }
     g_mutex_unlock(&joint->lock);
@@ -318,9 +337,18 @@ void tk_joint_set_output(TkJoint *joint, GstElement *appsrc)
     g_mutex_unlock(&joint->lock);
 }
 
+void tk_joint_set_tap(TkJoint *joint, TkJointTap tap, void *user)
+{
+    g_mutex_lock(&joint->lock);
+    joint->tap = tap;
+    joint->tap_user = user;
+    g_mutex_unlock(&joint->lock);
+}
+
 void tk_joint_push(TkJoint *joint, GstBuffer *buffer, GstCaps *caps)
 {
     g_mutex_lock(&joint->lock);
+    show(joint, buffer, caps);
     put(joint, buffer, caps);
     g_mutex_unlock(&joint->lock);
     gst_caps_unref(caps);

@@ -46,6 +46,13 @@ guint tk_joint_selected(TkJoint *joint);
 // Where it goes; NULL: nowhere. Takes a reference.
 void tk_joint_set_output(TkJoint *joint, GstElement *appsrc);
 
+// Who sees every buffer of the selected input (CODED: from a keyframe on), whether or not there is
+// room or an output for it. Called on streaming threads with the joint's lock held: it must neither
+// wait nor call the joint. The buffer's PTS is a running time; both are borrowed. Set before inputs
+// are connected and until none is.
+typedef void (*TkJointTap)(void *user, GstBuffer *buffer, GstCaps *caps);
+void tk_joint_set_tap(TkJoint *joint, TkJointTap tap, void *user);
+
 // A buffer made by the caller, timed in running time, whatever is selected. Takes both.
 void tk_joint_push(TkJoint *joint, GstBuffer *buffer, GstCaps *caps);
 

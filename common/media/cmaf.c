@@ -105,3 +105,27 @@ void tk_cmaf_chunk_write(guint8 *buffer, guint32 sequence, guint64 ntp, const Tk
         at += runs[i].data_bytes;
     }
 }
+
+static void add_u64(guint8 *at, gint64 ticks)
+{
+    guint64 value = 0;
+    for (guint i = 0; i < 8; i++)
+        value = value << 8 | at[i];
+    tk_poke(at, value + (guint64)ticks, 8);
+}
+
+void tk_cmaf_chunk_move(guint8 *chunk, gboolean with_prft, const gint64 *ticks,
+                        const guint *samples_counts, guint runs_count)
+{
+    guint8 *at = chunk;
+    if (with_prft) {
+        add_u64(at + TK_PRFT_BYTES - 8, ticks[0]);
+        at += TK_PRFT_BYTES;
+    }
+    at += TK_BOX_HEADER_BYTES + TK_MFHD_BYTES;
+    for (guint i = 0; i < runs_count; i++) {
+        TkCmafRun run = {.samples_count = samples_counts[i]};
+        add_u64(at + TK_BOX_HEADER_BYTES + TK_TFHD_BYTES + TK_TFDT_BYTES - 8, ticks[i]);
+        at += traf_bytes(&run);
+    }
+}

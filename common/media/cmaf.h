@@ -20,8 +20,8 @@ typedef struct {
     guint32 timescale; // ticks a second; audio: its sample rate
     guint8 *config;    // avcC record, or AudioSpecificConfig
     gsize config_bytes;
-    guint width, height;   // video
-    guint channels, rate;  // audio
+    guint width, height;  // video
+    guint channels, rate; // audio
 } TkCmafTrack;
 
 // ftyp + moov + mvex. Newly allocated bytes.
@@ -42,7 +42,7 @@ typedef struct {
     guint64 decode_time; // tfdt, ticks, of the first sample; the reader's limit is 2^48
     const TkCmafSample *samples;
     guint samples_count; // 1..TK_CMAF_SAMPLES_MAX
-    const guint8 *data; // the samples' bytes one behind the other
+    const guint8 *data;  // the samples' bytes one behind the other
     gsize data_bytes;
 } TkCmafRun;
 
@@ -52,3 +52,7 @@ typedef struct {
 gsize tk_cmaf_chunk_bytes(const TkCmafRun *runs, guint count, gboolean with_prft);
 void tk_cmaf_chunk_write(guint8 *buffer, guint32 sequence, guint64 ntp, const TkCmafRun *runs,
                          guint count);
+
+// Moves a chunk of ours in media time: `ticks` are added to the times of its n-th run.
+void tk_cmaf_chunk_move(guint8 *chunk, gboolean with_prft, const gint64 *ticks,
+                        const guint *samples_counts, guint runs_count);

@@ -157,13 +157,6 @@ static void look_at_slice(Unit *unit, const guint8 *nal, gsize size)
     unit->all_intra &= tk_h264_slice_is_intra(nal, size);
 }
 
-// What does not belong into an MP4 sample, and the types that receivers must ignore (RFC 6184
-// section 5.2).
-static gboolean is_stripped(guint type)
-{
-    return (type >= TK_H264_SPS && type <= TK_H264_FILLER) || type == 0 || type > PACKET_FU_B;
-}
-
 // A NAL unit whose length and bytes stand at `at`, the end of unit->bytes: judge whether it stays.
 static void finish_nal(TkH264Depay *depay, gsize at)
 {
@@ -178,7 +171,7 @@ static void finish_nal(TkH264Depay *depay, gsize at)
     else if (type >= TK_H264_SLICE && type <= TK_H264_SLICE_IDR)
         look_at_slice(unit, nal, size);
 
-    if (is_stripped(type))
+    if (!tk_h264_nal_in_sample(type))
         g_byte_array_set_size(unit->bytes, (guint)at);
     else
         tk_patch_u32(unit->bytes, at, (guint32)size);

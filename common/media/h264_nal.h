@@ -24,6 +24,13 @@ static inline TkH264NalType tk_h264_nal_type(guint8 header)
     return (TkH264NalType)(header & 0x1f);
 }
 
+// Whether a NAL unit belongs into an MP4 sample: parameter sets, delimiters and filler do not, nor
+// the types that receivers must ignore (RFC 6184 section 5.2).
+static inline gboolean tk_h264_nal_in_sample(guint type)
+{
+    return type >= TK_H264_SLICE && type <= 29 && !(type >= TK_H264_SPS && type <= TK_H264_FILLER);
+}
+
 // Copies `nal` without its header byte and emulation prevention (section 7.4.1.1) up to `max` bytes
 // of output. Returns how many there are.
 gsize tk_h264_unescape(const guint8 *nal, gsize size, guint8 *ret, gsize max);

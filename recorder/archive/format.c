@@ -39,9 +39,11 @@ guint32 rec_crc32(const guint8 *data, gsize size)
 
 void rec_entry_format(const RecEntry *entry, GString *out)
 {
-    const char *flags = entry->flags & REC_ENTRY_INIT  ? "i"
-                        : entry->flags & REC_ENTRY_KEY ? "k"
-                                                       : "-";
+    gboolean key = entry->flags & REC_ENTRY_KEY, healed = entry->flags & REC_ENTRY_HEALED;
+    const char *flags = entry->flags & REC_ENTRY_INIT ? "i"
+                        : healed                      ? (key ? "H" : "h")
+                        : key                         ? "k"
+                                                      : "-";
     g_string_append_printf(out,
                            "%u %" G_GUINT64_FORMAT " %u %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
                            " %" G_GINT64_FORMAT " %08x\n",
@@ -83,6 +85,8 @@ gboolean rec_entry_parse(const char *line, gsize length, RecEntry *ret)
         entry.flags = REC_ENTRY_INIT;
     else if (at[0] == 'k')
         entry.flags = REC_ENTRY_KEY;
+    else if (at[0] == 'h' || at[0] == 'H')
+        entry.flags = REC_ENTRY_HEALED | (at[0] == 'H' ? REC_ENTRY_KEY : 0);
     else if (at[0] != '-')
         return FALSE;
     if (at[1] != ' ')
@@ -153,7 +157,8 @@ gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, 
         .wall_ns = chunk->ntp ? tk_clock_wall_from_ntp(chunk->ntp) : 0,
         .sequence = chunk->sequence,
         .bytes = (guint32)chunk->bytes,
-        .flags = !has_video || key ? REC_ENTRY_KEY : 0,
+        .flags = (!has_video || key ? REC_ENTRY_KEY : 0u) |
+                 (chunk->sequence == 0 ? REC_ENTRY_HEALED : 0u),
         .crc = rec_crc32(data, chunk->bytes),
     };
     ret->wall_ns = MAX(ret->wall_ns, 0);
@@ -247,9 +252,9 @@ char *rec_stream_path(const char *folder, const char *stream, const char *suffix
 
 gboolean rec_file_is_ours(const char *name)
 {
-    static const char *const suffixes[] = {".mp4", ".index", ".head"};
+    static const char *const suffixes[] = {".mp4", ".index", ".head", REC_UPLOAD_SUFFIX};
     static const char *const names[] = {"lesson.json", "lesson.json.damaged", "events.jsonl",
-                                        "poster.jpg"};
+                                        "poster.jpg", REC_HEAL_FILE};
     g_autofree char *plain = // a crash may leave what was to replace a file
         g_str_has_suffix(name, ".new") ? g_strndup(name, strlen(name) - 4) : g_strdup(name);
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
@@ -259,6 +264,8 @@ gboolean rec_file_is_ours(const char *name)
         if (!g_str_has_suffix(plain, suffixes[i]))
             continue;
         g_autofree char *stream = g_strndup(plain, strlen(plain) - strlen(suffixes[i]));
+        if (strcmp(suffixes[i], REC_UPLOAD_SUFFIX) == 0)
+            stream[strcspn(stream, ".")] = '\0'; // <stream>.<key>.upload
         if (tk_name_stream_valid(stream))
             return TRUE;
     }

@@ -9,6 +9,9 @@
 typedef enum {
     REC_ENTRY_KEY = 1 << 0,  // a player can begin here
     REC_ENTRY_INIT = 1 << 1, // an initialisation segment
+    // Delivered later from the capture's copy (heal.h). Its mfhd number is 0; its entry has that of
+    // the relay's chunk before it, or 0.
+    REC_ENTRY_HEALED = 1 << 2,
 } RecEntryFlags;
 
 typedef struct {
@@ -24,7 +27,7 @@ typedef struct {
 
 #define REC_INDEX_HEADER                                                                           \
     "# tongke-index 1: sequence offset bytes flags media_ns duration_ns wall_ns crc32"             \
-    " (flags: k keyframe, i initialisation segment)\n"
+    " (flags: k keyframe, i initialisation segment, h and H the same of - and k, healed)\n"
 
 // Since the machine was started anew what stands behind the index may never have reached the disk
 // whole, however whole it looks; so whoever writes an index begins with a line that names his boot.
@@ -38,6 +41,10 @@ typedef struct {
 
 // The most that can wait to be synced: what the writer's queue holds.
 #define REC_UNSYNCED_BYTES_MAX (64u << 20)
+
+// A stretch on its way from a capture, and the order to put healed files in place (heal.h).
+#define REC_UPLOAD_SUFFIX ".upload"
+#define REC_HEAL_FILE "heal.json"
 
 guint32 rec_crc32(const guint8 *data, gsize size);
 
@@ -59,7 +66,8 @@ gboolean rec_entry_shift(const TkCmafInit *init, const RecEntry *entry, const gu
 // Whether `after` was numbered anew: by a relay that was restarted.
 static inline gboolean rec_entry_restarts(const RecEntry *before, const RecEntry *after)
 {
-    return after->sequence <= before->sequence;
+    return !((before->flags | after->flags) & REC_ENTRY_HEALED) &&
+           after->sequence <= before->sequence;
 }
 
 static inline gint64 rec_entry_end_ns(const RecEntry *entry)

@@ -133,7 +133,8 @@ gboolean rec_gap_between(const RecEntry *before, const RecEntry *after, RecGap *
 {
     gint64 from_ns = before ? rec_entry_end_ns(before) : 0;
     gboolean anew = !before || rec_entry_restarts(before, after);
-    gboolean missed = after->sequence != (anew ? 1 : before->sequence + 1);
+    gboolean healed = (before ? before->flags | after->flags : after->flags) & REC_ENTRY_HEALED;
+    gboolean missed = !healed && after->sequence != (anew ? 1 : before->sequence + 1);
 
     if (!missed && (!before || after->media_ns - from_ns <= REC_GAP_MIN_NS))
         return FALSE;
@@ -145,6 +146,43 @@ gboolean rec_gap_between(const RecEntry *before, const RecEntry *after, RecGap *
         .reason = reason_words[missed ? 1 : 0],
     };
     return TRUE;
+}
+
+// What healing filled is remembered as one gap, for as long as its chunks follow each other.
+static void healed_add(RecLesson *lesson, const RecStream *stream, const RecEntry *before,
+                       const RecEntry *entry)
+{
+    RecGap *last = NULL;
+    for (guint i = lesson->gaps->len; i > 0 && !last; i--) {
+        last = lesson->gaps->pdata[i - 1];
+        if (strcmp(last->stream, stream->name) != 0)
+            last = NULL;
+    }
+    gboolean goes_on = before && before->flags & REC_ENTRY_HEALED && last && last->healed;
+    if (goes_on && !(entry->flags & REC_ENTRY_HEALED)) {
+        // Numbers that follow each other say that the relay had nothing between them.
+        last->reason = reason_words[entry->sequence == before->sequence + 1 ? 0 : 1];
+    } else if (goes_on) {
+        last->to_ns = rec_entry_end_ns(entry);
+        last->end_wall_ns = entry->wall_ns ? entry->wall_ns + entry->duration_ns : 0;
+    } else if (entry->flags & REC_ENTRY_HEALED && lesson->gaps->len < GAPS_MAX) {
+        RecGap gap = {.stream = g_strdup(stream->name),
+                      .from_ns = entry->media_ns,
+                      .to_ns = rec_entry_end_ns(entry),
+                      .start_wall_ns = entry->wall_ns,
+                      .end_wall_ns = entry->wall_ns ? entry->wall_ns + entry->duration_ns : 0,
+                      .reason = reason_words[0],
+                      .healed = TRUE};
+        g_ptr_array_add(lesson->gaps, g_memdup2(&gap, sizeof gap));
+    }
+}
+
+guint rec_lesson_open_gaps(const RecLesson *lesson)
+{
+    guint count = 0;
+    for (guint i = 0; i < lesson->gaps->len; i++)
+        count += !((const RecGap *)lesson->gaps->pdata[i])->healed;
+    return count;
 }
 
 void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *before,
@@ -166,6 +204,7 @@ void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *
         gap.stream = g_strdup(stream->name);
         g_ptr_array_add(lesson->gaps, g_memdup2(&gap, sizeof gap));
     }
+    healed_add(lesson, stream, before, entry);
 }
 
 void rec_lesson_reset_stream(RecLesson *lesson, RecStream *stream)
@@ -225,6 +264,8 @@ char *rec_lesson_dump(const RecLesson *lesson)
         tk_json_set_time(object, "start", gap->start_wall_ns);
         tk_json_set_time(object, "end", gap->end_wall_ns);
         tk_json_set_string(object, "reason", gap->reason);
+        if (gap->healed)
+            json_object_set_new(object, "healed", json_true());
         json_array_append_new(gaps, object);
     }
     json_object_set_new(root, "gaps", gaps);
@@ -275,6 +316,7 @@ static void gap_read(RecLesson *lesson, const json_t *object)
     gap->start_wall_ns = time_read(object, "start");
     gap->end_wall_ns = time_read(object, "end");
     gap->reason = reason_words[strcmp(reason, reason_words[0]) == 0 ? 0 : 1];
+    gap->healed = tk_json_bool(object, "healed", FALSE);
     g_ptr_array_add(lesson->gaps, gap);
 }
 

@@ -22,6 +22,7 @@ typedef struct {
     gint64 from_ns, to_ns;
     gint64 start_wall_ns, end_wall_ns;
     const char *reason; // "sender-away": nothing was sent; "missed": chunks that were not received
+    gboolean healed;    // has been filled since: what viewers missed, and the recording did
 } RecGap;
 
 typedef struct {
@@ -63,6 +64,8 @@ gint64 rec_lesson_duration_ns(const RecLesson *lesson);
 // Media time of the end of the last sample.
 gint64 rec_lesson_end_ns(const RecLesson *lesson);
 guint64 rec_lesson_bytes(const RecLesson *lesson);
+// Gaps that have not been healed.
+guint rec_lesson_open_gaps(const RecLesson *lesson);
 
 // What lies between two neighbouring chunks (`before` NULL: the stream's start), if it is a gap.
 gboolean rec_gap_between(const RecEntry *before, const RecEntry *after,

@@ -121,6 +121,8 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
             good = rec_entry_from_chunk(&init, &chunk, media + at, 0, &entry);
             if (good) {
                 // Only the wall clock tells how long a relay was away that counted anew after it.
+                if (entry.flags & REC_ENTRY_HEALED)
+                    entry.sequence = sequence - 1;
                 if (before.bytes && rec_entry_restarts(&before, &entry))
                     shift_ns +=
                         (entry.wall_ns - entry.media_ns) - (before.wall_ns - before.media_ns);

@@ -7,6 +7,7 @@
 #include "common/base/ulid.h"
 #include "recorder/library/head.h"
 #include "recorder/library/recording.h"
+#include "recorder/library/upload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,10 +41,16 @@ static ShelfReply *playlist_get(const ShelfApi *api, const RecLesson *lesson, co
     const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
     g_autofree char *token =
         request->query_token ? g_uri_escape_string(request->query_token, NULL, FALSE) : NULL;
-    g_autofree char *query = token ? g_strconcat("?token=", token, NULL) : g_strdup("");
 
     if (!track)
         return shelf_reply_error(error);
+    // Healing makes a closed recording longer: what caches hold of it goes by its length.
+    g_autofree char *length = lesson->state == REC_STATE_CLOSED
+                                  ? g_strdup_printf("?v=%" G_GUINT64_FORMAT, track->media_bytes)
+                                  : g_strdup("");
+    g_autofree char *query = token
+                                 ? g_strconcat(length, *length ? "&token=" : "?token=", token, NULL)
+                                 : g_steal_pointer(&length);
     return shelf_reply_text(200, "application/vnd.apple.mpegurl",
                             shelf_playlist_text(track->playlist, lesson->started_ns,
                                                 lesson->state == REC_STATE_CLOSED, query));
@@ -60,8 +67,9 @@ static void media_label(ShelfReply *reply, const RecLesson *lesson, const char *
 }
 
 static ShelfReply *media_get(const ShelfApi *api, const RecLesson *lesson, const char *folder,
-                             const char *stream)
+                             const char *stream, const ShelfRequest *request)
 {
+    const char *length = g_hash_table_lookup(request->query, "v");
     g_autoptr(GError) error = NULL;
     g_autofree char *path = rec_stream_path(folder, stream, "mp4");
     const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
@@ -70,6 +78,10 @@ static ShelfReply *media_get(const ShelfApi *api, const RecLesson *lesson, const
     if (!track || !file_open(reply, path, track->media_bytes, &error))
         return shelf_reply_error(error);
     media_label(reply, lesson, stream, "m");
+    g_autofree char *now = g_strdup_printf("%" G_GUINT64_FORMAT, reply->file_bytes);
+    if (length && lesson->state == REC_STATE_CLOSED && strcmp(length, now) != 0)
+        return not_found("such state of the recording any more: it has been healed; load it anew");
+    reply->immutable &= length != NULL;
     return g_steal_pointer(&reply);
 }
 
@@ -195,7 +207,7 @@ static ShelfReply *stream_handle(const ShelfApi *api, const ShelfRequest *reques
     if (strcmp(file, "playlist.m3u8") == 0)
         return playlist_get(api, *lesson, folder, stream, request);
     if (strcmp(file, "media.mp4") == 0)
-        return media_get(api, *lesson, folder, stream);
+        return media_get(api, *lesson, folder, stream, request);
     if (strcmp(file, "download.mp4") == 0)
         return download_get(api, g_steal_pointer(lesson), folder, stream);
     return not_found("such file in this recording");
@@ -209,9 +221,13 @@ static ShelfReply *recordings_handle(const ShelfApi *api, const ShelfRequest *re
 
     if (count == 0)
         return is_get(request) ? shelf_recording_list(api, request) : not_allowed();
-    if (count > 3 || !tk_ulid_valid(parts[0]))
+    gboolean asks = count == 2 && strcmp(parts[1], "missing") == 0;
+    gboolean post = strcmp(request->method, "POST") == 0;
+    if (count > 4 || !tk_ulid_valid(parts[0]))
         return not_found("recording of this id");
     g_autoptr(RecLesson) lesson = shelf_index_get(api->index, parts[0], &error);
+    if (asks && post)
+        return shelf_upload_missing(api, request, parts[0], lesson);
     if (!lesson) {
         // Who has no token does not learn which recordings there are.
         g_autoptr(GError) refused = NULL;
@@ -222,6 +238,12 @@ static ShelfReply *recordings_handle(const ShelfApi *api, const ShelfRequest *re
     g_autofree char *folder = rec_folder_path(api->data, lesson->id);
     if (count == 1)
         return recording_handle(api, request, lesson, folder);
+    if (count == 2 && post && strcmp(parts[1], "heal") == 0)
+        return shelf_upload_heal(api, request, lesson);
+    if (count == 4 && strcmp(request->method, "PATCH") == 0 && strcmp(parts[1], "missing") == 0)
+        return shelf_upload_append(api, request, lesson, parts[2], parts[3]);
+    if (count == 4)
+        return not_found("such file in this recording");
     if (!is_get(request))
         return not_allowed();
     if (!shelf_request_allowed(request, TK_ROLE_VIEWER, lesson, &error))

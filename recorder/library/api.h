@@ -5,6 +5,8 @@
 #include "recorder/library/replay.h"
 #include "recorder/library/reply.h"
 
+typedef struct _ShelfUploads ShelfUploads;
+
 // The library's HTTP API (docs/api.md) as a function from request to reply.
 typedef struct {
     const char *data; // the library's folder
@@ -16,6 +18,15 @@ typedef struct {
     // `id` is one; if not, nothing is done.
     gboolean (*edit)(void *user, const char *id, const json_t *edits, gboolean *ret_running,
                      GError **error);
+    // Whether the recording is being written.
+    gboolean (*running)(void *user, const char *id);
+    // Whether lessons of that name are recorded here.
+    gboolean (*wanted)(void *user, const char *name);
+    // Free bytes on the disk beyond the reserve.
+    guint64 (*spare)(void *user);
+    // A recording that is not being written has changed.
+    void (*changed)(void *user, const RecLesson *lesson);
+    ShelfUploads *uploads;
     // NULL: ready, else what is missing. Static.
     const char *(*not_ready)(void *user);
     // How the disk is: "room", "low" or "full". Static.

@@ -71,6 +71,7 @@ static json_t *gap_json(const RecGap *gap)
     tk_json_set_time(object, "start", gap->start_wall_ns);
     tk_json_set_time(object, "end", gap->end_wall_ns);
     tk_json_set_string(object, "reason", gap->reason);
+    json_object_set_new(object, "healed", json_boolean(gap->healed));
     return object;
 }
 

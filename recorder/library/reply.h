@@ -30,6 +30,8 @@ struct _ShelfReply {
 
     // When set, runs on a thread of its own before the answer is sent; it may fill in all of it.
     void (*work)(ShelfReply *reply);
+    // When set too, runs behind it on the main thread.
+    void (*finish)(ShelfReply *reply);
     void *work_data;
     GDestroyNotify work_free;
 };

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
+#include "recorder/library/upload.h"
 
 #include <libsoup/soup.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static void body_chunk(SoupServerMessage *message, GBytes *bytes, Exchange *exch
     gsize size;
     const guint8 *data = g_bytes_get_data(bytes, &size);
     // The rest is read and forgotten until the deadline, so that the answer can be.
-    exchange->body_too_large |= exchange->body->len + size > SHELF_BODY_BYTES_MAX;
+    exchange->body_too_large |= exchange->body->len + size > SHELF_UPLOAD_BYTES_MAX;
     if (!exchange->body_too_large)
         g_byte_array_append(exchange->body, data, (guint)size);
 }
@@ -135,7 +136,7 @@ static void headers_cors(const ShelfServer *server, SoupServerMessage *message)
     if (soup_server_message_get_method(message) != SOUP_METHOD_OPTIONS)
         return;
     soup_message_headers_replace(headers, "Access-Control-Allow-Methods",
-                                 "GET, HEAD, PATCH, DELETE, OPTIONS");
+                                 "GET, HEAD, PATCH, POST, DELETE, OPTIONS");
     soup_message_headers_replace(headers, "Access-Control-Allow-Headers",
                                  "Authorization, Content-Type, Range, If-None-Match, If-Range");
     soup_message_headers_replace(headers, "Access-Control-Max-Age", "600");
@@ -278,6 +279,8 @@ static void work_run(GTask *task, void *source, void *data, GCancellable *cancel
 static void work_done(GObject *source, GAsyncResult *result, void *data)
 {
     Exchange *exchange = exchange_of(SOUP_SERVER_MESSAGE(source));
+    if (exchange->reply->finish)
+        exchange->reply->finish(exchange->reply);
     reply_send(exchange);
     soup_server_message_unpause(exchange->message);
 }
@@ -359,8 +362,8 @@ static ShelfReply *request_answer(ShelfServer *server, Exchange *exchange, const
         return shelf_reply_error(error);
     }
     if (exchange->body_too_large) {
-        g_autoptr(GError) error = g_error_new(TK_ERROR, TK_ERROR_TOO_LARGE,
-                                              "a body has at most %u bytes", SHELF_BODY_BYTES_MAX);
+        g_autoptr(GError) error = g_error_new(
+            TK_ERROR, TK_ERROR_TOO_LARGE, "a body has at most %u bytes", SHELF_UPLOAD_BYTES_MAX);
         return shelf_reply_error(error);
     }
     return shelf_api_handle(server->api, &request);

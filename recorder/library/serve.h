@@ -12,7 +12,6 @@ typedef struct _ShelfServer ShelfServer;
 
 #define SHELF_REQUEST_S 10
 #define SHELF_SEND_S 30
-#define SHELF_BODY_BYTES_MAX (64u << 10)
 
 typedef struct {
     const char *listen;       // an address of this machine

@@ -166,7 +166,7 @@ export class Stack {
     const words = Object.entries(info).flatMap(([key, value]) => ['--' + key, value]);
     const again = id ? ['--lesson-id', id] : [];
     this.capture = this.run('capture', 'client/capture/tongke-capture', [
-      '--relay', `rtsp://127.0.0.1:${this.rtspPort}/${name}`, ...source, ...words, ...again,
+      '--relay', `rtsp://127.0.0.1:${this.rtspPort}/${name}`, '--keep', 'none', ...source, ...words, ...again,
       ...(this.key ? ['--token-file', this.tokenFile('sender')] : []),
     ]);
     const streams = (lesson) => lesson.streams.filter((stream) => stream.state === 'live').length;

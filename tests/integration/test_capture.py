@@ -31,7 +31,8 @@ class Capture(unittest.TestCase):
         return program
 
     def capture(self, relay, *words, lesson="math", **more):
-        return self.start(Running, CAPTURE, "--relay", relay.url(lesson), *words, **more)
+        return self.start(Running, CAPTURE, "--relay", relay.url(lesson), "--keep", "none", *words,
+                          **more)
 
     def file(self, seconds, *options):
         folder = tempfile.TemporaryDirectory()

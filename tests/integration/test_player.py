@@ -26,7 +26,7 @@ class Player(unittest.TestCase):
         return program
 
     def capture(self, relay, *words):
-        return self.start(Running, CAPTURE, "--relay", relay.url("math"), *SMALL, *words)
+        return self.start(Running, CAPTURE, "--relay", relay.url("math"), "--keep", "none", *SMALL, *words)
 
     def player(self, relay, *words, **more):
         return self.start(Running, PLAYER, relay.url("math"), *words, **more)

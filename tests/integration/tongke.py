@@ -221,7 +221,7 @@ class Recorder(Program):
 
 def capture(cleanup, relay, lesson, *options, **kwargs):
     return Program(cleanup, [BUILD / "client" / "capture" / "tongke-capture", "--relay",
-                          relay.rtsp(lesson), *options], **kwargs)
+                          relay.rtsp(lesson), "--keep", "none", *options], **kwargs)
 
 
 def ctl(*arguments, env=None):

@@ -162,6 +162,7 @@ export const en = {
   'replay.fromStart': 'From the start',
   'replay.gap': '{time} missing here: {reason}',
   'replay.gaps': 'Missing parts',
+  'replay.healed': 'missing live, filled in since',
   'replay.gapAt': '{from} – {to}',
   'replay.again': 'Watch again',
   'gap.sender-away': 'the sender was away',

@@ -162,6 +162,7 @@ export const zh = {
   'replay.fromStart': '从头看',
   'replay.gap': '此处缺少 {time}：{reason}',
   'replay.gaps': '缺少的部分',
+  'replay.healed': '直播时缺失，已补全',
   'replay.gapAt': '{from} – {to}',
   'replay.again': '再看一遍',
   'gap.sender-away': '老师端断线',

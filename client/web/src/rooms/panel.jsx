@@ -48,7 +48,7 @@ function Gaps({ gaps, onSeek }) {
           <li>
             <button class="line" onClick={() => onSeek(gap.to_s)}>
               <span class="line-time">{t('replay.gapAt', { from: clockText(gap.from_s), to: clockText(gap.to_s) })}</span>
-              <span>{gapReason(gap)} · {t(gap.stream === 'slides' ? 'stream.slides' : 'stream.main')}</span>
+              <span>{gap.healed ? t('replay.healed') : gapReason(gap)} · {t(gap.stream === 'slides' ? 'stream.slides' : 'stream.main')}</span>
             </button>
           </li>
         ))}

@@ -196,7 +196,7 @@ export function Replay({ id, at }) {
   const [notice, tell] = useNotice();
   const room = useRef(null);
   const total = Math.max(0.001, ...(recording ? recording.streams.map((stream) => stream.first_s + stream.duration_s) : []), view ? view.now : 0, recording && recording.state !== 'closed' && view ? view.end : 0);
-  const gaps = recording && view ? (recording.gaps || []).filter((gap) => gap.stream === view.leader) : [];
+  const gaps = recording && view ? (recording.gaps || []).filter((gap) => gap.stream === view.leader && !gap.healed) : [];
   const act = actions(player, view, total, { room, setPanel, mainRef, slidesRef });
   const quiet = useQuiet(!!view && !view.paused && !panel);
   useTitle(recording ? lessonTitle(recording) : t('replay.title'));

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""What a broken line kept from the library is delivered from the capture's own copy."""
+
+import signal
+import unittest
+
+from tongke import BUILD, Program, Recorder, Relay, request, run, temporary, wait_below
+from test_library import chunk_numbers, decode, film_s, folder_of, wait_chunks
+from uplink import Uplink
+
+SMALL = ["--size", "320x180", "--bitrate", "300", "--transport", "tcp"]
+FRAME_S = 0.04
+
+
+def packets(source, stream):
+    """A sum for each coded picture or piece of sound, in order."""
+    status, text, complaints = run(["ffmpeg", "-nostdin", "-v", "error", "-i", source, "-map",
+                                    f"0:{stream}", "-c", "copy", "-f", "framecrc", "-"])
+    if status or complaints:
+        raise AssertionError(f"{source}: {complaints}")
+    return [tuple(line.split(",")[4:6]) for line in text.splitlines() if not line.startswith("#")]
+
+
+def kept(copies, lesson, stream):
+    """The same of all that the capture encoded."""
+    return [packet for segment in sorted((copies / lesson).glob("main-*.mp4"))
+            for packet in packets(segment, stream)]
+
+
+def stands_in(part, whole):
+    """Whether `part` is a stretch of `whole`: nothing missing, nothing twice, in order."""
+    return any(whole[at:at + len(part)] == part for at in range(len(whole) - len(part) + 1)
+               if whole[at] == part[0])
+
+
+class Heal(unittest.TestCase):
+    def setUp(self):
+        self.data = temporary(self.addCleanup)
+        self.copies = temporary(self.addCleanup)
+        self.relay = Relay(self.addCleanup, {"lesson.teardown_s": 1})
+        self.uplink = Uplink(self.addCleanup, self.relay.rtsp_port)
+
+    def recorder(self):
+        return Recorder(self.addCleanup, self.relay.url, self.data)
+
+    def capture(self, recorder, *words):
+        return Program(self.addCleanup, [
+            BUILD / "client" / "capture" / "tongke-capture", "--relay", self.uplink.url("math"),
+            "--keep", self.copies, "--library", recorder.url, *SMALL, *words])
+
+    def lesson(self):
+        return next(self.copies.glob("*/lesson.json")).parent.name
+
+    def check_complete(self, recorder, lesson):
+        recording = recorder.get(f"/api/v1/recordings/{lesson}")
+        self.assertEqual([g for g in recording["gaps"] if not g["healed"]], [])
+        url = f"{recorder.url}/api/v1/recordings/{lesson}/main"
+        for way in ("playlist.m3u8", "download.mp4"):
+            self.assertEqual(decode(f"{url}/{way}"), "0", way)
+        self.assertNotIn("DISCONTINUITY", request("GET", url + "/playlist.m3u8").text())
+        for stream in "v", "a":
+            recorded = packets(url + "/download.mp4", stream)
+            self.assertGreater(len(recorded), 50)
+            self.assertTrue(stands_in(recorded, kept(self.copies, lesson, stream)), stream)
+        self.assertAlmostEqual(film_s(url + "/download.mp4", "v"), film_s(url + "/download.mp4", "a"),
+                               delta=2 * FRAME_S)
+        return recording
+
+    def test_a_cut_uplink_leaves_no_gap(self):
+        recorder = self.recorder()
+        capture = self.capture(recorder)
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 30)
+        self.uplink.cut()
+        capture.wait_log("not connected: .*next try in 1 s")
+        self.assertEqual("away", self.relay.lesson("math")["state"])  # what live viewers see
+        capture.wait_log("not connected: .*next try in 2 s")
+        self.uplink.mend()
+        wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 20)
+        capture.stop()
+        self.assertEqual(recording_id, self.lesson())
+        recording = self.check_complete(recorder, recording_id)
+        healed = [g for g in recording["gaps"] if g["healed"]]
+        self.assertEqual(["sender-away"], [g["reason"] for g in healed])
+        self.assertGreater(healed[0]["to_s"] - healed[0]["from_s"], 2)
+        self.assertFalse(list(folder_of(self.data, recording_id).glob("*.upload")))
+
+    def test_a_lesson_that_no_relay_got_is_delivered_whole(self):
+        self.uplink.cut()
+        recorder = self.recorder()
+        capture = self.capture(recorder, "--duration", "5", "--title", "导数")
+        self.assertEqual(0, capture.wait())
+        recording = self.check_complete(recorder, self.lesson())
+        self.assertEqual(("math", "导数"), (recording["name"], recording["info"]["title"]))
+        self.assertGreater(recording["duration_s"], 4)
+
+    def test_a_killed_capture_goes_on_with_its_lesson(self):
+        recorder = self.recorder()
+        first = self.capture(recorder)
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 20)
+        first.stop(by=signal.SIGKILL, expected=-signal.SIGKILL)
+        # A relay that was started again knows nothing of it.
+        relay, self.relay = self.relay, None
+        relay.kill()
+        self.relay = Relay(self.addCleanup, {"lesson.teardown_s": 1, "web.port": relay.http_port})
+        self.uplink.target = self.relay.rtsp_port
+        count = len(chunk_numbers(self.data, recording_id))
+        second = self.capture(recorder)
+        second.wait_log(f"the lesson {recording_id} goes on")
+        wait_chunks(self.data, recording_id, count + 20)
+        self.assertEqual(recording_id, self.relay.lesson("math")["id"])
+        second.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
