@@ -50,15 +50,15 @@ static void close_with(RelayLink *l, const char *why)
 
 static void read_input(RelayLink *l)
 {
-    guint before = l->input->len;
-    g_byte_array_set_size(l->input, before + READ_BYTES);
-    gssize count = read(l->watch.fd, l->input->data + before, READ_BYTES);
-    int failure = errno;
-    g_byte_array_set_size(l->input, before + (guint)MAX(count, 0));
-    if (count > 0)
+    // Not straight into `input`, which would then hold as much for each viewer as for a sender.
+    guint8 bytes[READ_BYTES];
+    gssize count = read(l->watch.fd, bytes, sizeof bytes);
+    if (count > 0) {
+        g_byte_array_append(l->input, bytes, (guint)count);
         l->handler->on_input(l->user, l->input);
-    else if (count == 0 || (failure != EAGAIN && failure != EINTR))
-        close_with(l, count == 0 ? "closed by the peer" : g_strerror(failure));
+    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+        close_with(l, count == 0 ? "closed by the peer" : g_strerror(errno));
+    }
 }
 
 static void ready(RelayWatch *watch, guint32 epoll_events)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/metrics.h"
 
+#include <malloc.h>
+
 #include "common/base/clock.h"
 
 static void put_head(GString *out, const char *name, const char *type, const char *help)
@@ -133,6 +135,16 @@ static void put_multicast(GString *out, const RelayMulticast *multicast)
         stats.lossy);
 }
 
+// What grows with every viewer who has come and gone is lost; what is held beyond what is used
+// waits in the allocator.
+static void put_heap(GString *out)
+{
+    struct mallinfo2 heap = mallinfo2();
+    put(out, "heap_bytes", "gauge", "Memory in use.", heap.uordblks + heap.hblkhd);
+    put(out, "heap_held_bytes", "gauge", "Memory in use or kept for the next use.",
+        heap.arena + heap.hblkhd);
+}
+
 static void put_webs(GString *out, const RelayHandoff *handoff)
 {
     RelayWebStats sum = {0};
@@ -216,6 +228,7 @@ char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
     put_workers(out, handoff, pairs);
     put_multicast(out, multicast);
     put_webs(out, handoff);
+    put_heap(out);
     relay_lessons_foreach(lessons, put_stream, out);
     return g_string_free(out, FALSE);
 }
