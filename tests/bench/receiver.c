@@ -39,7 +39,7 @@ void load_receiver_take(LoadReceiver *receiver, const guint8 *data, gsize size, 
     take_jitter(r, rtp.timestamp, clock_rate, at_ns);
 }
 
-void load_receiver_take_rtcp(LoadReceiver *receiver, const guint8 *data, gsize size)
+void load_receiver_take_rtcp(LoadReceiver *receiver, const guint8 *data, gsize size, gint64 at_ns)
 {
     TkRtcp rtcp;
     gsize offset = 0;
@@ -47,7 +47,7 @@ void load_receiver_take_rtcp(LoadReceiver *receiver, const guint8 *data, gsize s
         if (rtcp.type != TK_RTCP_SENDER_REPORT)
             continue;
         receiver->last_sr = (guint32)(rtcp.ntp >> 16);
-        receiver->sr_ns = load_monotonic_ns();
+        receiver->sr_ns = at_ns;
     }
 }
 
@@ -69,7 +69,7 @@ GByteArray *load_receiver_report(LoadReceiver *receiver)
         .last_sr = r->last_sr,
     };
     if (r->last_sr)
-        report.delay_since_sr = (guint32)((load_monotonic_ns() - r->sr_ns) * 65536 / 1000000000);
+        report.delay_since_sr = (guint32)(MAX(load_now_ns() - r->sr_ns, 0) * 65536 / 1000000000);
     r->expected_before = expected;
     r->received_before = r->received;
     GByteArray *out = g_byte_array_new();

@@ -12,13 +12,13 @@ typedef struct {
     double jitter; // in timestamp units
     gint64 transit;
     guint32 last_sr;
-    gint64 sr_ns; // CLOCK_MONOTONIC
+    gint64 sr_ns; // wall clock, when the kernel got it: a busy generator is no long line
 } LoadReceiver;
 
 // A packet that was not lost, as it came by the network; not one that was sent again.
 void load_receiver_take(LoadReceiver *receiver, const guint8 *data, gsize size, guint clock_rate,
                         gint64 at_ns);
-void load_receiver_take_rtcp(LoadReceiver *receiver, const guint8 *data, gsize size);
+void load_receiver_take_rtcp(LoadReceiver *receiver, const guint8 *data, gsize size, gint64 at_ns);
 
 // The compound packet to send now; NULL while nothing is known. Owned by the caller.
 GByteArray *load_receiver_report(LoadReceiver *receiver);

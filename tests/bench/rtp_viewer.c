@@ -60,10 +60,10 @@ static void on_packet(void *user, const guint8 *data, gsize size, gint64 at_ns)
             load_udp_sleep(&rtp->lines[i].udp);
 }
 
-static void on_rtcp(void *user, const guint8 *data, gsize size)
+static void on_rtcp(void *user, const guint8 *data, gsize size, gint64 at_ns)
 {
     Line *line = user;
-    load_receiver_take_rtcp(&line->receiver, data, size);
+    load_receiver_take_rtcp(&line->receiver, data, size, at_ns);
 }
 
 static void on_frame(void *user, guint8 channel, const guint8 *data, gsize size, gint64 at_ns)
@@ -72,7 +72,7 @@ static void on_frame(void *user, guint8 channel, const guint8 *data, gsize size,
     if (channel >= rtp->tracks_count * 2)
         return;
     if (channel & 1)
-        on_rtcp(&rtp->lines[channel / 2], data, size);
+        on_rtcp(&rtp->lines[channel / 2], data, size, at_ns);
     else
         on_packet(&rtp->lines[channel / 2], data, size, at_ns);
 }

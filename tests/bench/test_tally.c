@@ -3,6 +3,7 @@
 
 #include "common/media/cmaf.h"
 #include "common/media/rtcp.h"
+#include "tests/bench/loop.h"
 #include "tests/bench/receiver.h"
 #include "tests/bench/tally.h"
 
@@ -163,7 +164,7 @@ static void a_report_tells_what_came(void **state)
     g_autoptr(GByteArray) sr = g_byte_array_new();
     tk_rtcp_put_sender_report(sr, 7, G_GUINT64_CONSTANT(0x1122334455667788), 0, 0, 0);
     assert_null(load_receiver_report(&receiver));
-    load_receiver_take_rtcp(&receiver, sr->data, sr->len); // goes ahead of the media
+    load_receiver_take_rtcp(&receiver, sr->data, sr->len, load_now_ns()); // ahead of the media
     guint count, sent = 0;
     for (guint i = 0; i < 10; i++) {
         const LoadPacket *packets = picture(f, SENT_NS, &count);

@@ -108,9 +108,19 @@ static void on_ready(void *user, guint32 events)
 static void on_rtcp_ready(void *user, guint32 events)
 {
     LoadUdp *udp = user;
-    ssize_t got = recv(udp->rtcp.fd, slots[0], SLOT_BYTES, MSG_DONTWAIT);
-    if (got > 0)
-        udp->on_rtcp(udp->user, slots[0], (gsize)got);
+    char controls[128];
+    struct iovec place = {slots[0], SLOT_BYTES};
+    struct msghdr message = {.msg_iov = &place,
+                             .msg_iovlen = 1,
+                             .msg_control = controls,
+                             .msg_controllen = sizeof controls};
+    gint64 at_ns = 0;
+    gsize segment;
+    ssize_t got = recvmsg(udp->rtcp.fd, &message, MSG_DONTWAIT);
+    if (got <= 0)
+        return;
+    read_control(&message, &at_ns, &segment);
+    udp->on_rtcp(udp->user, slots[0], (gsize)got, at_ns ? at_ns : load_now_ns());
 }
 
 void load_udp_open(LoadUdp *udp, gboolean gro)
@@ -121,6 +131,7 @@ void load_udp_open(LoadUdp *udp, gboolean gro)
     setsockopt(udp->rtcp.fd, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    setsockopt(udp->rtcp.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     if (gro && setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) < 0)
         load_die("UDP_GRO: %s", g_strerror(errno));
     udp->watch.on_ready = on_ready;

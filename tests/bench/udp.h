@@ -10,7 +10,7 @@ typedef struct {
     guint port; // even
     gboolean asleep;
     void (*on_packet)(void *user, const guint8 *data, gsize size, gint64 at_ns);
-    void (*on_rtcp)(void *user, const guint8 *data, gsize size); // NULL: not read
+    void (*on_rtcp)(void *user, const guint8 *data, gsize size, gint64 at_ns); // NULL: not read
     void *user;
 } LoadUdp;
 
