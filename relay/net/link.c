@@ -57,7 +57,7 @@ static void read_input(RelayLink *l)
         g_byte_array_append(l->input, bytes, (guint)count);
         l->handler->on_input(l->user, l->input);
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
-        close_with(l, count == 0 ? "closed by the peer" : g_strerror(errno));
+        close_with(l, count == 0 ? "closed by the peer" : strerrordesc_np(errno));
     }
 }
 

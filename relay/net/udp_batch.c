@@ -145,7 +145,7 @@ static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failur
     if (failure == EIO && b->udp->backend->trains && next) {
         relay_stat_set(b->udp->backend, next);
         tk_warning("the kernel refuses UDP segmentation (%s): sending by %s from now on",
-                   g_strerror(failure), next->name);
+                   strerrordesc_np(failure), next->name);
     }
     for (gsize i = 0; i < train->msg_iovlen; i++) {
         struct mmsghdr single = {.msg_hdr = {.msg_name = train->msg_name,

@@ -45,8 +45,7 @@ PLAIN = Build("test", ("-Dpage=enabled",))
 SANITIZED = Build("sanitize", ("-Db_sanitize=address,undefined",), env=SANITIZER_ENV)
 # Only what has threads: the relay, a crowd for it, the mailboxes' own test.
 THREADED = Build("threads", ("-Db_sanitize=thread", "-Db_lundef=false", "-Dpage=disabled"),
-                 ("relay/tongke-relay", "tests/bench/tongke-load", "tests/unit/relay/test-relay-mailbox"),
-                 {"TSAN_OPTIONS": f"suppressions={TESTS}/data/tsan.supp"})
+                 ("relay/tongke-relay", "tests/bench/tongke-load", "tests/unit/relay/test-relay-mailbox"))
 FUZZED = Build("fuzz", ("-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
                env=SANITIZER_ENV)
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """ThreadSanitizer watches the relay, two workers of each kind, under a crowd that comes and goes."""
 
+import os
 import pathlib
+import signal
+import socket
+import struct
 import subprocess
 import sys
 import unittest
@@ -9,8 +13,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "bench"), str(ROOT / "tests" / "integration")]
 
-from soak import soak  # pylint: disable=wrong-import-position
-from tongke import BUILD  # pylint: disable=wrong-import-position
+from soak import descriptors, soak, wait_closed  # pylint: disable=wrong-import-position
+from tongke import BUILD, DEADLINE_S, Relay  # pylint: disable=wrong-import-position
 
 
 class Threads(unittest.TestCase):
@@ -20,6 +24,25 @@ class Threads(unittest.TestCase):
         lines, wrong = soak(12, 2, settings={"workers.packet": 2, "workers.web": 2}, scale=5)
         left_over = [what for what in wrong if "fell short" not in what]
         self.assertEqual(left_over, [], "\n".join(lines))
+
+    def test_connections_break_on_both_workers_at_once(self):
+        """GLib's own locks are not seen: what it keeps for all threads (g_strerror) is not for workers."""
+        relay = Relay(self.addCleanup, {"workers.packet": 2})
+        peers = []
+        for _ in range(60):
+            peer = socket.create_connection(("127.0.0.1", relay.rtsp_port), DEADLINE_S)
+            self.addCleanup(peer.close)
+            peer.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+            self.assertTrue(peer.recv(4096))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peers.append(peer)
+        before = descriptors(relay.pid) - len(peers)
+        os.kill(relay.pid, signal.SIGSTOP)
+        for peer in peers:
+            peer.close()
+        os.kill(relay.pid, signal.SIGCONT)
+        self.assertEqual(wait_closed(relay, before), before)
+        relay.stop()
 
     def test_mailboxes(self):
         done = subprocess.run([BUILD / "tests" / "unit" / "relay" / "test-relay-mailbox"],
