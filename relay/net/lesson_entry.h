@@ -23,6 +23,7 @@ typedef struct {
     GPtrArray *streams;  // RelayStreamEntry, parallel to lesson->streams
     GHashTable *schools; // name -> number of viewers
     gboolean mirrored;   // it runs on another relay, which alone says how it is with it
+    gboolean lapsed;     // ended because its senders stayed away; they may come back with its id
     guint closing;       // ended: streams whose last media is still on its way out
     gint64 forget_ns;    // ended: when to drop it
 } RelayLessonEntry;

@@ -116,8 +116,10 @@ static gboolean tick(gpointer user)
         if (!entry->mirrored)
             lose_stalled(l, entry, now_ns);
         relay_lesson_entry_measure(entry, now_ns);
-        if (relay_lesson_tick(entry->lesson, now_ns, tk_clock_wall_ns()))
+        if (relay_lesson_tick(entry->lesson, now_ns, tk_clock_wall_ns())) {
+            entry->lapsed = TRUE;
             end_lesson(l, entry);
+        }
     }
     return G_SOURCE_CONTINUE;
 }
@@ -193,10 +195,14 @@ static RelayLessonEntry *begin_lesson(RelayLessons *l, const char *name, const c
 }
 
 // An id stands for one lesson at one name, once: nobody takes over another's, and what is over
-// does not rise again.
+// does not rise again, unless nobody had said so: its sender may have been cut off for long.
 static gboolean may_use_id(RelayLessons *l, const char *name, const char *id, GError **error)
 {
     const RelayLessonEntry *other = id ? find_entry(l, id) : NULL;
+    if (other && other->lapsed && other->closing == 0 && relay_lesson_is(other->lesson, name)) {
+        g_ptr_array_remove(l->lessons, (gpointer)other);
+        return TRUE;
+    }
     if (other && other->lesson->state == RELAY_LESSON_ENDED) {
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "lesson %s is over", id);
         return FALSE;
@@ -212,15 +218,15 @@ static gboolean may_use_id(RelayLessons *l, const char *name, const char *id, GE
 static RelayLessonEntry *lesson_for(RelayLessons *l, const char *name, const RelayOffer *offer,
                                     gboolean *ret_begun, GError **error)
 {
-    RelayLessonEntry *entry = find_entry(l, name);
     *ret_begun = FALSE;
+    if (!may_use_id(l, name, offer->id, error))
+        return NULL;
+    RelayLessonEntry *entry = find_entry(l, name);
     if (entry && entry->mirrored && entry->lesson->state != RELAY_LESSON_ENDED) {
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "the lesson at %s comes from another relay",
                     name);
         return NULL;
     }
-    if (!may_use_id(l, name, offer->id, error))
-        return NULL;
     if (entry && entry->lesson->state != RELAY_LESSON_ENDED) {
         if (!offer->id || g_str_equal(offer->id, entry->lesson->id))
             return entry;
@@ -483,7 +489,7 @@ void relay_lessons_count_viewer(RelayLessons *lessons, RelayStream *stream, Rela
 {
     RelayLessonEntry *entry = entry_of(lessons, stream);
     RelayStreamEntry *found = relay_lesson_entry_stream(entry, stream->name);
-    if (!found)
+    if (!found || found->handle != stream) // of the lesson of this id before it lapsed
         return;
     RelayLessonStream *face = relay_lesson_entry_face(entry, found);
     if (kind == RELAY_VIEWER_RTP)

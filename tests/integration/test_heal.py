@@ -85,6 +85,23 @@ class Heal(unittest.TestCase):
         self.assertGreater(healed[0]["to_s"] - healed[0]["from_s"], 2)
         self.assertFalse(list(folder_of(self.data, recording_id).glob("*.upload")))
 
+    def test_a_cut_longer_than_the_relay_waits_is_one_lesson(self):
+        relay = Relay(self.addCleanup, {"lesson.teardown_s": 1, "lesson.away_s": 1})
+        self.uplink.target = relay.rtsp_port
+        recorder = Recorder(self.addCleanup, relay.url, self.data)
+        capture = self.capture(recorder)
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 20)
+        self.uplink.cut()
+        recorder.wait_log(f"recording closed.*{recording_id}")
+        after = len(capture.err)
+        self.uplink.mend()
+        capture.wait_log("main: connected", after)
+        wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 20)
+        self.assertEqual(recording_id, relay.lesson("math")["id"])
+        capture.stop()
+        self.check_complete(recorder, recording_id)
+
     def test_a_lesson_that_no_relay_got_is_delivered_whole(self):
         self.uplink.cut()
         recorder = self.recorder()

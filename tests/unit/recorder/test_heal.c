@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// A gap filled from a copy: to the sample, whole or not at all.
+#include "common/media/cmaf_mux.h"
+#include "recorder/archive/heal.h"
+#include "recorder/archive/patch.h"
+#include "recorder/archive/recover.h"
+#include "recorder/archive/state.h"
+#include "tests/unit/check.h"
+#include "tests/unit/recorder/lesson_make.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define ID "01KAN0000000000000000000AA"
+#define NS_PER_S G_GINT64_CONSTANT(1000000000)
+
+// Ten seconds, of which the recording lacks the fourth and the fifth.
+static LessonPieces *pieces;
+
+static int setup(void **state)
+{
+    pieces = lesson_make(10, 0, 1, 128);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    lesson_free(pieces);
+    return 0;
+}
+
+static char *recording_new(guint from_s, guint gap_s, guint resume_s, guint end_s)
+{
+    char *folder = lesson_folder_new();
+    g_autoptr(GError) error = NULL;
+    lesson_store(folder, "main", pieces, TRUE, from_s * LESSON_CHUNKS_PER_S,
+                 (gap_s - from_s) * LESSON_CHUNKS_PER_S);
+    if (end_s > resume_s)
+        lesson_store(folder, "main", pieces, FALSE, resume_s * LESSON_CHUNKS_PER_S,
+                     (end_s - resume_s) * LESSON_CHUNKS_PER_S);
+    g_autoptr(RecLesson) lesson = rec_lesson_new(ID, "math");
+    lesson->started_ns = LESSON_WALL_NS;
+    gboolean changed;
+    assert_true(rec_lesson_save(lesson, folder, &error));
+    g_autoptr(RecLesson) counted = rec_recover_lesson(folder, ID, TRUE, &changed, &error);
+    assert_non_null(counted);
+    rec_state_set(counted, REC_STATE_CLOSED, "for the test");
+    assert_true(rec_lesson_save(counted, folder, &error));
+    return folder;
+}
+
+// The lesson as its capture kept it: the same samples, other chunks, a clock `late_ns` behind.
+static void on_chunk(void *user, GBytes *chunk, gboolean key)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(chunk, &size);
+    g_byte_array_append(user, data, (guint)size);
+}
+
+static char *copy_write(const char *folder, guint from_s, guint to_s, gint64 late_ns)
+{
+    g_autoptr(GByteArray) all = g_byte_array_new(), out = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+    gsize size;
+    const guint8 *data = g_bytes_get_data(pieces->init, &size);
+    g_byte_array_append(all, data, (guint)size);
+    g_byte_array_append(out, data, (guint)size);
+    for (guint i = from_s * LESSON_CHUNKS_PER_S; i < to_s * LESSON_CHUNKS_PER_S; i++) {
+        data = g_bytes_get_data(pieces->chunks->pdata[i], &size);
+        g_byte_array_append(all, data, (guint)size);
+    }
+    g_autoptr(RecPatchMedia) media = rec_patch_read(all->data, all->len, &error);
+    assert_non_null(media);
+    const TkCmafInit *init = media->inits->pdata[0];
+    g_autoptr(TkCmafMux) mux = tk_cmaf_mux_new(init->tracks, init->tracks_count, on_chunk, out);
+    guint sound = 0;
+    for (guint i = 0; i < media->samples[TK_TRACK_VIDEO]->len; i++) {
+        for (guint kind = 0; kind < 2; kind++) {
+            guint per_picture = kind == TK_TRACK_VIDEO ? 1 : 5;
+            for (guint n = 0; n < per_picture; n++) {
+                guint at = kind == TK_TRACK_VIDEO ? i : sound++;
+                if (at >= media->samples[kind]->len)
+                    continue;
+                const RecSample *sample = &g_array_index(media->samples[kind], RecSample, at);
+                const TkCmafMuxSample in = {.kind = (TkTrackKind)kind,
+                                            .decode = sample->time + 12345,
+                                            .cts_offset = sample->cts_offset,
+                                            .key = sample->key,
+                                            .wall_ns = sample->wall_ns - late_ns,
+                                            .data = sample->data,
+                                            .size = sample->size};
+                assert_true(tk_cmaf_mux_push(mux, &in));
+            }
+        }
+    }
+    tk_cmaf_mux_flush(mux, -1, -1);
+    char *path = g_build_filename(folder, "main.patch.upload", NULL);
+    assert_true(g_file_set_contents(path, (const char *)out->data, (gssize)out->len, NULL));
+    return path;
+}
+
+static char *key_of_first_hole(const char *folder, gint64 to_ns)
+{
+    g_autofree char *index = rec_stream_path(folder, "main", "index");
+    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(RecEntry));
+    g_autoptr(GError) error = NULL;
+    guint64 at = 0;
+    assert_true(rec_index_read(index, entries, &at, NULL, &error));
+    g_autoptr(GArray) holes = rec_heal_holes(entries, 0, to_ns);
+    assert_true(holes->len > 0);
+    return g_strdup(g_array_index(holes, RecHole, 0).key);
+}
+
+static gboolean prepare(const char *folder, char *path, gint64 *ret_moved_ns, GError **error)
+{
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, error);
+    const RecHealRules rules = {lesson->started_ns, 0};
+    g_autofree char *key = key_of_first_hole(folder, 10 * NS_PER_S);
+    RecPatch patch = {"main", key, path, 0, 10 * NS_PER_S, NULL};
+    gboolean ok = rec_heal_prepare(folder, lesson, &rules, &patch, 1, ret_moved_ns, error);
+    g_free(patch.refused);
+    return ok;
+}
+
+// Every coded sample of the recording, in order.
+static GArray *samples_of(const char *folder, TkTrackKind kind, GMappedFile **ret_file,
+                          RecPatchMedia **ret_media)
+{
+    g_autofree char *path = rec_stream_path(folder, "main", "mp4");
+    g_autoptr(GError) error = NULL;
+    *ret_file = g_mapped_file_new(path, FALSE, &error);
+    *ret_media = rec_patch_read((const guint8 *)g_mapped_file_get_contents(*ret_file),
+                                g_mapped_file_get_length(*ret_file), &error);
+    assert_non_null(*ret_media);
+    return (*ret_media)->samples[kind];
+}
+
+static void check_same_as_whole(const char *folder)
+{
+    g_autofree char *whole = recording_new(0, 10, 10, 10);
+    for (guint kind = 0; kind < 2; kind++) {
+        g_autoptr(GMappedFile) file_a = NULL, file_b = NULL;
+        g_autoptr(RecPatchMedia) media_a = NULL, media_b = NULL;
+        GArray *a = samples_of(folder, (TkTrackKind)kind, &file_a, &media_a);
+        GArray *b = samples_of(whole, (TkTrackKind)kind, &file_b, &media_b);
+        assert_int_equal(a->len, b->len);
+        for (guint i = 0; i < a->len; i++) {
+            const RecSample *x = &g_array_index(a, RecSample, i);
+            const RecSample *y = &g_array_index(b, RecSample, i);
+            assert_int_equal(x->size, y->size);
+            assert_memory_equal(x->data, y->data, x->size);
+            assert_in_range(x->time - y->time + 2, 0, 4); // ticks
+        }
+    }
+    lesson_folder_free(g_steal_pointer(&whole));
+}
+
+static void check_healed(const char *folder)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    assert_int_equal(rec_lesson_open_gaps(lesson), 0);
+    assert_int_equal(lesson->gaps->len, 1);
+    assert_string_equal(((RecGap *)lesson->gaps->pdata[0])->reason, "missed");
+    check_same_as_whole(folder);
+    // What stands there is what salvage would find.
+    g_autofree char *index = rec_stream_path(folder, "main", "index");
+    g_autofree char *before = NULL, *after = NULL;
+    g_auto(RecRecovered) recovered = {0};
+    assert_true(g_file_get_contents(index, &before, NULL, NULL));
+    g_unlink(index);
+    assert_true(rec_recover_stream(folder, "main", &recovered, &error));
+    assert_true(g_file_get_contents(index, &after, NULL, NULL));
+    assert_string_equal(before, after);
+}
+
+static void check_gap(void **state)
+{
+    char *folder = recording_new(0, 3, 5, 10);
+    g_autofree char *path = copy_write(folder, 2, 6, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns = -1;
+    assert_true(prepare(folder, path, &moved_ns, &error));
+    assert_int_equal(moved_ns, 0);
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    assert_int_equal(rec_lesson_open_gaps(lesson), 1); // nothing has changed yet
+    assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
+    check_healed(folder);
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    lesson_folder_free(folder);
+}
+
+// Cut off behind the order: each state that the renames can leave is made good.
+static void check_crash(void **state)
+{
+    for (guint done = 0; done < 3; done++) {
+        char *folder = recording_new(0, 3, 5, 10);
+        g_autofree char *path = copy_write(folder, 2, 6, 900 * 1000 * 1000);
+        g_autofree char *order = g_build_filename(folder, REC_HEAL_FILE, NULL);
+        static const char *const suffixes[] = {"mp4", "index"};
+        g_autoptr(GError) error = NULL;
+        gint64 moved_ns;
+        assert_true(prepare(folder, path, &moved_ns, &error));
+        g_autofree char *text = g_strdup_printf(
+            "{\"streams\":[\"main\"],\"started_ns\":%" G_GINT64_FORMAT "}", LESSON_WALL_NS);
+        assert_true(g_file_set_contents(order, text, -1, NULL));
+        for (guint i = 0; i < done; i++) {
+            g_autofree char *to = rec_stream_path(folder, "main", suffixes[i]);
+            g_autofree char *from = g_strconcat(to, ".new", NULL);
+            assert_int_equal(g_rename(from, to), 0);
+        }
+        assert_true(rec_heal_finish(folder, &error));
+        assert_false(g_file_test(order, G_FILE_TEST_EXISTS));
+        check_healed(folder);
+        lesson_folder_free(folder);
+    }
+}
+
+// A copy of something else, or damaged, changes nothing.
+static void check_foreign(void **state)
+{
+    char *folder = recording_new(0, 3, 5, 10);
+    g_autofree char *path = copy_write(folder, 6, 9, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns;
+    assert_false(prepare(folder, path, &moved_ns, &error));
+    g_clear_error(&error);
+    assert_true(g_file_set_contents(path, "nonsense", -1, NULL));
+    assert_false(prepare(folder, path, &moved_ns, &error));
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, NULL);
+    assert_int_equal(rec_lesson_open_gaps(lesson), 1);
+    lesson_folder_free(folder);
+}
+
+// The relay was reached late: the lesson begins earlier now.
+static void check_head(void **state)
+{
+    char *folder = recording_new(4, 10, 10, 10);
+    g_autofree char *path = copy_write(folder, 0, 5, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns = -1;
+    assert_true(prepare(folder, path, &moved_ns, &error));
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
+    check_same_as_whole(folder);
+    lesson_folder_free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_gap),
+        cmocka_unit_test(check_crash),
+        cmocka_unit_test(check_foreign),
+        cmocka_unit_test(check_head),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
