@@ -24,6 +24,8 @@ struct _RecSource {
     GBytes *init;  // the initialisation segment in force, as queued
     TkCmafInit tracks;
     gint64 last_shift_ns; // of the last chunk's media time
+    gint64 counted_ns;    // what that would be by the relay's clock alone
+    gboolean moved;       // … or less: a counting that was moved, of an earlier run
     gint64 epoch_ns;      // from which the relay counts; 0 = not known
 
     gboolean over; // the relay said that the stream has ended
@@ -96,13 +98,17 @@ static gboolean file_resume(RecSource *source, GError **error)
     tk_cmaf_init_clear(&source->tracks);
     memset(&source->tracks, 0, sizeof source->tracks);
     rec_lesson_reset_stream(source->lesson, source->stream);
+    source->moved = FALSE;
     for (guint i = 0; i < recovered.entries->len; i++) {
         const RecEntry *entry = &g_array_index(recovered.entries, RecEntry, i);
         rec_lesson_add_entry(source->lesson, source->stream, before, entry);
-        if (entry->flags & REC_ENTRY_INIT)
+        if (entry->flags & REC_ENTRY_INIT) {
             init = entry;
-        else
-            before = entry;
+            continue;
+        }
+        if (before && rec_entry_restarts(before, entry))
+            source->moved = entry->media_ns == rec_entry_end_ns(before);
+        before = entry;
     }
     source->has_last = before != NULL;
     if (before)
@@ -110,6 +116,7 @@ static gboolean file_resume(RecSource *source, GError **error)
     source->last_shift_ns = 0;
     if (init)
         init_load(source, init, before);
+    source->counted_ns = source->last_shift_ns;
     source->media_end = recovered.media_bytes;
     source->file = rec_writer_open(source->writer, source->folder, source->stream->name,
                                    source->media_end, file_failed, source, error);
@@ -120,15 +127,16 @@ static gboolean file_resume(RecSource *source, GError **error)
 static gint64 source_shift_ns(const RecSource *source)
 {
     gint64 started_ns = source->lesson->started_ns;
-    return source->epoch_ns && started_ns ? source->epoch_ns - started_ns : source->last_shift_ns;
+    return source->epoch_ns && started_ns ? source->epoch_ns - started_ns : source->counted_ns;
 }
 
 // Whether the relay's numbers do not go on from those of the last chunk. Clocks are told to the
 // millisecond.
 static gboolean source_begins_anew(const RecSource *source)
 {
-    return source->has_last &&
-           ABS(source_shift_ns(source) - source->last_shift_ns) >= 2 * TK_NS_PER_MS;
+    gint64 later_ns = source_shift_ns(source) - source->counted_ns;
+
+    return source->has_last && (source->moved ? later_ns : ABS(later_ns)) >= 2 * TK_NS_PER_MS;
 }
 
 static char *source_path(void *user)
@@ -213,18 +221,25 @@ static gboolean init_take(RecSource *source, GBytes *piece)
 static gboolean chunk_take(RecSource *source, GBytes *piece, const TkCmafChunk *chunk)
 {
     RecEntry entry;
+    gboolean begins = !source->has_last || source_begins_anew(source);
+    gint64 shift_ns = begins ? 0 : source->last_shift_ns;
 
-    gboolean anew = source_begins_anew(source);
-    gint64 shift_ns = anew ? source_shift_ns(source) : source->last_shift_ns;
-
-    if (!source->has_last)
-        shift_ns = source_shift_ns(source);
     if (!rec_entry_from_chunk(&source->tracks, chunk, g_bytes_get_data(piece, NULL), shift_ns,
                               &entry))
         return FALSE;
-    if (source->has_last && !anew && entry.sequence <= source->last.sequence)
+    if (!begins && entry.sequence <= source->last.sequence)
         return TRUE;
+    if (begins) {
+        // Whatever the clocks say: not before the end of what is there.
+        gint64 end_ns = source->has_last ? rec_entry_end_ns(&source->last) : 0;
+        shift_ns = MAX(source_shift_ns(source), end_ns - entry.media_ns);
+        entry.media_ns += shift_ns;
+    }
     if (piece_append(source, piece, &entry)) {
+        if (begins) {
+            source->counted_ns = source_shift_ns(source);
+            source->moved = FALSE;
+        }
         source->last = entry;
         source->last_shift_ns = shift_ns;
         source->has_last = TRUE;

@@ -2,7 +2,9 @@
 """The faults. Each scene runs on a stage and gives one row of figures."""
 
 import contextlib
+import json
 import os
+import pathlib
 import shutil
 import tempfile
 import threading
@@ -10,7 +12,7 @@ import threading
 import tongke
 from control import Control
 from disk import Disk, records
-from examine import Figures, examine, folders, pieces
+from examine import Figures, examine, folders, lines, pieces
 from stage import Line, Recorder, Stage, controlled, place_for
 
 CHUNK_S = 0.1
@@ -340,22 +342,40 @@ class RelayRestarted(Scene):
         self.finish(self.last)
 
 
+def stage_with_clock(offset_s=0, **more):
+    """A stage whose relay's clock is `offset_s` wrong, and can be stepped."""
+    # pylint: disable-next=consider-using-with
+    place = tempfile.TemporaryDirectory(prefix="tongke-fault-")
+    control = Control(pathlib.Path(place.name))
+    control.set("wall_offset_ns", offset_s * 10**9)
+    stage = Stage(env=control.env, **more)
+    stage.cleanup(place.cleanup)
+    stage.control = control
+    return stage
+
+
+class RelayBack(RelayRestarted):
+    """The relay that comes back has its clock put right: an hour back."""
+
+    title = "relay restarted, its clock back"
+
+    @staticmethod
+    def stage_new():
+        return stage_with_clock(3600, lesson_id="01KAN0000000000000000000AB")
+
+    def result(self):
+        self.finish(self.last)
+        times = [line[4] for line in lines(folders(self.last.data, "math")[0]) if line[3] != "i"]
+        if times != sorted(times):
+            self.figures.damaged += 1
+            self.figures.notes.append("media time went back")
+
+
 class ClockStepped(Scene):
     """The wall clock of relay and recorder jumps by an hour, forth and back."""
 
     title = "clock stepped"
-
-    @staticmethod
-    def stage_new():
-        from control import Control
-        import pathlib
-        import tempfile
-        place = tempfile.TemporaryDirectory(prefix="tongke-fault-")
-        control = Control(pathlib.Path(place.name))
-        stage = Stage(env=control.env)
-        stage.cleanup(place.cleanup)
-        stage.control = control
-        return stage
+    stage_new = staticmethod(stage_with_clock)
 
     def run(self):
         stage = self.stage
@@ -372,7 +392,6 @@ class ClockStepped(Scene):
         self.finish(self.last)
         found = folders(self.last.data, "math")[0]
         # Only labels may change: no gap, and media time goes on evenly.
-        import json
         if json.loads((found / "lesson.json").read_text())["gaps"]:
             self.figures.damaged += 1
             self.figures.notes.append("a step of the clock made a gap")
@@ -382,4 +401,4 @@ def scenes(full):
     cuts = [cut(1), cut(5), cut(5, True)] + ([cut(30), cut(30, True), cut(300)] if full else [])
     real = [DiskFullReal] if may_mount() else []
     return [Kill, Power, PowerResumed, DiskFull, *real, WriteError, SyncError, *cuts, RelayRestarted,
-            ClockStepped]
+            RelayBack, ClockStepped]
