@@ -221,7 +221,7 @@ static void segment_cut(const CapSegment *segment, gint64 from_ns, gint64 to_ns,
             break;
         gint64 wall_ns = chunk_wall_ns(&chunk);
         // The last keyframe before the stretch begins it.
-        if (chunk.runs[0].starts_key && (wall_ns <= from_ns || end == 0)) {
+        if (chunk.runs[0].starts_key && wall_ns && (wall_ns <= from_ns || end == 0)) {
             begin = at;
             end = at + bytes;
         }

@@ -86,10 +86,15 @@ static TkCmafRun run_make(Track *t, guint n, gint64 next)
 static void run_drop(Track *t, const TkCmafRun *run)
 {
     gsize bytes = run->data_bytes;
+    gint64 passed =
+        run->samples_count < t->pending->len ? time_at(t, run->samples_count) - time_at(t, 0) : -1;
+    if (passed < 0)
+        t->wall_ns = 0;
+    else if (t->wall_ns)
+        t->wall_ns += (gint64)((double)passed / t->cmaf.timescale * 1e9);
     g_array_remove_range(t->pending, 0, run->samples_count);
     g_array_remove_range(t->times, 0, run->samples_count);
     g_byte_array_remove_range(t->bytes, 0, (guint)bytes);
-    t->wall_ns = 0;
 }
 
 static guint64 ntp_from_wall(gint64 wall_ns)

@@ -93,7 +93,13 @@ static char *copy_write(const char *folder, guint from_s, guint to_s, gint64 lat
             }
         }
     }
+    // Sound that outlasts the pictures has its capture time, too: copies are cut by it.
     tk_cmaf_mux_flush(mux, -1, -1);
+    g_autoptr(RecPatchMedia) made = rec_patch_read(out->data, out->len, &error);
+    assert_non_null(made);
+    for (guint kind = 0; kind < 2; kind++)
+        for (guint i = 0; i < made->samples[kind]->len; i++)
+            assert_true(g_array_index(made->samples[kind], RecSample, i).wall_ns > 0);
     char *path = g_build_filename(folder, "main.patch.upload", NULL);
     assert_true(g_file_set_contents(path, (const char *)out->data, (gssize)out->len, NULL));
     return path;
