@@ -58,7 +58,9 @@ typedef struct {
     guint64 chunks;
     guint64 jitter_ns;
     guint64 asked, repaired; // packets asked of the sender again; those that came then
-    guint16 wanted;          // the sender's first sequence number that has not been packaged yet
+    gboolean has_delay;
+    gint64 delay_ns; // of the newest packet, from its capture by the sender's clock to its coming
+    guint16 wanted;  // the sender's first sequence number that has not been packaged yet
 } RelayInputStats;
 
 typedef struct _RelayInput RelayInput;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "common/base/clock.h"
 #include "common/media/rtcp.h"
 #include "relay/core/input_part.h"
 #include "relay/core/ticks.h"
@@ -69,11 +70,26 @@ const guint8 *relay_input_config(const RelayInput *input, guint track, gsize *re
     return g_bytes_get_data(t->config, ret_bytes);
 }
 
+static gboolean note_delay(const RelayInputTrack *t, gint64 *ret_delay_ns)
+{
+    const RelayInput *input = t->input;
+    gint64 wall_ns;
+    guint32 timestamp;
+    if (!input || !t->renumber.started || !input->has_wall ||
+        !relay_timeline_point(&input->timeline, t->index, &wall_ns, &timestamp))
+        return FALSE;
+    gint64 since = (gint32)(t->renumber.newest_timestamp - timestamp);
+    gint64 captured_ns = wall_ns + since * TK_NS_PER_S / t->renumber.clock_rate;
+    *ret_delay_ns = t->renumber.newest_ns + input->wall_offset_ns - captured_ns;
+    return TRUE;
+}
+
 void relay_input_stats(const RelayInput *input, guint track, RelayInputStats *ret)
 {
     const RelayInputTrack *t = &input->tracks[track];
     *ret = t->stats;
     ret->lost = relay_receiver_lost(&t->receiver);
+    ret->has_delay = note_delay(t, &ret->delay_ns);
     ret->wanted = t->reorder.started ? (guint16)((gint64)t->reorder.next - t->renumber.number_shift)
                                      : (guint16)(t->receiver.highest + 1);
     ret->asked = t->wanted.asked;

@@ -119,6 +119,16 @@ static json_t *stream_to_json(const RelayLessonStream *stream)
         json_object_set_new(object, "audio", json_boolean(stream->format.has_audio));
     }
     tk_json_set_int(object, "bitrate_bps", stream->bitrate_bps);
+    if (stream->packets_in) {
+        json_t *in = json_object();
+        tk_json_set_int(in, "packets", (gint64)stream->packets_in);
+        tk_json_set_int(in, "lost", (gint64)stream->lost_in);
+        tk_json_set_int(in, "repaired", (gint64)stream->repaired_in);
+        if (stream->delay_in_ns)
+            json_object_set_new(in, "delay_ms",
+                                json_real((double)(stream->delay_in_ns / 100000) / 10));
+        json_object_set_new(object, "in", in);
+    }
     if (stream->newest_chunk) {
         json_t *chunk = json_object();
         tk_json_set_int(chunk, "oldest", (gint64)stream->oldest_chunk);

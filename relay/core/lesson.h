@@ -26,6 +26,8 @@ typedef struct {
     RelayStreamFormat format;
     guint64 oldest_chunk, newest_chunk; // numbers; 0 = none yet
     gint64 bitrate_bps;
+    guint64 packets_in, lost_in, repaired_in; // from its sender, or the relay that it comes from
+    gint64 delay_in_ns;                       // of the newest packet since its capture; 0 = unknown
     guint viewers_rtp, viewers_ws;
 } RelayLessonStream;
 

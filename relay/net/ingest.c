@@ -215,6 +215,8 @@ static void note_stats(RelayIngestStream *s)
         RelayInputStats stats;
         relay_input_stats(s->input, track, &stats);
         relay_stat_set(s->stream->wanted_in[track], stats.wanted);
+        if (track == 0 && stats.has_delay)
+            relay_stat_set(s->stream->delay_in_ns, MAX(stats.delay_ns, 1));
         lost += stats.lost;
         dropped += stats.frames_dropped;
         asked += stats.asked;

@@ -83,6 +83,10 @@ void relay_lesson_entry_refresh(RelayLessonEntry *entry)
     for (guint i = 0; i < entry->streams->len; i++) {
         const RelayStreamEntry *stream = entry->streams->pdata[i];
         RelayLessonStream *face = entry->lesson->streams->pdata[i];
+        face->packets_in = relay_stat_get(stream->handle->packets_in);
+        face->lost_in = relay_stat_get(stream->handle->packets_lost_in);
+        face->repaired_in = relay_stat_get(stream->handle->packets_repaired_in);
+        face->delay_in_ns = relay_stat_get(stream->handle->delay_in_ns);
         face->newest_chunk = relay_stat_get(stream->handle->chunk_newest);
         face->oldest_chunk = relay_stat_get(stream->handle->chunk_oldest);
     }

@@ -18,6 +18,7 @@ typedef struct {
     // Relaxed atomics, written by one thread each, read by metrics and the lesson list.
     guint64 packets_in, bytes_in, packets_lost_in, frames_dropped_in;
     guint64 packets_asked_in, packets_repaired_in;
+    gint64 delay_in_ns; // from capture to here; 0 = not known
     guint64 chunk_newest, chunk_oldest;
     gint64 last_packet_ns; // monotonic; 0 = none yet
     guint wanted_in[2];    // of each track: the sequence number that is wanted next

@@ -111,6 +111,16 @@ class Levels(Cascade):
         for picture in both:  # a wall clock in RTCP says it to a tick
             self.assertLessEqual(abs(times[0][picture] - times[1][picture]), 2)
 
+    def test_each_level_tells_what_it_got(self):
+        viewer = self.live(self.school)
+        for _ in range(30):
+            self.chunk(viewer)
+        for relay in (self.city, self.county, self.school):
+            got = relay.lesson("math")["streams"][0]["in"]
+            self.assertGreater(got["packets"], 30)
+            self.assertEqual(got["lost"], 0)
+            self.assertGreater(got["delay_ms"], 0)
+
     def test_one_copy_goes_down_however_many_want_it(self):
         viewers = [self.live(self.county) for _ in range(5)]
         for viewer in viewers:
