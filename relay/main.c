@@ -83,6 +83,9 @@ static int serve(const TkConfig *config)
     fflush(stdout);
     g_main_loop_run(loop);
     relay_server_free(server);
+    // What was called off, a connection being dialed for one, still wants to say so.
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
     return EXIT_SUCCESS;
 }
 

@@ -23,6 +23,7 @@ BUILD = pathlib.Path(os.environ.get("TONGKE_BUILD", ROOT / "build")).resolve()
 MEDIA = ROOT.parent / "shared" / "media"  # real footage; not everybody has it
 DEADLINE_S = 100  # against a hang only: nothing here is measured by time
 IN_CHANGES = 0x2 | 0x80 | 0x100 | 0x200  # inotify(7): modify, moved to, create, delete
+REPORT_LINES = 80  # of the first of a sanitizer's
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -130,6 +131,7 @@ class Program:
             self.process.send_signal(by)
         status = self.wait()
         if status != expected:
+            self.check_clean()
             raise AssertionError(f"{self.name}: exit status {status}, not {expected}\n{self.tail(60)}")
         self.check_clean()
         Program.living.remove(self)
@@ -141,9 +143,10 @@ class Program:
             self.stop()
 
     def check_clean(self):
-        for line in self.err:
+        for number, line in enumerate(self.err):
             if SANITIZER.search(line):
-                raise AssertionError(f"{self.name}: {line}\n{self.tail(80)}")
+                report = "\n".join(self.err[number:number + REPORT_LINES])
+                raise AssertionError(f"{self.name}: {report}\n{self.tail(80)}")
 
     def kill(self):
         if self.running():
