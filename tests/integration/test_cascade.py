@@ -119,7 +119,7 @@ class Levels(Cascade):
             got = relay.lesson("math")["streams"][0]["in"]
             self.assertGreater(got["packets"], 30)
             self.assertEqual(got["lost"], 0)
-            self.assertGreater(got["delay_ms"], 0)
+            self.assertGreaterEqual(got["delay_ms"], 0)
 
     def test_one_copy_goes_down_however_many_want_it(self):
         viewers = [self.live(self.county) for _ in range(5)]
