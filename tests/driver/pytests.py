@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the unittest cases of a file or folder and tells of each in TAP as it ends."""
 
+import atexit
 import faulthandler
 import os
 import pathlib
@@ -106,6 +107,7 @@ def main():
         result.count, result.bad = result.count + 1, True
     print(f"1..{result.count}", flush=True)
     sys.stdout.flush()
+    atexit._run_exitfuncs()  # no thread that is stuck holds it up, but what was made goes
     os._exit(1 if result.bad or result.count == 0 else 0)
 
 
