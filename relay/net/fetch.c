@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/fetch.h"
 
+#include <string.h>
+
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "relay/net/pull.h"
 
@@ -24,6 +27,7 @@
 // A connection is tried for 1, 2, 3, 1, 2, 3 … seconds: a lost SYN is sent again after 1 and 3.
 #define DIAL_S_MAX 3
 #define RETRY_SLOW_NS (4 * TK_NS_PER_S)
+#define TOKEN_BYTES_MAX 8192
 // An upstream that failed is passed over where there is another.
 #define AVOID_NS (15 * TK_NS_PER_S)
 
@@ -146,8 +150,21 @@ gboolean relay_fetch_flows(const RelayFetch *fetch)
     return fetch->playing && heard_ns(fetch) > fetch->began_ns;
 }
 
-static void start(RelayFetch *f, const RelayUpstream *from, const char *token, gint64 now_ns)
+// Anew each time: tokens are renewed while the relay runs.
+static char *read_token(const RelayFetch *f, const char *path)
 {
+    g_autoptr(GError) error = NULL;
+    char *token = *path ? tk_file_read(path, TOKEN_BYTES_MAX, NULL, &error) : NULL;
+    if (token)
+        token[strcspn(token, " \r\n")] = '\0';
+    else if (error && !f->failures)
+        tk_error("upstream.token_file: %s", error->message);
+    return token;
+}
+
+static void start(RelayFetch *f, const RelayUpstream *from, const char *token_file, gint64 now_ns)
+{
+    g_autofree char *token = read_token(f, token_file);
     g_autofree char *path = g_strdup_printf("%s/%s", f->lesson_id, f->stream->name);
     RelayPullSpec spec = {.host = relay_upstream_host(from),
                           .port = relay_upstream_rtsp_port(from),
@@ -223,7 +240,7 @@ gboolean relay_fetch_tend(RelayFetch *fetch, const RelayFetchPlan *plan, gint64 
     if (f->pull && (!wanted || may_return(f, first, plan->return_ns, now_ns)))
         stop(f);
     if (wanted && !f->pull && first && f->sent && now_ns >= f->retry_ns)
-        start(f, first, plan->token, now_ns);
+        start(f, first, plan->token_file, now_ns);
     gboolean stalled = wanted && f->sent && now_ns - MAX(heard_ns(f), f->wanted_ns) > STALLED_NS;
     gboolean changed = stalled != f->stalled;
     f->stalled = stalled;

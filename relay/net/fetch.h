@@ -17,8 +17,8 @@ typedef struct {
     guint from_count;
     gboolean ahead; // wanted by rule
     RelayFetchTransport transport;
-    const char *token; // to be shown to them, or NULL
-    gint64 return_ns;  // a better upstream has to have been there for so long
+    const char *token_file; // its token is shown to them; "" = none
+    gint64 return_ns;       // a better upstream has to have been there for so long
 } RelayFetchPlan;
 
 // `stream` gets a reference, the rest is borrowed.

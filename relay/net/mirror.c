@@ -5,7 +5,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/error.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "common/base/ulid.h"
@@ -15,7 +14,6 @@
 #define UPSTREAMS_MAX 8
 #define ANCESTORS_MAX 16
 #define TICK_MS 100
-#define TOKEN_BYTES_MAX 8192
 // A lesson that is over upstream: its last media may still be on its way.
 #define DRAIN_NS (3 * TK_NS_PER_S)
 // As a lesson waits for its own sender, so it waits for the relay that it comes from.
@@ -200,22 +198,9 @@ static void on_wanted(gpointer user, RelayStream *stream, gint change)
         relay_fetch_want(fetch, change);
 }
 
-static char *read_token(const RelayMirror *m)
-{
-    g_autoptr(GError) error = NULL;
-    if (!*m->spec.token_file)
-        return NULL;
-    char *token = tk_file_read(m->spec.token_file, TOKEN_BYTES_MAX, NULL, &error);
-    if (!token)
-        tk_error("upstream.token_file: %s", error->message);
-    else
-        token[strcspn(token, " \r\n")] = '\0';
-    return token;
-}
-
 // From where each stream of the lesson is to come, first choice first. One whose events cannot be
 // followed at the moment may still have the stream: its answer will tell.
-static void tend(RelayMirror *m, Lesson *lesson, gint64 now_ns, const char *token)
+static void tend(RelayMirror *m, Lesson *lesson, gint64 now_ns)
 {
     const RelayUpstream *from[UPSTREAMS_MAX];
     guint count = 0;
@@ -232,7 +217,7 @@ static void tend(RelayMirror *m, Lesson *lesson, gint64 now_ns, const char *toke
     RelayFetchPlan plan = {.from = from,
                            .from_count = count,
                            .transport = m->spec.transport,
-                           .token = token,
+                           .token_file = m->spec.token_file,
                            .return_ns = m->spec.return_ns};
     for (guint i = 0; i < lesson->fetches->len; i++) {
         RelayFetch *fetch = lesson->fetches->pdata[i];
@@ -248,11 +233,10 @@ static gboolean tick(gpointer user)
 {
     RelayMirror *m = user;
     gint64 now_ns = tk_clock_monotonic_ns();
-    g_autofree char *token = read_token(m);
     g_autoptr(GList) lessons = g_hash_table_get_values(m->mirrored);
     for (GList *at = lessons; at; at = at->next) {
         Lesson *lesson = at->data;
-        tend(m, lesson, now_ns, token);
+        tend(m, lesson, now_ns);
         gboolean over = lesson->ending_ns && now_ns > lesson->ending_ns;
         if (over || now_ns - lesson->seen_ns > UNSEEN_NS) {
             if (lesson->here)
