@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/pull.h"
 
-#include <fcntl.h>
-#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/error.h"
+#include "relay/net/dial.h"
 #include "relay/net/ports.h"
 #include "relay/net/transport.h"
 
@@ -18,7 +17,7 @@
 typedef enum { STEP_DIAL, STEP_DESCRIBE, STEP_SETUP, STEP_PLAY, STEP_PLAYING, STEP_OVER } Step;
 
 struct _RelayPull {
-    gint refs; // the owner's, the connection's, a dial's; main thread only
+    gint refs; // the owner's and the connection's; main thread only
     RelayConns *conns;
     RelayStream *stream;
     char *host, *path, *token;
@@ -27,7 +26,7 @@ struct _RelayPull {
     gpointer user; // NULL handler: freed by its owner
 
     Step step;
-    GCancellable *dialing;
+    RelayDial *dial;
     RelayConn *conn;
     RelayAddress local, peer;
     guint cseq, track; // STEP_SETUP: which
@@ -241,41 +240,23 @@ static gboolean take_addresses(RelayPull *p, int fd)
            getpeername(fd, (struct sockaddr *)&p->peer.to, &p->peer.bytes) == 0;
 }
 
-static void on_dialed(GObject *source, GAsyncResult *result, gpointer user)
+static void on_dialed(gpointer user, int fd, const char *why)
 {
     RelayPull *p = user;
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GSocketConnection) connection =
-        g_socket_client_connect_to_host_finish(G_SOCKET_CLIENT(source), result, &error);
-    g_clear_object(&p->dialing);
-    int fd = connection ? fcntl(g_socket_get_fd(g_socket_connection_get_socket(connection)),
-                                F_DUPFD_CLOEXEC, 3)
-                        : -1;
-    if (p->step != STEP_OVER && fd >= 0 && take_addresses(p, fd)) {
-        RelayConnDesk desk = {.on_answer = on_answer, .on_closed = on_closed, .user = p};
-        p->refs++;
-        p->conn = relay_conn_ref(relay_conn_dialed(p->conns, fd, &p->peer, &desk));
-        p->step = STEP_DESCRIBE;
-        ask(p, "DESCRIBE", p->base, "Accept: application/sdp\r\n");
-    } else {
-        if (fd >= 0)
-            close(fd);
-        over(p, 0, error ? error->message : "no connection");
+    if (fd < 0) {
+        over(p, 0, why);
+        return;
     }
-    pull_unref(p);
-}
-
-static gboolean dial(gpointer user)
-{
-    RelayPull *p = user;
-    g_autoptr(GSocketClient) client = g_socket_client_new();
-    p->timer = 0;
-    g_socket_client_set_enable_proxy(client, FALSE);
-    g_socket_client_set_timeout(client, p->spec.dial_s);
-    p->dialing = g_cancellable_new();
+    if (!take_addresses(p, fd)) {
+        close(fd);
+        over(p, 0, "the connection ended at once");
+        return;
+    }
+    RelayConnDesk desk = {.on_answer = on_answer, .on_closed = on_closed, .user = p};
     p->refs++;
-    g_socket_client_connect_to_host_async(client, p->host, p->spec.port, p->dialing, on_dialed, p);
-    return G_SOURCE_REMOVE;
+    p->conn = relay_conn_ref(relay_conn_dialed(p->conns, fd, &p->peer, &desk));
+    p->step = STEP_DESCRIBE;
+    ask(p, "DESCRIBE", p->base, "Accept: application/sdp\r\n");
 }
 
 RelayPull *relay_pull_new(RelayConns *conns, RelayStream *stream, const RelayPullSpec *spec,
@@ -294,7 +275,7 @@ RelayPull *relay_pull_new(RelayConns *conns, RelayStream *stream, const RelayPul
     p->user = user;
     p->base = g_strdup_printf(ipv6 ? "rtsp://[%s]:%u/%s" : "rtsp://%s:%u/%s", spec->host,
                               spec->port, spec->path);
-    p->timer = g_idle_add(dial, p);
+    p->dial = relay_dial_new(p->host, spec->port, spec->dial_s, on_dialed, p);
     return p;
 }
 
@@ -303,8 +284,7 @@ void relay_pull_free(RelayPull *pull)
     if (!pull)
         return;
     pull->handler = NULL;
-    if (pull->dialing)
-        g_cancellable_cancel(pull->dialing);
+    g_clear_pointer(&pull->dial, relay_dial_free);
     over(pull, 0, "not wanted any more");
     pull_unref(pull);
 }

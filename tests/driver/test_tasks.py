@@ -204,6 +204,8 @@ class Ending(unittest.TestCase):
         """Also not what has gone to a session of its own and does not want to end."""
         script = textwrap.dedent(f"""
             import os, signal, sys
+            # Who was started behind a shell's & has it ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.path.insert(0, {str(HERE)!r})
             from kinds import program_task
             from tasks import Schedule
