@@ -307,7 +307,8 @@ static void stream_put(Out *out)
     }
 }
 
-// Reads it all back, as whoever opens it will.
+// Reads it all back, as whoever opens it will. Sound and picture of neighbours overlap: a piece may
+// begin a little before the one in front of it does.
 static gboolean files_check(const char *media_path, const char *index_path, GError **error)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(media_path, FALSE, error);
@@ -324,7 +325,8 @@ static gboolean files_check(const char *media_path, const char *index_path, GErr
         const RecEntry *entry = &g_array_index(entries, RecEntry, i);
         gsize bytes = 0;
         clean = entry->offset == end && entry->bytes <= size - end &&
-                rec_crc32(media + end, entry->bytes) == entry->crc && entry->media_ns >= time_ns &&
+                rec_crc32(media + end, entry->bytes) == entry->crc &&
+                entry->media_ns > time_ns - REC_GAP_MIN_NS &&
                 tk_cmaf_piece(media + end, entry->bytes, NULL, &bytes) ==
                     (entry->flags & REC_ENTRY_INIT ? TK_CMAF_INIT : TK_CMAF_CHUNK) &&
                 bytes == entry->bytes;
