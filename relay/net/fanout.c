@@ -8,14 +8,12 @@
 #include "relay/core/line_rate.h"
 #include "relay/core/pacer.h"
 
-// How long a viewer over UDP may be silent: twice the minute that Session
-// promises would be longer than anybody watches an empty screen, less would hit
-// players that report every 30 s.
+// How long a viewer over UDP may be silent: twice the minute that Session promises would be longer
+// than anybody watches an empty screen, less would hit players that report every 30 s.
 #define VIEWER_SILENCE_NS (75 * TK_NS_PER_S)
 #define REPORT_INTERVAL_NS (2 * TK_NS_PER_S)
 #define HOUSEKEEPING_NS (TK_NS_PER_S / 2)
-// Viewers that wait for their pacers are served together, so often: shorter
-// than a train.
+// Viewers that wait for their pacers are served together, so often: shorter than a train.
 #define PACING_STEP_NS (RELAY_PACER_TRAIN_NS / 4)
 #define HISTORY_UNITS_MAX 65536
 
@@ -229,8 +227,7 @@ static gint64 serve(RelayFanout *f, RelayRtpViewer *v, gint64 now_ns)
         relay_stat_add(f->units_dropped, lost);
         forget_repairs(v);
     }
-    // Players put picture and sound in step by the first reports: they go ahead
-    // of the media.
+    // Players put picture and sound in step by the first reports: they go ahead of the media.
     if (v->reported_ns == 0)
         report(f, v, now_ns);
     if (!v->spec.link)

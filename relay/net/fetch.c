@@ -80,7 +80,7 @@ static void note_failure(RelayFetch *f, gint64 now_ns)
     f->avoided_until_ns = now_ns + AVOID_NS;
 }
 
-static void on_over(gpointer user, RelayPull *pull, guint status, const char *why)
+static void on_over(gpointer user, RelayPull *pull, const char *why)
 {
     RelayFetch *f = user;
     f->over = TRUE;
@@ -182,16 +182,14 @@ static void start(RelayFetch *f, const RelayUpstream *from, const char *token_fi
     f->pull = relay_pull_new(f->conns, f->stream, &spec, &pull_handler, f);
 }
 
-// Why the pull has to go; NULL: it may stay.
-static const char *wrong(const RelayFetch *f, gint64 now_ns)
+// The pull is over, nothing comes of it, or it has broken off.
+static gboolean has_failed(const RelayFetch *f, gint64 now_ns)
 {
-    if (f->over)
-        return "it is over";
-    if (!f->playing || !f->sent)
-        return NULL;
+    if (f->over || !f->playing || !f->sent)
+        return f->over;
     if (!relay_fetch_flows(f))
-        return now_ns - f->began_ns > FIRST_NS ? "nothing comes" : NULL;
-    return now_ns - heard_ns(f) > SILENCE_NS ? "it has broken off" : NULL;
+        return now_ns - f->began_ns > FIRST_NS;
+    return now_ns - heard_ns(f) > SILENCE_NS;
 }
 
 static const RelayUpstream *choose(const RelayFetch *f, const RelayFetchPlan *plan, gint64 now_ns)
@@ -234,11 +232,13 @@ gboolean relay_fetch_tend(RelayFetch *fetch, const RelayFetchPlan *plan, gint64 
         f->tcp = plan->transport == RELAY_FETCH_TCP;
     if (relay_fetch_flows(f))
         f->failures = 0;
-    if (f->pull && wrong(f, now_ns))
+    if (f->pull && has_failed(f, now_ns))
         drop_failed(f, plan->transport, now_ns);
     const RelayUpstream *first = choose(f, plan, now_ns);
     if (f->pull && (!wanted || may_return(f, first, plan->return_ns, now_ns)))
         stop(f);
+    if (!wanted)
+        f->from = NULL; // who comes later wants what is now, not what went by meanwhile
     if (wanted && !f->pull && first && f->sent && now_ns >= f->retry_ns)
         start(f, first, plan->token_file, now_ns);
     gboolean stalled = wanted && f->sent && now_ns - MAX(heard_ns(f), f->wanted_ns) > STALLED_NS;

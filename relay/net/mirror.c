@@ -168,7 +168,7 @@ static void update(RelayMirror *m, const char *id)
     mirror_lesson(m, lesson, relay_upstream_lesson(teller, id));
 }
 
-static void on_lesson(gpointer user, RelayUpstream *upstream, const char *id, gboolean ended)
+static void on_lesson(gpointer user, RelayUpstream *upstream, const char *id)
 {
     update(user, id);
 }

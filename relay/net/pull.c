@@ -20,7 +20,7 @@ struct _RelayPull {
     gint refs; // the owner's and the connection's; main thread only
     RelayConns *conns;
     RelayStream *stream;
-    char *host, *path, *token;
+    char *host, *token;
     RelayPullSpec spec;
     const RelayPullHandler *handler;
     gpointer user; // NULL handler: freed by its owner
@@ -45,7 +45,6 @@ static void pull_unref(RelayPull *p)
     relay_offer_clear(&p->offer);
     relay_stream_unref(p->stream);
     g_free(p->host);
-    g_free(p->path);
     g_free(p->token);
     g_free(p->base);
     g_free(p->session);
@@ -59,7 +58,7 @@ static void close_conn(RelayPull *p, const char *why)
     g_clear_pointer(&p->conn, relay_conn_unref);
 }
 
-static void over(RelayPull *p, guint status, const char *why)
+static void over(RelayPull *p, const char *why)
 {
     if (p->step == STEP_OVER)
         return;
@@ -67,18 +66,16 @@ static void over(RelayPull *p, guint status, const char *why)
     g_clear_handle_id(&p->timer, g_source_remove);
     close_conn(p, why);
     if (p->handler)
-        p->handler->on_over(p->user, p, status, why);
+        p->handler->on_over(p->user, p, why);
 }
 
 static gboolean answer_late(gpointer user)
 {
     RelayPull *p = user;
     p->timer = 0;
-    over(p, 0, "no answer from the other relay");
+    over(p, "no answer from the other relay");
     return G_SOURCE_REMOVE;
 }
-
-static gboolean keep_alive(gpointer user);
 
 // `headers` may be NULL.
 static void ask(RelayPull *p, const char *method, const char *uri, const char *headers)
@@ -118,7 +115,7 @@ static void set_up(RelayPull *p)
     } else {
         RelayPorts *ports = p->ports[p->track] = relay_ports_new(&p->local, &error);
         if (!ports) {
-            over(p, 0, error->message);
+            over(p, error->message);
             return;
         }
         const char *profile = p->offer.formats[p->track].nack ? "RTP/AVPF" : "RTP/AVP";
@@ -156,7 +153,7 @@ static void take_description(RelayPull *p, const TkRtspMessage *answer)
     const char *base = tk_rtsp_header(answer, "Content-Base");
     if (!relay_sdp_parse(answer->body, answer->body_bytes, &p->offer, &error) || !p->handler ||
         !p->handler->on_offer(p->user, p, &p->offer, p->conn, &error)) {
-        over(p, 0, error ? error->message : "given up");
+        over(p, error ? error->message : "given up");
         return;
     }
     if (base) {
@@ -180,11 +177,11 @@ static void take_set_up(RelayPull *p, const TkRtspMessage *answer)
         RelayAddress rtp, rtcp;
         if (!relay_transport_read_server(tk_rtsp_header(answer, "Transport"), &p->peer, &rtp,
                                          &rtcp)) {
-            over(p, 0, "the other relay names no UDP ports");
+            over(p, "the other relay names no UDP ports");
             return;
         }
         if (!relay_ports_connect(p->ports[p->track], &rtp, &rtcp, &error)) {
-            over(p, 0, error->message);
+            over(p, error->message);
             return;
         }
     }
@@ -215,7 +212,7 @@ static void on_answer(gpointer user, RelayConn *conn, TkRtspMessage *given)
         g_autofree char *why = reason
                                    ? g_strdup(reason)
                                    : g_strdup_printf("the other relay answers %u", answer->status);
-        over(p, answer->status, why);
+        over(p, why);
         return;
     }
     if (p->step == STEP_DESCRIBE)
@@ -229,7 +226,7 @@ static void on_answer(gpointer user, RelayConn *conn, TkRtspMessage *given)
 static void on_closed(gpointer user, RelayConn *conn, const char *why)
 {
     RelayPull *p = user;
-    over(p, 0, why);
+    over(p, why);
     pull_unref(p);
 }
 
@@ -244,12 +241,12 @@ static void on_dialed(gpointer user, int fd, const char *why)
 {
     RelayPull *p = user;
     if (fd < 0) {
-        over(p, 0, why);
+        over(p, why);
         return;
     }
     if (!take_addresses(p, fd)) {
         close(fd);
-        over(p, 0, "the connection ended at once");
+        over(p, "the connection ended at once");
         return;
     }
     RelayConnDesk desk = {.on_answer = on_answer, .on_closed = on_closed, .user = p};
@@ -268,7 +265,6 @@ RelayPull *relay_pull_new(RelayConns *conns, RelayStream *stream, const RelayPul
     p->conns = conns;
     p->stream = relay_stream_ref(stream);
     p->host = g_strdup(spec->host);
-    p->path = g_strdup(spec->path);
     p->token = g_strdup(spec->token);
     p->spec = *spec;
     p->handler = handler;
@@ -285,6 +281,6 @@ void relay_pull_free(RelayPull *pull)
         return;
     pull->handler = NULL;
     g_clear_pointer(&pull->dial, relay_dial_free);
-    over(pull, 0, "not wanted any more");
+    over(pull, "not wanted any more");
     pull_unref(pull);
 }

@@ -26,9 +26,8 @@ typedef struct {
     gboolean (*on_offer)(gpointer user, RelayPull *pull, const RelayOffer *offer, RelayConn *conn,
                          GError **error);
     void (*on_playing)(gpointer user, RelayPull *pull);
-    // It is over, or never began. Once, the last call; free the pull then or later. `status`: of
-    // the refusing answer, else 0.
-    void (*on_over)(gpointer user, RelayPull *pull, guint status, const char *why);
+    // It is over, or never began. Once, the last call; free the pull then or later.
+    void (*on_over)(gpointer user, RelayPull *pull, const char *why);
 } RelayPullHandler;
 
 // `stream` gets a reference; `conns` are those of the ingest's worker, borrowed like handler and

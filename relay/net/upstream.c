@@ -114,11 +114,11 @@ static gboolean take_identity(RelayUpstream *u, const json_t *relay)
     return TRUE;
 }
 
-static void forget(RelayUpstream *u, const char *id, gboolean ended)
+static void forget(RelayUpstream *u, const char *id)
 {
     g_autofree char *key = g_strdup(id); // `id` may be the table's own
     if (g_hash_table_remove(u->lessons, key))
-        u->handler->on_lesson(u->user, u, key, ended);
+        u->handler->on_lesson(u->user, u, key);
 }
 
 static void take_lesson(RelayUpstream *u, const json_t *lesson)
@@ -127,13 +127,13 @@ static void take_lesson(RelayUpstream *u, const json_t *lesson)
     if (!tk_ulid_valid(id) || !tk_name_lesson_valid(tk_json_string(lesson, "name", "")))
         return;
     if (g_str_equal(tk_json_string(lesson, "state", ""), "ended")) {
-        forget(u, id, TRUE);
+        forget(u, id);
         return;
     }
     if (g_hash_table_size(u->lessons) >= LESSONS_MAX && !g_hash_table_contains(u->lessons, id))
         return;
     g_hash_table_replace(u->lessons, g_strdup(id), json_incref((json_t *)lesson));
-    u->handler->on_lesson(u->user, u, id, FALSE);
+    u->handler->on_lesson(u->user, u, id);
 }
 
 // What is in no snapshot runs no more.
@@ -147,7 +147,7 @@ static void take_snapshot(RelayUpstream *u, const json_t *lessons)
         g_hash_table_add(named, (char *)tk_json_string(lesson, "id", ""));
     for (GList *id = ids; id; id = id->next)
         if (!g_hash_table_contains(named, id->data))
-            forget(u, id->data, TRUE);
+            forget(u, id->data);
     json_array_foreach(lessons, i, lesson) take_lesson(u, lesson);
 }
 

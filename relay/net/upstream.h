@@ -19,8 +19,8 @@ typedef enum {
 const char *relay_upstream_state_word(RelayUpstreamState state); // borrowed, static
 
 typedef struct {
-    // A lesson of it came, changed or ended; the latter is in none of its lists any more.
-    void (*on_lesson)(gpointer user, RelayUpstream *upstream, const char *id, gboolean ended);
+    // A lesson of it came, changed or ended: relay_upstream_lesson tells.
+    void (*on_lesson)(gpointer user, RelayUpstream *upstream, const char *id);
     // Its state, its name or whom it gets its own lessons from have changed; and all lessons that
     // it had before and has not now have had their on_lesson.
     void (*on_change)(gpointer user, RelayUpstream *upstream);

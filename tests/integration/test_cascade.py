@@ -4,8 +4,10 @@
 import hashlib
 import re
 import socket
+import time
 import unittest
 
+from lines import NTP_EPOCH_NS
 from rtsp import Rtsp
 from tongke import Deadline, Recorder, Relay, clip, publish, request, run, temporary
 from websocket import Chunk, WebSocket, is_init
@@ -161,6 +163,31 @@ class Rules(Cascade):
         publish(self.addCleanup, city, "math")
         self.steady = self.live(city)
         self.until(lambda: city.lesson("math")["viewers"]["rtp"] == 1)
+
+    def test_who_comes_again_sees_what_is_now(self):
+        city = self.relay("city")
+        county = self.relay("county", city)
+        publish(self.addCleanup, city, "math")
+        self.steady = self.live(city)
+        first = self.live(county)
+        self.chunk(first)
+        first.close()
+        self.until(lambda: city.lesson("math")["viewers"]["rtp"] == 0)
+        self.present(6)  # of the lesson go by
+        after = len(county.err)
+        late = self.live(county)
+        county.wait_log("fetched from upstream", after)
+        held = county.lesson("math")["streams"][0]["chunk"]["newest"]
+        while (chunk := self.chunk(late)).number <= held:
+            pass  # what this relay had kept of before
+        self.assertLess(self.present().captured_ns - chunk.captured_ns, 4 * 10**9)
+
+    def present(self, seconds=0):
+        """The chunk that the city sends so many seconds from now."""
+        at_ns = time.time_ns() + NTP_EPOCH_NS + int((seconds - 1) * 1e9)
+        while (chunk := self.chunk(self.steady)).captured_ns < at_ns:
+            pass
+        return chunk
 
     def test_over_tcp_too(self):
         city = self.relay("city")
