@@ -50,6 +50,7 @@ void relay_input_free(RelayInput *input)
     }
     relay_hold_clear(&input->hold);
     relay_packager_free(input->packager);
+    relay_packager_free(input->sound);
     g_rand_free(input->random);
     g_free(input);
 }
@@ -81,6 +82,16 @@ static void package(RelayInput *input, guint track, const TkFrame *frame, GBytes
         .config = config,
     };
     relay_packager_push(input->packager, &sample, input->now_ns);
+    if (!input->sound || input->tracks[track].format.kind != TK_TRACK_AUDIO)
+        return;
+    sample.track = 0;
+    relay_packager_push(input->sound, &sample, input->now_ns);
+}
+
+static gint64 given_out_ns(const RelayInput *input)
+{
+    gint64 end_ns = relay_packager_end_ns(input->packager);
+    return input->sound ? MAX(end_ns, relay_packager_end_ns(input->sound)) : end_ns;
 }
 
 static gint64 decode_lead_ns(GBytes *config)
@@ -119,7 +130,7 @@ static void release(RelayInput *input)
         if (input->tracks[i].format.kind == TK_TRACK_VIDEO && !input->timeline.tracks[i].has_report)
             relay_arrival_anchor(&input->timeline, i, &input->hold);
     }
-    gint64 floor_ns = relay_packager_end_ns(input->packager), start_ns = held_start_ns(input);
+    gint64 floor_ns = given_out_ns(input), start_ns = held_start_ns(input);
     if (start_ns < floor_ns)
         relay_timeline_move(&input->timeline, floor_ns - start_ns);
     for (;;) {
@@ -243,6 +254,8 @@ static void place_packet(RelayInputTrack *t, const TkRtp *rtp, gint64 sequence, 
         packet->flags |= RELAY_UNIT_KEY;
     if (rtp->marker)
         packet->flags |= RELAY_UNIT_FRAME_END;
+    if (t->format.kind == TK_TRACK_AUDIO)
+        packet->flags |= RELAY_UNIT_SOUND;
 }
 
 // A source ends and another begins: what waits for its missing packets waits no longer.
@@ -365,8 +378,11 @@ void relay_input_tick(RelayInput *input, gint64 now_ns, gint64 wall_ns)
     for (guint i = 0; i < input->count; i++)
         deliver(&input->tracks[i], now_ns);
     release_when_due(input);
-    if (!input->holding)
-        relay_packager_tick(input->packager, now_ns);
+    if (input->holding)
+        return;
+    relay_packager_tick(input->packager, now_ns);
+    if (input->sound)
+        relay_packager_tick(input->sound, now_ns);
 }
 
 // Senders
@@ -389,10 +405,27 @@ static gboolean formats_are_usable(const RelayInput *input, const RelayTrackForm
     return TRUE;
 }
 
+static guint sound_track(const RelayTrackFormat *formats)
+{
+    return formats[0].kind == TK_TRACK_AUDIO ? 0 : 1;
+}
+
+// Beside pictures the sound is packaged a second time, for viewers whose lines carry no more.
+static RelayPackager *make_sound(const RelayInput *input, const RelayTrackFormat *formats)
+{
+    RelayInputSink sink = {.on_init = input->sink.on_sound_init,
+                           .on_chunk = input->sink.on_sound_chunk};
+    return sink.on_chunk ? relay_packager_new(&formats[sound_track(formats)], 1,
+                                              RELAY_PACKAGER_SOUND_CHUNK_NS, &sink, input->user)
+                         : NULL;
+}
+
 static void first_begin(RelayInput *input, const RelayTrackFormat *formats, guint count)
 {
     input->count = count;
-    input->packager = relay_packager_new(formats, count, &input->sink, input->user);
+    input->packager =
+        relay_packager_new(formats, count, RELAY_PACKAGER_CHUNK_NS, &input->sink, input->user);
+    input->sound = count == 2 ? make_sound(input, formats) : NULL;
     for (guint i = 0; i < count; i++) {
         RelayInputTrack *t = &input->tracks[i];
         gboolean video = formats[i].kind == TK_TRACK_VIDEO;
@@ -447,6 +480,8 @@ gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, g
     }
     relay_timeline_start(&input->timeline, input->epoch_wall_ns, formats, count);
     relay_packager_start(input->packager, formats, now_ns);
+    if (input->sound)
+        relay_packager_start(input->sound, &formats[sound_track(formats)], now_ns);
     input->present = input->holding = TRUE;
     input->patient = FALSE;
     input->has_packet = FALSE;
@@ -468,6 +503,8 @@ void relay_input_end(RelayInput *input, gint64 now_ns)
     if (input->holding)
         release(input);
     relay_packager_flush(input->packager, now_ns);
+    if (input->sound)
+        relay_packager_flush(input->sound, now_ns);
     for (guint i = 0; i < input->count; i++)
         drop_depacketisers(&input->tracks[i]);
     input->present = FALSE;

@@ -49,6 +49,9 @@ typedef struct {
     void (*on_packet)(void *user, guint track, RelayUnit *packet);
     void (*on_init)(void *user, RelayUnit *init, const RelayStreamFormat *format);
     void (*on_chunk)(void *user, RelayUnit *chunk);
+    // The same of the sound alone, beside pictures; NULL: not wanted.
+    void (*on_sound_init)(void *user, RelayUnit *init, const RelayStreamFormat *format);
+    void (*on_sound_chunk)(void *user, RelayUnit *chunk);
 } RelayInputSink;
 
 typedef struct {

@@ -57,6 +57,7 @@ struct _RelayInput {
     gboolean holding, has_packet;
     gint64 first_packet_ns;
     RelayPackager *packager;
+    RelayPackager *sound; // the same sound once more, alone; NULL: there is nothing beside it
     GRand *random;
     gint64 now_ns, wall_ns; // of the call that is being served
 };

@@ -20,11 +20,11 @@ typedef struct {
     TkCmafTrack cmaf; // config borrowed from `config`
     GBytes *config;   // NULL until known
     double fps;
-    GArray *pending; // of Pending
-    GByteArray *bytes; // theirs
-    gint64 since_ns; // monotonic: when the first of them came
-    gint64 last;     // decode time of the newest sample; -1
-    gint64 end;      // of what was given out
+    GArray *pending;    // of Pending
+    GByteArray *bytes;  // theirs
+    gint64 since_ns;    // monotonic: when the first of them came
+    gint64 last;        // decode time of the newest sample; -1
+    gint64 end;         // of what was given out
     gint64 usual, step; // ticks to the next sample as expected; the last one seen
     RelayDecode decode; // video
     TkCmafSample run[TK_CMAF_SAMPLES_MAX];
@@ -35,15 +35,16 @@ struct _RelayPackager {
     RelayInputSink sink;
     void *user;
     guint count;
+    gint64 chunk_ns;
     Track tracks[RELAY_INPUT_TRACKS_MAX];
     Track *video, *audio; // into `tracks`, or NULL
     guint32 sequence;     // of the newest chunk
     gboolean init_needed, has_format;
     RelayStreamFormat format;
-    gboolean waiting;  // for this sender's first key frame,
-    gint64 begun_ns;   // since then
-    gint64 video_ns;   // when the last picture came
-    gint64 start_ns;   // media time before which this sender's sound is not wanted
+    gboolean waiting; // for this sender's first key frame,
+    gint64 begun_ns;  // since then
+    gint64 video_ns;  // when the last picture came
+    gint64 start_ns;  // media time before which this sender's sound is not wanted
 };
 
 static gint64 to_ns(const Track *t, gint64 ticks)
@@ -61,13 +62,14 @@ static Pending *pending_at(const Track *t, guint index)
     return &g_array_index(t->pending, Pending, index);
 }
 
-RelayPackager *relay_packager_new(const RelayTrackFormat *formats, guint count,
+RelayPackager *relay_packager_new(const RelayTrackFormat *formats, guint count, gint64 chunk_ns,
                                   const RelayInputSink *sink, void *user)
 {
     RelayPackager *p = g_new0(RelayPackager, 1);
     p->sink = *sink;
     p->user = user;
     p->count = count;
+    p->chunk_ns = chunk_ns;
     for (guint i = 0; i < count; i++) {
         Track *t = &p->tracks[i];
         t->cmaf = (TkCmafTrack){
@@ -270,12 +272,12 @@ static gboolean fits(const Track *t, gsize size)
 
 // Whether what is pending lasts for a chunk, with the next sample's beginning nearer to it than
 // this one's end.
-static gboolean chunk_is_full(const Track *t)
+static gboolean chunk_is_full(const RelayPackager *p, const Track *t)
 {
     if (!t->pending->len)
         return FALSE;
     gint64 length = t->last + t->usual - pending_at(t, 0)->decode;
-    return length >= from_ns(t, RELAY_PACKAGER_CHUNK_NS) - t->usual / 2;
+    return length >= from_ns(t, p->chunk_ns) - t->usual / 2;
 }
 
 static void append(Track *t, const RelaySample *sample, gint64 decode, gint64 now_ns)
@@ -345,7 +347,7 @@ static void push_video(RelayPackager *p, const RelaySample *sample, gint64 now_n
         give_init(p, now_ns);
     p->video_ns = now_ns;
     append(t, sample, decode, now_ns);
-    if (chunk_is_full(t))
+    if (chunk_is_full(p, t))
         close_chunk(p, NO_NEXT, now_ns);
 }
 
@@ -353,8 +355,8 @@ static gboolean sound_leads(const RelayPackager *p, gint64 now_ns)
 {
     if (p->waiting)
         return FALSE;
-    return !p->video || (!p->video->pending->len &&
-                         now_ns - p->video_ns > RELAY_PACKAGER_VIDEO_SILENT_NS);
+    return !p->video ||
+           (!p->video->pending->len && now_ns - p->video_ns > RELAY_PACKAGER_VIDEO_SILENT_NS);
 }
 
 static void push_audio(RelayPackager *p, const RelaySample *sample, gint64 now_ns)
@@ -373,7 +375,7 @@ static void push_audio(RelayPackager *p, const RelaySample *sample, gint64 now_n
         return;
     }
     append(t, sample, decode, now_ns);
-    if (sound_leads(p, now_ns) && chunk_is_full(t))
+    if (sound_leads(p, now_ns) && chunk_is_full(p, t))
         close_chunk(p, NO_NEXT, now_ns);
 }
 
@@ -405,7 +407,8 @@ void relay_packager_tick(RelayPackager *p, gint64 now_ns)
     if (p->waiting && p->audio && now_ns - p->begun_ns >= RELAY_PACKAGER_VIDEO_START_NS)
         p->waiting = FALSE;
     const Track *leader = sound_leads(p, now_ns) ? p->audio : p->video;
-    if (leader && leader->pending->len && now_ns - leader->since_ns >= RELAY_PACKAGER_WAIT_NS)
+    if (leader && leader->pending->len &&
+        now_ns - leader->since_ns >= p->chunk_ns + RELAY_PACKAGER_WAIT_NS)
         close_chunk(p, NO_NEXT, now_ns);
 }
 

@@ -8,8 +8,10 @@
 // What one WebSocket message and one index entry of a recording hold; below it the cost per
 // message grows, above it the delay.
 #define RELAY_PACKAGER_CHUNK_NS (100 * TK_NS_PER_MS)
-// A chunk that does not fill up is given out after this (monotonic).
-#define RELAY_PACKAGER_WAIT_NS (200 * TK_NS_PER_MS)
+// Of sound alone, for the weakest lines: what stands around it must not cost a quarter as much.
+#define RELAY_PACKAGER_SOUND_CHUNK_NS (200 * TK_NS_PER_MS)
+// A chunk that does not fill up is given out so long after its time (monotonic).
+#define RELAY_PACKAGER_WAIT_NS (100 * TK_NS_PER_MS)
 // Sound waits this long for the sender's first picture, then begins without.
 #define RELAY_PACKAGER_VIDEO_START_NS (5 * TK_NS_PER_S)
 // Sound goes on without pictures when none has come for this long.
@@ -29,8 +31,9 @@ typedef struct {
     GBytes *config; // borrowed; decoder configuration from this sample on; NULL: as before
 } RelaySample;
 
-// `formats` give the tracks' kinds and clocks for good. `sink` is copied; its on_packet is unused.
-RelayPackager *relay_packager_new(const RelayTrackFormat *formats, guint count,
+// `formats` give the tracks' kinds and clocks for good, `chunk_ns` how long a chunk lasts. `sink` is
+// copied; its on_packet is unused.
+RelayPackager *relay_packager_new(const RelayTrackFormat *formats, guint count, gint64 chunk_ns,
                                   const RelayInputSink *sink, void *user);
 void relay_packager_free(RelayPackager *packager);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayPackager, relay_packager_free)

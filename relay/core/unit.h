@@ -9,6 +9,7 @@ typedef enum {
     RELAY_UNIT_KEY = 1 << 0,       // packet: first of a key frame; chunk: begins with a key frame
     RELAY_UNIT_FRAME_END = 1 << 1, // packet: carries the marker
     RELAY_UNIT_INIT = 1 << 2,      // an initialisation segment
+    RELAY_UNIT_SOUND = 1 << 3,     // packet: of sound; piece: of the rendition of sound alone
 } RelayUnitFlags;
 
 typedef struct {

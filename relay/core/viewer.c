@@ -7,7 +7,7 @@
 
 const char *relay_viewer_state_word(RelayViewerState state)
 {
-    static const char *const words[] = {"waiting", "live", "catching-up", "gone"};
+    static const char *const words[] = {"waiting", "live", "low", "audio", "catching-up", "gone"};
     return words[state];
 }
 

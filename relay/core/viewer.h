@@ -9,6 +9,8 @@
 typedef enum {
     RELAY_VIEWER_WAITING,     // nothing to begin with yet: no keyframe in the history
     RELAY_VIEWER_LIVE,        // follows
+    RELAY_VIEWER_LOW,         // follows, in a smaller picture (rendition.h)
+    RELAY_VIEWER_AUDIO,       // follows by sound alone
     RELAY_VIEWER_CATCHING_UP, // was set forward to a keyframe a short while ago
     RELAY_VIEWER_GONE,        // hopeless; to be closed with a reason
     RELAY_VIEWER_STATES,
