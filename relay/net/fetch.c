@@ -226,6 +226,8 @@ static void drop_failed(RelayFetch *f, RelayFetchTransport transport, gint64 now
 gboolean relay_fetch_tend(RelayFetch *fetch, const RelayFetchPlan *plan, gint64 now_ns)
 {
     RelayFetch *f = fetch;
+    if (relay_stat_get(f->stream->guests) > 0)
+        f->wanted_until_ns = now_ns + LINGER_NS;
     gboolean wanted = plan->ahead || f->viewers > 0 || now_ns < f->wanted_until_ns;
     f->wanted_ns = !wanted ? 0 : f->wanted_ns ? f->wanted_ns : now_ns;
     if (plan->transport != RELAY_FETCH_AUTO)

@@ -22,6 +22,10 @@ typedef struct {
     guint64 chunk_newest, chunk_oldest;
     gint64 last_packet_ns; // monotonic; 0 = none yet
     guint wanted_in[2];    // of each track: the sequence number that is wanted next
+
+    // Viewers of other streams who get this one in their place, or are to: it is fetched for them
+    // as for its own. Relaxed atomic; every thread adds and takes away its own.
+    guint guests;
 } RelayStream;
 
 RelayStream *relay_stream_new(const char *lesson_id, const char *lesson_name, const char *name);
