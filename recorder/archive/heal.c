@@ -63,31 +63,19 @@ static gboolean init_at(const RecSpliceStream *stream, guint index, TkCmafInit *
 static void edge_read(const RecSpliceStream *stream, guint index, gboolean left, TkTrackKind kind,
                       GArray *samples)
 {
-    const GArray *entries = stream->entries;
+    const RecEntry *entries = (const RecEntry *)(const void *)stream->entries->data;
     TkCmafInit init = {0};
-    guint first = index, last = index, seen = 0;
+    guint first = index;
 
     if (index == REC_HEAL_NONE || !init_at(stream, index, &init))
         return;
-    // Forwards until there are enough; backwards first to where there will be.
-    for (guint i = index; left && seen < EDGE_CHUNKS_MAX; i--, seen++) {
-        if (g_array_index(entries, RecEntry, i).flags & REC_ENTRY_INIT)
-            break;
-        first = i;
-        g_array_set_size(samples, 0);
-        for (guint k = first; k <= last; k++)
-            (void)!rec_patch_take_chunk(&init, &g_array_index(entries, RecEntry, k),
-                                        stream->media + g_array_index(entries, RecEntry, k).offset,
-                                        kind, samples);
-        if (samples->len >= REC_PATCH_SAME || i == 0)
-            break;
-    }
-    for (guint i = index; !left && seen < EDGE_CHUNKS_MAX && i < entries->len; i++, seen++) {
-        const RecEntry *entry = &g_array_index(entries, RecEntry, i);
-        if (entry->flags & REC_ENTRY_INIT || samples->len >= REC_PATCH_SAME)
-            break;
-        (void)!rec_patch_take_chunk(&init, entry, stream->media + entry->offset, kind, samples);
-    }
+    while (left && first > 0 && index - first + 1 < EDGE_CHUNKS_MAX &&
+           !(entries[first - 1].flags & REC_ENTRY_INIT))
+        first--;
+    guint end = left ? index + 1 : MIN(stream->entries->len, index + EDGE_CHUNKS_MAX);
+    for (guint i = first; i < end && !(entries[i].flags & REC_ENTRY_INIT); i++)
+        (void)!rec_patch_take_chunk(&init, &entries[i], stream->media + entries[i].offset, kind,
+                                    samples);
     tk_cmaf_init_clear(&init);
 }
 
@@ -122,7 +110,7 @@ static guint32 timescale_of(const RecPatchMedia *media, TkTrackKind kind)
 }
 
 typedef struct {
-    gboolean left, right;
+    gboolean left, right, proven;
     guint li, ri;
     gint64 dl, dr;
 } Match;
@@ -137,32 +125,28 @@ static gboolean edges_find(const RecSpliceStream *stream, RecSplice *splice,
     g_autoptr(GArray) edge = g_array_new(FALSE, FALSE, sizeof(RecSample));
     gint64 tolerance = (gint64)scale * MATCH_S, near = (gint64)scale * MATCH_SOUND_MS / 1000;
 
-    ret->dl = delta_by_wall(samples, rules, TRUE, scale);
-    ret->dr = delta_by_wall(samples, rules, FALSE, scale);
     for (guint side = 0; side < 2; side++) {
         gboolean left = side == 0;
         gboolean known = picture && (left ? picture->left : picture->right);
-        gint64 delta = left ? ret->dl : ret->dr;
+        gint64 delta = delta_by_wall(samples, rules, left, scale);
+        RecPlace place;
         if (known)
             delta = (left ? picture->dl : picture->dr) * (gint64)scale / picture_scale;
-        guint index = 0;
         g_array_set_size(edge, 0);
         edge_read(stream, left ? splice->hole.before : splice->hole.after, left, kind, edge);
         gboolean found =
-            rec_patch_find(samples, edge, left, delta, known ? near : tolerance, &index, &delta);
-        if (left) {
-            ret->left = found;
-            ret->li = index;
-            ret->dl = delta;
-        } else {
-            ret->right = found;
-            ret->ri = index;
-            ret->dr = delta;
-        }
-        if (found && edge->len)
+            rec_patch_find(samples, edge, left, delta, known ? near : tolerance, &place);
+        gboolean proven = found && place.proof_bytes >= REC_PATCH_PROOF_BYTES;
+        // Beside pictures that are known even silence has its place.
+        found = proven || (found && known);
+        ret->proven |= proven;
+        *(left ? &ret->left : &ret->right) = found;
+        *(left ? &ret->li : &ret->ri) = found ? place.index : 0;
+        *(left ? &ret->dl : &ret->dr) = found ? place.delta : delta;
+        if (found)
             splice->fits[kind].cts =
                 g_array_index(edge, RecSample, left ? edge->len - 1 : 0).cts_offset -
-                g_array_index(samples, RecSample, index).cts_offset;
+                g_array_index(samples, RecSample, place.index).cts_offset;
     }
     if (ret->left != ret->right)
         *(ret->left ? &ret->dr : &ret->dl) = ret->left ? ret->dl : ret->dr;
@@ -248,7 +232,7 @@ static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
             edges_find(stream, splice, rules, TK_TRACK_AUDIO, picture, &matches[TK_TRACK_AUDIO]);
         fit_choose(splice, TK_TRACK_AUDIO, &matches[TK_TRACK_AUDIO], from_ns);
     }
-    splice->proven = matches[0].left || matches[0].right || matches[1].left || matches[1].right;
+    splice->proven = matches[0].proven || matches[1].proven;
     if (!agree)
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the copy's edges do not agree");
     else if (!splice->proven && stream->entries->len)

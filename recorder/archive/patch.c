@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#define RUN_S_MAX 60 // of one chunk, whose writer means a tenth of a second
+#define RUN_S_MAX 60     // of one chunk, whose writer means a tenth of a second
+#define PLACES_MAX 4096u // looked at for an edge: 20 s of the finest sound have 2,000
+#define COMMON_MAX 512u  // samples that are compared in each: what ten seconds have
 
 static void init_free(void *data)
 {
@@ -174,47 +176,61 @@ gboolean rec_patch_take_chunk(const TkCmafInit *init, const RecEntry *entry, con
     return samples->len > had;
 }
 
-// How many samples are the same, from (`i`, `j`) on away from the gap.
-static guint same_count(const GArray *a, guint i, const GArray *b, guint j, gboolean left)
+static gboolean same_bytes(const RecSample *x, const RecSample *y)
 {
-    guint n = 0;
-    while (n < REC_PATCH_SAME) {
-        const RecSample *x = &g_array_index(a, RecSample, i), *y = &g_array_index(b, RecSample, j);
-        if (x->size != y->size || memcmp(x->data, y->data, x->size) != 0)
-            return n;
-        n++;
-        if (left ? i == 0 || j == 0 : i + 1 == a->len || j + 1 == b->len)
-            break;
-        i += left ? -1u : 1u;
-        j += left ? -1u : 1u;
+    return x->size == y->size && memcmp(x->data, y->data, x->size) == 0;
+}
+
+// What patch and archive have in common from (`i`, `j`) on away from the gap.
+static void place_measure(RecPlace *place, const GArray *patch, guint i, const GArray *archive,
+                          guint j, gboolean left)
+{
+    const RecSample *x = (const RecSample *)(const void *)patch->data + i;
+    const RecSample *y = (const RecSample *)(const void *)archive->data + j;
+    gint step = left ? -1 : 1;
+
+    place->same = 0;
+    place->proof_bytes = 0;
+    place->room = left ? MIN(i, j) + 1 : MIN(patch->len - i, archive->len - j);
+    place->room = MIN(place->room, COMMON_MAX);
+    for (gint at = 0; place->same < place->room && same_bytes(x + at, y + at); at += step) {
+        if (place->same == 0 || !same_bytes(x + at, x + at - step))
+            place->proof_bytes += x[at].size;
+        place->same++;
     }
-    return n;
+}
+
+// Only what both could show counts; where a patch ends nothing is proved against it.
+static gboolean place_better(const RecPlace *a, const RecPlace *b)
+{
+    guint room = MIN(a->room, b->room), least = MIN(MAX(a->room, b->room), REC_PATCH_SAME);
+    room = MAX(room, least);
+    guint x = MIN(a->same, room), y = MIN(b->same, room);
+    return x != y ? x > y : a->off < b->off;
 }
 
 gboolean rec_patch_find(const GArray *patch, const GArray *archive, gboolean left, gint64 delta,
-                        gint64 tolerance, guint *ret_index, gint64 *ret_delta)
+                        gint64 tolerance, RecPlace *ret)
 {
-    guint best = 0;
-    gint64 best_off = G_MAXINT64;
+    RecPlace best = {0};
+    guint places = 0;
 
     if (archive->len == 0)
         return FALSE;
     guint edge = left ? archive->len - 1 : 0;
     gint64 time = g_array_index(archive, RecSample, edge).time;
-    for (guint i = 0; i < patch->len; i++) {
+    for (guint i = 0; i < patch->len && places < PLACES_MAX; i++) {
         gint64 at = g_array_index(patch, RecSample, i).time;
-        gint64 off = ABS(at + delta - time);
-        if (off > tolerance)
+        RecPlace place = {.index = i, .delta = time - at, .off = ABS(at + delta - time)};
+        if (place.off > tolerance)
             continue;
-        guint same = same_count(patch, i, archive, edge, left);
-        if (same == 0 || same < best || (same == best && off >= best_off))
-            continue;
-        best = same;
-        best_off = off;
-        *ret_index = i;
-        *ret_delta = time - at;
+        places++;
+        place_measure(&place, patch, i, archive, edge, left);
+        if (place.same >= MIN(place.room, REC_PATCH_SAME) &&
+            (best.same == 0 || place_better(&place, &best)))
+            best = place;
     }
-    // Fewer only where the patch or what was recorded ends.
-    guint possible = MIN(REC_PATCH_SAME, archive->len);
-    return best >= MIN(possible, 2);
+    if (best.same > 0)
+        *ret = best;
+    return best.same > 0;
 }

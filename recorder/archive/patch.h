@@ -35,13 +35,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecPatchMedia, rec_patch_free)
 gboolean rec_patch_take_chunk(const TkCmafInit *init, const RecEntry *entry, const guint8 *data,
                               TkTrackKind kind, GArray *samples);
 
-// So many samples at an edge must be the same, as far as there are so many.
-#define REC_PATCH_SAME 8u
+// Where an edge of the archive stands in a patch.
+typedef struct {
+    guint index;       // the patch's sample that is the archive's at the edge
+    gint64 delta;      // archive's time - patch's
+    guint same;        // so many samples from there on away from the gap are the same bytes,
+    guint room;        // of so many that both have
+    gsize proof_bytes; // of those, of each that is not like the one before it: silence proves
+                       // nothing
+    gint64 off;        // from where it was looked for
+} RecPlace;
 
-// Where in `patch` the edge of the archive stands: its last sample (`left`) or its first. Samples
-// around it must be the same bytes; among several places it is the one whose time is nearest to
-// `time + delta` of the archive. *ret_delta: archive's time - patch's. FALSE: nowhere within
-// `tolerance` ticks of that.
+// Fewer in common are none, unless the patch or what was recorded ends there.
+#define REC_PATCH_SAME 8u
+// As much has to be the same to tell one lesson from another.
+#define REC_PATCH_PROOF_BYTES 200u
+
+// Finds the last sample of `archive` (`left`) or its first in `patch`, within `tolerance` ticks of
+// the archive's time - `delta`. Where there is silence one sample is like the next, and what stands
+// beyond it tells which is which, as far as both reach; the nearest in time only where that does
+// not. FALSE: nowhere.
 gboolean rec_patch_find(const GArray *patch, const GArray *archive, gboolean left, gint64 delta,
-                        gint64 tolerance, guint *ret_index,
-                        gint64 *ret_delta) G_GNUC_WARN_UNUSED_RESULT;
+                        gint64 tolerance, RecPlace *ret) G_GNUC_WARN_UNUSED_RESULT;

@@ -27,10 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const GArray *samples = patch->samples[kind];
         check_samples(samples, data, size);
         for (guint left = 0; samples->len && left < 2; left++) {
-            guint index = 0;
-            gint64 delta = 0;
-            if (rec_patch_find(samples, samples, left == 0, 0, 0, &index, &delta))
-                g_assert(index < samples->len && delta == 0);
+            RecPlace place = {0};
+            if (rec_patch_find(samples, samples, left == 0, 0, 0, &place))
+                g_assert(place.index < samples->len && place.delta == 0 &&
+                         place.same <= place.room);
         }
     }
     return 0;

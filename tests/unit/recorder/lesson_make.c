@@ -101,7 +101,8 @@ LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, 
         " ! video/x-h264,stream-format=avc,alignment=au ! " CAPTURE_SINK("frames"),
         seconds * LESSON_FPS, width, LESSON_FPS, LESSON_FPS);
     g_autofree char *tone = g_strdup_printf(
-        "audiotestsrc num-buffers=%u samplesperbuffer=1024 ! audio/x-raw,rate=48000,channels=1"
+        "audiotestsrc wave=ticks tick-interval=710000000 num-buffers=%u samplesperbuffer=1024"
+        " ! audio/x-raw,rate=48000,channels=1"
         " ! audioconvert ! avenc_aac ! audio/mpeg,stream-format=raw ! " CAPTURE_SINK("frames"),
         seconds * 48000 / 1024 + 1);
 

@@ -4,7 +4,7 @@
 #include "recorder/archive/recover.h"
 
 // A lesson as the relay would send it, from real encoders: a test picture with a keyframe every
-// second and a tone, packed by tk_cmaf into chunks of a tenth of a second.
+// second and ticks with silence between them, packed by tk_cmaf into chunks of a tenth of a second.
 typedef struct {
     GBytes *init;
     GPtrArray *chunks; // GBytes; sequence numbers from 1, media time from 0

@@ -57,7 +57,8 @@ static void on_chunk(void *user, GBytes *chunk, gboolean key)
     g_byte_array_append(user, data, (guint)size);
 }
 
-static char *copy_write(const char *folder, guint from_s, guint to_s, gint64 late_ns)
+static char *copy_write(const char *folder, guint from_s, guint to_s, gint64 late_ns,
+                        gint64 sound_late_ticks)
 {
     g_autoptr(GByteArray) all = g_byte_array_new(), out = g_byte_array_new();
     g_autoptr(GError) error = NULL;
@@ -83,7 +84,9 @@ static char *copy_write(const char *folder, guint from_s, guint to_s, gint64 lat
                     continue;
                 const RecSample *sample = &g_array_index(media->samples[kind], RecSample, at);
                 const TkCmafMuxSample in = {.kind = (TkTrackKind)kind,
-                                            .decode = sample->time + 12345,
+                                            .decode =
+                                                sample->time + 12345 +
+                                                (kind == TK_TRACK_AUDIO ? sound_late_ticks : 0),
                                             .cts_offset = sample->cts_offset,
                                             .key = sample->key,
                                             .wall_ns = sample->wall_ns - late_ns,
@@ -183,7 +186,7 @@ static void check_healed(const char *folder)
 static void check_gap(void **state)
 {
     char *folder = recording_new(0, 3, 5, 10);
-    g_autofree char *path = copy_write(folder, 2, 6, 0);
+    g_autofree char *path = copy_write(folder, 2, 6, 0, 0);
     g_autoptr(GError) error = NULL;
     gint64 moved_ns = -1;
     assert_true(prepare(folder, path, &moved_ns, &error));
@@ -196,12 +199,29 @@ static void check_gap(void **state)
     lesson_folder_free(folder);
 }
 
+// Where there is silence many frames of sound are the same. Which is which is told by what stands
+// beyond the silence, whatever the clocks say.
+static void check_silence(void **state)
+{
+    for (gint frames = -6; frames <= 6; frames++) {
+        char *folder = recording_new(0, 3, 5, 10);
+        g_autofree char *path = copy_write(folder, 1, 7, 0, frames * 1024 + 600);
+        g_autoptr(GError) error = NULL;
+        gint64 moved_ns;
+        assert_true(prepare(folder, path, &moved_ns, &error));
+        g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+        assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
+        check_healed(folder);
+        lesson_folder_free(folder);
+    }
+}
+
 // Cut off behind the order: each state that the renames can leave is made good.
 static void check_crash(void **state)
 {
     for (guint done = 0; done < 3; done++) {
         char *folder = recording_new(0, 3, 5, 10);
-        g_autofree char *path = copy_write(folder, 2, 6, 900 * 1000 * 1000);
+        g_autofree char *path = copy_write(folder, 2, 6, 900 * 1000 * 1000, 0);
         g_autofree char *order = g_build_filename(folder, REC_HEAL_FILE, NULL);
         static const char *const suffixes[] = {"mp4", "index"};
         g_autoptr(GError) error = NULL;
@@ -226,7 +246,7 @@ static void check_crash(void **state)
 static void check_foreign(void **state)
 {
     char *folder = recording_new(0, 3, 5, 10);
-    g_autofree char *path = copy_write(folder, 6, 9, 0);
+    g_autofree char *path = copy_write(folder, 6, 9, 0, 0);
     g_autoptr(GError) error = NULL;
     gint64 moved_ns;
     assert_false(prepare(folder, path, &moved_ns, &error));
@@ -242,7 +262,7 @@ static void check_foreign(void **state)
 static void check_head(void **state)
 {
     char *folder = recording_new(4, 10, 10, 10);
-    g_autofree char *path = copy_write(folder, 0, 5, 0);
+    g_autofree char *path = copy_write(folder, 0, 5, 0, 0);
     g_autoptr(GError) error = NULL;
     gint64 moved_ns = -1;
     assert_true(prepare(folder, path, &moved_ns, &error));
@@ -252,13 +272,49 @@ static void check_head(void **state)
     lesson_folder_free(folder);
 }
 
+// One sample a letter, equal letters equal bytes, ten ticks each.
+static GArray *samples_from(const char *letters, gint64 start)
+{
+    GArray *samples = g_array_new(FALSE, FALSE, sizeof(RecSample));
+    for (guint i = 0; letters[i]; i++) {
+        const RecSample sample = {
+            .data = (const guint8 *)letters + i, .size = 1, .time = start + 10 * i};
+        g_array_append_val(samples, sample);
+    }
+    return samples;
+}
+
+// Where the last letter of `archive`, at tick 1000, is found in `patch`, whose first is at `start`.
+static gint place_of(const char *patch, gint64 start, const char *archive)
+{
+    g_autoptr(GArray) a = samples_from(patch, start);
+    g_autoptr(GArray) b = samples_from(archive, 1000 - 10 * ((gint64)strlen(archive) - 1));
+    RecPlace place;
+    return rec_patch_find(a, b, TRUE, 0, 10000, &place) ? (gint)place.index : -1;
+}
+
+static void check_places(void **state)
+{
+    // Silence behind something: told by that, however far off the clock is.
+    assert_int_equal(place_of("..abcdefgh........ij", 1000 - 140, "abcdefgh...."), 13);
+    assert_int_equal(place_of("..abcdefgh........ij", 1000 - 110, "abcdefgh...."), 13);
+    // Nothing but silence: the clock alone.
+    assert_int_equal(place_of("....................", 1000 - 120, ".........."), 12);
+    // A still picture goes round and round: where the copy begins there is less of it.
+    assert_int_equal(place_of("abcdabcdabcdabcdabcd", 1000 - 70, "abcdabcdabcdabcdabcd"), 7);
+    // A loss before the edge, which the copy does not have.
+    assert_int_equal(place_of("abxxcdefghij......k", 1000 - 120, "abcdefghij..."), 14);
+    // Too little.
+    assert_int_equal(place_of("xxxxxxxxxbcd", 1000 - 110, "aaaaaaaaaabcd"), -1);
+    assert_int_equal(place_of("bcd", 1000 - 20, "aaaaaaaaaabcd"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_gap),
-        cmocka_unit_test(check_crash),
-        cmocka_unit_test(check_foreign),
-        cmocka_unit_test(check_head),
+        cmocka_unit_test(check_places),  cmocka_unit_test(check_gap),
+        cmocka_unit_test(check_silence), cmocka_unit_test(check_crash),
+        cmocka_unit_test(check_foreign), cmocka_unit_test(check_head),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
