@@ -368,7 +368,7 @@ static void serve_udp(Viewer *v, gint64 now_ns)
     v->due_ms = due_ns / TK_NS_PER_MS + 1;
 }
 
-// As tick() and serve() of relay/net/fanout.c, but that nobody is served because somebody else is:
+// As tick() of relay/net/fanout.c and relay_rtp_viewer_serve, but that nobody is served because somebody else is:
 // the sockets' side of the relay serves all viewers of a stream when one of them is due.
 void viewer_serve(Viewer *viewer, gboolean fresh)
 {

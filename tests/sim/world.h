@@ -8,7 +8,7 @@
 #include "tests/sim/player.h"
 #include "tests/sim/source.h"
 
-// The relay's core put together as relay/net does it (fanout.c, web_feed.c, ingest.c), between a
+// The relay's core put together as relay/net does it (rtp_viewer.c, web_feed.c, ingest.c), between a
 // made-up sender and made-up viewers, in steps of a millisecond. What must hold at any time is
 // checked at every step; who breaks it is named with the seed.
 
