@@ -14,20 +14,6 @@ static gint64 bytes_in(gint64 rate_bps, gint64 span_ns)
     return (gint64)((double)rate_bps / 8 * (double)span_ns / TK_NS_PER_S);
 }
 
-void relay_stream_rate_note(RelayStreamRate *rate, const RelayUnit *unit)
-{
-    gint64 span_ns = unit->arrived_ns - rate->since_ns;
-    if (unit->flags & RELAY_UNIT_KEY && (!rate->since_ns || span_ns >= RELAY_STREAM_RATE_SPAN_NS)) {
-        if (rate->since_ns) {
-            gint64 sample = rate_of(rate->bytes, span_ns);
-            rate->bps = rate->bps ? rate->bps + (sample - rate->bps) / 4 : sample;
-        }
-        rate->since_ns = unit->arrived_ns;
-        rate->bytes = 0;
-    }
-    rate->bytes += (gint64)unit->bytes;
-}
-
 static gint64 floor_of(const RelayLineRate *line)
 {
     return MAX(RELAY_LINE_RATE_START(line->need_bps), RELAY_LINE_RATE_START_MIN_BPS);

@@ -61,17 +61,6 @@
 // little more than players need that report every 5 s.
 #define RELAY_LINE_RATE_PATIENCE_NS (8 * G_GINT64_CONSTANT(1000000000))
 
-// What a stream needs: its rate over whole groups of pictures, so that no keyframe counts twice.
-typedef struct {
-    gint64 bps; // 0: not known yet
-    gint64 since_ns, bytes;
-} RelayStreamRate;
-
-// Shorter groups count together.
-#define RELAY_STREAM_RATE_SPAN_NS (1000 * G_GINT64_CONSTANT(1000000))
-
-void relay_stream_rate_note(RelayStreamRate *rate, const RelayUnit *unit);
-
 typedef struct {
     gint64 rate_bps;              // what passes, as far as known
     gint64 need_bps;              // the lesson's own

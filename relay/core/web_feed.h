@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "common/base/json.h"
+#include "relay/core/history.h"
 #include "relay/core/input.h"
-#include "relay/core/viewer.h"
+#include "relay/core/rendition.h"
 
-// What the WebSocket viewers of one stream on one web worker get, in which order (docs/protocol.md
-// section 4). Knows no socket. One thread.
+// What the WebSocket viewers of one stream on one web worker get (docs/protocol.md section 4); who
+// gets what in which order is in web_viewer.h. Knows no socket. One thread.
 //
 // Messages are units whose payload begins RELAY_WEB_HEADROOM bytes in: the WebSocket header is
 // written there, once for all viewers.
@@ -13,6 +15,8 @@
 
 // A message unit holding a copy of `data`.
 RelayUnit *relay_web_message(const void *data, gsize size);
+// One holding the text of `object`, whose reference it takes.
+RelayUnit *relay_web_message_json(json_t *object);
 
 typedef struct _RelayWebFeed RelayWebFeed;
 
@@ -21,6 +25,7 @@ RelayWebFeed *relay_web_feed_new(const char *stream_name, gpointer owner, gint64
                                  gsize history_bytes_max);
 void relay_web_feed_free(RelayWebFeed *feed);
 gpointer relay_web_feed_owner(const RelayWebFeed *feed);
+const char *relay_web_feed_name(const RelayWebFeed *feed);
 
 // Copies the piece behind headroom. `format` with an initialisation segment, NULL with a chunk.
 void relay_web_feed_push(RelayWebFeed *feed, const RelayUnit *piece,
@@ -29,6 +34,8 @@ guint64 relay_web_feed_oldest(const RelayWebFeed *feed); // number of a chunk; 0
 // `state`: "live", "away", "ended"; "ending": the lesson is over, its last chunks are on their way
 // to who watches, and nobody begins any more (nothing is told).
 void relay_web_feed_set_state(RelayWebFeed *feed, const char *state, const char *lesson_json);
+// `other`'s state as it is now: what is made of a stream is in its state.
+void relay_web_feed_share_state(RelayWebFeed *feed, const RelayWebFeed *other);
 gboolean relay_web_feed_is_open(const RelayWebFeed *feed); // neither ending nor ended
 gboolean relay_web_feed_ended(const RelayWebFeed *feed);
 
@@ -37,47 +44,22 @@ void relay_web_feed_join(RelayWebFeed *feed, gpointer member);
 void relay_web_feed_leave(RelayWebFeed *feed, gpointer member);
 const GPtrArray *relay_web_feed_members(const RelayWebFeed *feed);
 
+// Another feed of the same lesson, borrowed, is this one's rendition; NULL: no longer.
+void relay_web_feed_set_rendition(RelayWebFeed *feed, RelayRendition rendition,
+                                  RelayWebFeed *other);
+// What each rendition takes, as measured: 0 for one of which nothing comes at `now_ns`.
+void relay_web_feed_ladder(const RelayWebFeed *feed, gint64 now_ns, RelayLadder *ret);
+
+// What viewers read it by. All borrowed until the feed changes.
+const RelayHistory *relay_web_feed_history(const RelayWebFeed *feed); // chunks, in messages
+// The lesson's state as a message, NULL: none yet, and its serial number.
+RelayUnit *relay_web_feed_state(const RelayWebFeed *feed, guint *ret_serial);
+// What the chunk of that number needs before it: an initialisation segment, and its text.
 typedef struct {
-    RelayViewer place;
-    guint state_seen;      // serial of the state last sent
-    const RelayUnit *init; // last sent; a key, never followed
-    gboolean init_named;   // its text has been sent
-    guint64 expected;      // number of the chunk that would follow; 0 = any will do
-} RelayWebViewer;
-
-// `from` 0: at the newest keyframe.
-void relay_web_viewer_init(RelayWebViewer *viewer, const RelayWebFeed *feed, guint64 from);
-
-typedef enum {
-    RELAY_WEB_NOTHING, // for now
-    RELAY_WEB_TEXT,
-    RELAY_WEB_BINARY,
-    RELAY_WEB_OVER, // the lesson is over and the viewer has all of it
-    RELAY_WEB_TOO_SLOW,
-} RelayWebNext;
-
-// Applies the policy for slow viewers at `now_ns`; returns how many units this viewer loses now.
-guint64 relay_web_viewer_judge(RelayWebViewer *viewer, const RelayWebFeed *feed,
-                               const RelayViewerLimits *limits, gint64 now_ns);
-
-// What a viewer says of itself (docs/protocol.md section 4).
-typedef struct {
-    gint64 here_ns; // media time up to which the media has come to it
-} RelayReport;
-// Hostile input: FALSE for all that is no report.
-gboolean relay_report_parse(const char *text, gsize bytes, RelayReport *ret);
-
-// Evidence of how much of what was sent has arrived: by its own report, or by what the kernel still
-// holds of it. Return how many units this viewer loses now.
-guint64 relay_web_viewer_take_report(RelayWebViewer *viewer, const RelayWebFeed *feed,
-                                     const RelayViewerLimits *limits, const RelayReport *report,
-                                     gint64 now_ns);
-guint64 relay_web_viewer_take_unsent(RelayWebViewer *viewer, const RelayWebFeed *feed,
-                                     const RelayViewerLimits *limits, gsize bytes, gint64 now_ns);
-
-// What to send next; it counts as sent. *ret_message is a new reference for TEXT and BINARY.
-RelayWebNext relay_web_viewer_next(RelayWebViewer *viewer, RelayWebFeed *feed,
-                                   RelayUnit **ret_message);
-
-// Whether relay_web_viewer_next may have something now. Cheap.
-gboolean relay_web_viewer_has_more(const RelayWebViewer *viewer, const RelayWebFeed *feed);
+    RelayUnit *segment, *text;
+    guint64 first_chunk;
+} RelayWebInit;
+const RelayWebInit *relay_web_feed_init_for(const RelayWebFeed *feed, guint64 number);
+RelayWebFeed *relay_web_feed_rendition(const RelayWebFeed *feed, RelayRendition rendition);
+// The oldest position whose chunk begins at `media_ns` or later.
+guint64 relay_web_feed_find_media(const RelayWebFeed *feed, gint64 media_ns);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "relay/net/audience.h"
+#include "relay/net/audience_part.h"
 
 #include <string.h>
 
@@ -9,50 +9,10 @@
 #include "common/base/ulid.h"
 
 #define MESSAGES_PER_SECOND 10
-// Reports come once a second; without one for so long its socket is asked, once a second.
-#define REPORT_FRESH_NS (3 * TK_NS_PER_S)
-#define SAMPLE_EVERY_NS TK_NS_PER_S
 // A follower that reads nothing loses its connection and gets a snapshot with the next one.
 #define EVENTS_QUEUED_MAX 256
 #define EVENTS_PATH "/api/v1/events"
 #define LIVE_PREFIX "/live/"
-
-typedef enum { SOCKET_CLOSING, SOCKET_LIVE, SOCKET_EVENTS } Kind;
-
-struct _RelaySocket {
-    RelayAudience *audience;
-    gpointer link;
-    guint64 serial;
-    Kind kind;
-    TkClaims *claims;  // of its token; NULL when the door is open
-    gint64 expires_ns; // monotonic
-    guint close_code;  // closes as soon as `queue` is out; 0 = stays
-    GQueue queue;      // RelayUnit: texts to send first
-    // SOCKET_LIVE
-    char *word, *stream; // what was asked for
-    guint64 from;
-    RelayWebFeed *feed; // NULL: waiting for the lesson
-    RelayWebViewer viewer;
-    RelayViewerState counted; // in the statistics
-    gint64 reported_ns,
-        sampled_ns; // when it last told how far it is; when its socket was last asked
-    // SOCKET_EVENTS
-    gboolean has_snapshot;
-    // Its own messages.
-    gsize message_bytes;
-    GString *message; // one that came in pieces; NULL mostly
-    gint64 second_ns;
-    guint messages;
-};
-
-struct _RelayAudience {
-    RelayAudienceSpec spec;
-    RelayViewerLimits limits;
-    GPtrArray *feeds;    // RelayWebFeed, owned
-    GHashTable *sockets; // RelaySocket, owned
-    guint64 serials;
-    RelayAudienceStats stats; // relaxed atomics
-};
 
 static void socket_free(gpointer data)
 {
@@ -66,14 +26,9 @@ static void socket_free(gpointer data)
     g_free(s);
 }
 
-static RelayStream *stream_of(const RelayWebFeed *feed)
-{
-    return relay_web_feed_owner(feed);
-}
-
 static void feed_free(gpointer data)
 {
-    relay_stream_unref(stream_of(data));
+    relay_stream_unref(relay_audience_stream(data));
     relay_web_feed_free(data);
 }
 
@@ -81,7 +36,8 @@ RelayAudience *relay_audience_new(const RelayAudienceSpec *spec)
 {
     RelayAudience *a = g_new0(RelayAudience, 1);
     a->spec = *spec;
-    a->limits = RELAY_VIEWER_LIMITS_DEFAULT;
+    a->limits = a->patient = RELAY_VIEWER_LIMITS_DEFAULT;
+    a->patient.lag_max_ns *= 2;
     a->feeds = g_ptr_array_new_with_free_func(feed_free);
     a->sockets = g_hash_table_new_full(NULL, NULL, NULL, socket_free);
     return a;
@@ -96,49 +52,17 @@ void relay_audience_free(RelayAudience *audience)
     g_free(audience);
 }
 
-static void queue_text(RelaySocket *s, const char *text)
+void relay_socket_queue(RelaySocket *socket, const char *text)
 {
-    g_queue_push_tail(&s->queue, relay_web_message(text, strlen(text)));
-    s->audience->spec.wake(s->link);
+    g_queue_push_tail(&socket->queue, relay_web_message(text, strlen(text)));
+    socket->audience->spec.wake(socket->link);
 }
 
-static gboolean wants(const RelaySocket *s, const RelayStream *stream)
+static gboolean wants(const RelaySocket *s, const RelayWebFeed *feed)
 {
-    return g_str_equal(s->stream, stream->name) &&
+    const RelayStream *stream = relay_audience_stream(feed);
+    return g_str_equal(s->stream, relay_web_feed_name(feed)) &&
            (g_str_equal(s->word, stream->lesson_id) || g_str_equal(s->word, stream->lesson_name));
-}
-
-static const char *school_of(const RelaySocket *s)
-{
-    return s->claims ? s->claims->school : NULL;
-}
-
-static void attach(RelaySocket *s, RelayWebFeed *feed)
-{
-    RelayAudience *a = s->audience;
-    RelayStream *stream = stream_of(feed);
-    s->feed = feed;
-    relay_web_viewer_init(&s->viewer, feed, s->from);
-    relay_web_feed_join(feed, s);
-    relay_stat_add(a->stats.viewers, 1);
-    s->counted = s->viewer.place.state;
-    relay_stat_add(a->stats.states[s->counted], 1);
-    a->spec.on_viewer(a->spec.user, stream, 1, school_of(s));
-    TkLogFields fields = {.lesson = stream->lesson_name, .stream = stream->name};
-    tk_log(TK_LOG_INFO, &fields, "a viewer begins over WebSocket");
-    a->spec.wake(s->link);
-}
-
-static void detach(RelaySocket *s)
-{
-    RelayAudience *a = s->audience;
-    if (!s->feed)
-        return;
-    relay_web_feed_leave(s->feed, s);
-    relay_stat_add(a->stats.viewers, -1u);
-    relay_stat_add(a->stats.states[s->counted], -1u);
-    a->spec.on_viewer(a->spec.user, stream_of(s->feed), -1, school_of(s));
-    s->feed = NULL;
 }
 
 // The newest running one that the socket asked for.
@@ -146,7 +70,7 @@ static RelayWebFeed *find_feed(const RelaySocket *s)
 {
     for (guint i = s->audience->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = s->audience->feeds->pdata[i];
-        if (relay_web_feed_is_open(feed) && wants(s, stream_of(feed)))
+        if (relay_web_feed_is_open(feed) && wants(s, feed))
             return feed;
     }
     return NULL;
@@ -156,7 +80,7 @@ static gboolean lesson_runs(const RelayAudience *a, const char *id)
 {
     for (guint i = 0; i < a->feeds->len; i++)
         if (relay_web_feed_is_open(a->feeds->pdata[i]) &&
-            g_str_equal(stream_of(a->feeds->pdata[i])->lesson_id, id))
+            g_str_equal(relay_audience_stream(a->feeds->pdata[i])->lesson_id, id))
             return TRUE;
     return FALSE;
 }
@@ -166,25 +90,27 @@ static void say_state(RelaySocket *s, const char *state)
     g_autofree char *text = g_strdup_printf(
         "{\"type\":\"state\",\"stream\":\"%s\",\"state\":\"%s\",\"lesson\":{\"name\":\"%s\"}}",
         s->stream, state, s->word);
-    queue_text(s, text);
+    relay_socket_queue(s, text);
 }
 
-static void open_live(RelaySocket *s, const char *path, const char *from, const char *token)
+static void open_live(RelaySocket *s, const RelaySocketRequest *request)
 {
-    if (!tk_name_split_path(path + strlen(LIVE_PREFIX) - 1, &s->word, &s->stream, NULL))
+    const char *path = request->path + strlen(LIVE_PREFIX) - 1, *from = request->from;
+    if (!tk_name_split_path(path, &s->word, &s->stream, NULL))
         return;
     if (from && !g_ascii_string_to_unsigned(from, 10, 1, G_MAXUINT32, &s->from, NULL))
         s->from = 0;
+    s->automatic = g_strcmp0(request->rendition, "auto") == 0;
     RelayWebFeed *feed = find_feed(s);
-    const RelayStream *stream = feed ? stream_of(feed) : NULL;
-    if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER,
+    const RelayStream *stream = feed ? relay_audience_stream(feed) : NULL;
+    if (!relay_door_admit(s->audience->spec.door, request->token, TK_ROLE_VIEWER,
                           stream ? stream->lesson_name : s->word, stream ? stream->lesson_id : NULL,
                           &s->claims, NULL))
         return;
-    s->kind = SOCKET_LIVE;
+    s->kind = RELAY_SOCKET_LIVE;
     s->close_code = 0;
     if (feed) {
-        attach(s, feed);
+        relay_socket_attach(s, feed);
     } else if (tk_ulid_valid(s->word) && !lesson_runs(s->audience, s->word)) {
         say_state(s, "ended"); // no name looks like an id, and ids are given to lessons that run
         s->close_code = RELAY_CLOSE_OVER;
@@ -198,35 +124,58 @@ static void open_events(RelaySocket *s, const char *token)
     if (!relay_door_admit(s->audience->spec.door, token, TK_ROLE_VIEWER, NULL, NULL, &s->claims,
                           NULL))
         return;
-    s->kind = SOCKET_EVENTS;
+    s->kind = RELAY_SOCKET_EVENTS;
     s->close_code = 0;
     s->audience->spec.on_snapshot(s->audience->spec.user, s->serial, s->claims);
 }
 
-RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, const char *from,
-                                 const char *token, gpointer link, gint64 now_ns)
+RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketRequest *request,
+                                 gpointer link, gint64 now_ns)
 {
     RelaySocket *s = g_new0(RelaySocket, 1);
     s->audience = audience;
     s->link = link;
     s->serial = ++audience->serials;
-    s->kind = SOCKET_CLOSING;
+    s->kind = RELAY_SOCKET_CLOSING;
     s->close_code = RELAY_CLOSE_REFUSED;
     g_queue_init(&s->queue);
     if (g_hash_table_size(audience->sockets) >= audience->spec.sockets_max)
         s->close_code = RELAY_CLOSE_TRY_LATER;
-    else if (g_str_has_prefix(path, LIVE_PREFIX))
-        open_live(s, path, from, token);
-    else if (g_str_equal(path, EVENTS_PATH))
-        open_events(s, token);
+    else if (g_str_has_prefix(request->path, LIVE_PREFIX))
+        open_live(s, request);
+    else if (g_str_equal(request->path, EVENTS_PATH))
+        open_events(s, request->token);
     if (s->claims)
         s->expires_ns = now_ns + s->claims->expires_s * TK_NS_PER_S - tk_clock_wall_ns();
     g_hash_table_add(audience->sockets, s);
     relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
-    if (s->kind == SOCKET_CLOSING)
+    if (s->kind == RELAY_SOCKET_CLOSING)
         relay_stat_add(audience->stats.refused, 1);
     audience->spec.wake(link);
     return s;
+}
+
+// Who watches the feed, or another rendition in its place.
+static gboolean has_viewers(const RelayWebFeed *feed)
+{
+    for (guint i = 0; i < RELAY_RENDITIONS; i++) {
+        const RelayWebFeed *rendition = relay_web_feed_rendition(feed, i);
+        if (rendition && relay_web_feed_members(rendition)->len)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+// `other` is what viewers of `feed` may get instead, or is so no longer.
+static void link_rendition(RelayWebFeed *feed, RelayWebFeed *other, gboolean link)
+{
+    RelayRendition r;
+    if (feed != other &&
+        g_str_equal(relay_audience_stream(feed)->lesson_id,
+                    relay_audience_stream(other)->lesson_id) &&
+        g_str_equal(relay_web_feed_name(feed), TK_STREAM_MAIN) &&
+        relay_rendition_from_word(relay_web_feed_name(other), &r))
+        relay_web_feed_set_rendition(feed, r, link ? other : NULL);
 }
 
 // An ended feed stays until its last viewer has left.
@@ -234,16 +183,22 @@ static void sweep_feeds(RelayAudience *a)
 {
     for (guint i = a->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = a->feeds->pdata[i];
-        if (!relay_web_feed_ended(feed) || relay_web_feed_members(feed)->len)
+        RelayStream *stream = relay_audience_stream(feed);
+        if (!relay_web_feed_ended(feed) || has_viewers(feed))
             continue;
-        stream_of(feed)->web_feeds[a->spec.index] = NULL;
+        for (guint j = 0; j < a->feeds->len; j++)
+            link_rendition(a->feeds->pdata[j], feed, FALSE);
+        if (stream->web_feeds[a->spec.index] == feed)
+            stream->web_feeds[a->spec.index] = NULL;
+        else
+            stream->web_sounds[a->spec.index] = NULL;
         g_ptr_array_remove_index(a->feeds, i);
     }
 }
 
 void relay_audience_leave(RelayAudience *audience, RelaySocket *socket)
 {
-    detach(socket);
+    relay_socket_detach(socket);
     g_hash_table_remove(audience->sockets, socket);
     relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
     sweep_feeds(audience);
@@ -273,8 +228,8 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
         s->close_code = RELAY_CLOSE_REFUSED;
     if ((*ret_message = g_queue_pop_head(&s->queue)))
         return RELAY_WEB_TEXT;
-    if (s->feed && !s->close_code) {
-        RelayWebNext next = relay_web_viewer_next(&s->viewer, s->feed, ret_message);
+    if (s->attached && !s->close_code) {
+        RelayWebNext next = relay_web_viewer_next(&s->viewer, ret_message);
         if (next != RELAY_WEB_OVER && next != RELAY_WEB_TOO_SLOW)
             return next;
         s->close_code = next == RELAY_WEB_OVER ? RELAY_CLOSE_OVER : RELAY_CLOSE_TOO_SLOW;
@@ -289,50 +244,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
 gboolean relay_socket_has_more(const RelaySocket *socket)
 {
     return socket->close_code || socket->queue.length > 0 ||
-           (socket->feed && relay_web_viewer_has_more(&socket->viewer, socket->feed));
-}
-
-static void log_state(const RelaySocket *s, RelayViewerState state)
-{
-    const RelayStream *stream = relay_web_feed_owner(s->feed);
-    const char *school = school_of(s);
-    TkLogFields fields = {.lesson = stream->lesson_name, .stream = stream->name};
-    tk_log(TK_LOG_INFO, &fields, "a viewer over WebSocket%s%s: %s, was %s", school ? " of " : "",
-           school ? school : "", relay_viewer_state_word(state),
-           relay_viewer_state_word(s->counted));
-}
-
-// The policy was applied to it: it lost `lost` units, and may be in another state.
-static void note(RelaySocket *s, guint64 lost)
-{
-    RelayAudience *a = s->audience;
-    RelayViewerState state = s->viewer.place.state;
-    if (lost)
-        relay_stat_add(a->stats.units_dropped, lost);
-    if (state == s->counted)
-        return;
-    if (s->counted != RELAY_VIEWER_WAITING)
-        log_state(s, state);
-    relay_stat_add(a->stats.states[s->counted], -1u);
-    relay_stat_add(a->stats.states[state], 1);
-    s->counted = state;
-    if (state == RELAY_VIEWER_CATCHING_UP)
-        relay_stat_add(a->stats.fallen_behind, 1);
-    if (state == RELAY_VIEWER_GONE) {
-        relay_stat_add(a->stats.viewers_gone, 1);
-        a->spec.drop(s->link);
-    }
-}
-
-static void take_message(RelaySocket *s, const char *text, gsize bytes, gint64 now_ns)
-{
-    RelayReport report;
-    if (!s->feed || s->counted == RELAY_VIEWER_GONE || !relay_report_parse(text, bytes, &report))
-        return;
-    s->reported_ns = now_ns;
-    relay_stat_add(s->audience->stats.reports, 1);
-    note(s,
-         relay_web_viewer_take_report(&s->viewer, s->feed, &s->audience->limits, &report, now_ns));
+           (socket->attached && relay_web_viewer_has_more(&socket->viewer));
 }
 
 guint relay_socket_received(RelaySocket *socket, const RelaySocketFragment *fragment, gint64 now_ns)
@@ -358,62 +270,40 @@ guint relay_socket_received(RelaySocket *socket, const RelaySocketFragment *frag
     if (!f->text)
         return 0;
     if (f->first && f->last) {
-        take_message(s, f->data, f->bytes, now_ns);
+        relay_socket_take_message(s, f->data, f->bytes, now_ns);
         return 0;
     }
     if (!s->message)
         s->message = g_string_new(NULL);
     g_string_append_len(s->message, f->data, (gssize)f->bytes);
     if (f->last)
-        take_message(s, s->message->str, s->message->len, now_ns);
+        relay_socket_take_message(s, s->message->str, s->message->len, now_ns);
     return 0;
 }
 
-// A socket that reads nothing is never asked what it wants next: it is judged by what comes in.
-static void judge(RelaySocket *s, gint64 now_ns)
+static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream, const char *name)
 {
-    RelayAudience *a = s->audience;
-    if (s->counted == RELAY_VIEWER_GONE)
-        return;
-    guint64 lost = relay_web_viewer_judge(&s->viewer, s->feed, &a->limits, now_ns);
-    if (now_ns - s->reported_ns > REPORT_FRESH_NS && now_ns - s->sampled_ns >= SAMPLE_EVERY_NS) {
-        s->sampled_ns = now_ns;
-        lost += relay_web_viewer_take_unsent(&s->viewer, s->feed, &a->limits,
-                                             a->spec.unsent(s->link), now_ns);
+    RelayWebFeed *feed = relay_web_feed_new(name, relay_stream_ref(stream), a->spec.history_span_ns,
+                                            a->spec.history_bytes_max);
+    for (guint i = 0; i < a->feeds->len; i++) {
+        link_rendition(a->feeds->pdata[i], feed, TRUE);
+        link_rendition(feed, a->feeds->pdata[i], TRUE);
     }
-    note(s, lost);
-}
-
-void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
-                         const RelayStreamFormat *format)
-{
-    RelayWebFeed *feed = stream->web_feeds[audience->spec.index];
-    if (!feed)
-        return;
-    relay_web_feed_push(feed, piece, format);
-    relay_stat_set(stream->chunk_oldest, relay_web_feed_oldest(feed));
-    // Once through them all: what is known of a viewer is out of the processor's cache by the next.
-    const GPtrArray *members = relay_web_feed_members(feed);
-    for (guint i = 0; i < members->len; i++) {
-        RelaySocket *s = members->pdata[i];
-        judge(s, piece->arrived_ns);
-        audience->spec.push(s->link);
-    }
-}
-
-static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream)
-{
-    RelayWebFeed *feed = relay_web_feed_new(stream->name, relay_stream_ref(stream),
-                                            a->spec.history_span_ns, a->spec.history_bytes_max);
-    stream->web_feeds[a->spec.index] = feed;
     g_ptr_array_add(a->feeds, feed);
     GHashTableIter iter;
     RelaySocket *s;
     g_hash_table_iter_init(&iter, a->sockets);
     while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL))
-        if (s->kind == SOCKET_LIVE && !s->feed && !s->close_code && wants(s, stream))
-            attach(s, feed);
+        if (s->kind == RELAY_SOCKET_LIVE && !s->attached && !s->close_code && wants(s, feed))
+            relay_socket_attach(s, feed);
     return feed;
+}
+
+static void wake_members(const RelayAudience *a, const RelayWebFeed *feed)
+{
+    const GPtrArray *members = relay_web_feed_members(feed);
+    for (guint i = 0; i < members->len; i++)
+        a->spec.wake(((RelaySocket *)members->pdata[i])->link);
 }
 
 void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, const char *state,
@@ -423,12 +313,39 @@ void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, cons
     if (!feed && g_str_has_prefix(state, "end")) // what waits by name waits for the next lesson
         return;
     if (!feed)
-        feed = begin_feed(audience, stream);
+        feed = stream->web_feeds[audience->spec.index] = begin_feed(audience, stream, stream->name);
     relay_web_feed_set_state(feed, state, lesson_json);
-    const GPtrArray *members = relay_web_feed_members(feed);
-    for (guint i = 0; i < members->len; i++)
-        audience->spec.wake(((RelaySocket *)members->pdata[i])->link);
+    if (stream->web_sounds[audience->spec.index])
+        relay_web_feed_set_state(stream->web_sounds[audience->spec.index], state, lesson_json);
+    for (guint i = 0; i < RELAY_RENDITIONS; i++)
+        if (relay_web_feed_rendition(feed, i))
+            wake_members(audience, relay_web_feed_rendition(feed, i));
     sweep_feeds(audience);
+}
+
+static RelayWebFeed *feed_of(RelayAudience *a, RelayStream *stream, const RelayUnit *piece)
+{
+    RelayWebFeed *feed = stream->web_feeds[a->spec.index];
+    if (!feed || !(piece->flags & RELAY_UNIT_SOUND))
+        return feed;
+    RelayWebFeed **sound = &stream->web_sounds[a->spec.index];
+    if (!*sound) {
+        *sound = begin_feed(a, stream, RELAY_RENDITION_AUDIO_STREAM);
+        relay_web_feed_share_state(*sound, feed);
+    }
+    return *sound;
+}
+
+void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
+                         const RelayStreamFormat *format)
+{
+    RelayWebFeed *feed = feed_of(audience, stream, piece);
+    if (!feed)
+        return;
+    relay_web_feed_push(feed, piece, format);
+    if (!(piece->flags & RELAY_UNIT_SOUND))
+        relay_stat_set(stream->chunk_oldest, relay_web_feed_oldest(feed));
+    relay_audience_serve(audience, feed, piece->arrived_ns);
 }
 
 void relay_audience_send_event(RelayAudience *audience, const char *json, const char *name,
@@ -438,11 +355,11 @@ void relay_audience_send_event(RelayAudience *audience, const char *json, const 
     RelaySocket *s;
     g_hash_table_iter_init(&iter, audience->sockets);
     while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL)) {
-        if (s->kind != SOCKET_EVENTS || !s->has_snapshot || s->close_code ||
+        if (s->kind != RELAY_SOCKET_EVENTS || !s->has_snapshot || s->close_code ||
             (s->claims && !tk_claims_allow(s->claims, TK_ROLE_VIEWER, name, id)))
             continue;
         if (g_queue_get_length(&s->queue) < EVENTS_QUEUED_MAX) {
-            queue_text(s, json);
+            relay_socket_queue(s, json);
         } else {
             g_queue_clear_full(&s->queue, (GDestroyNotify)relay_unit_unref);
             s->close_code = RELAY_CLOSE_TOO_SLOW;
@@ -459,7 +376,7 @@ void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const
         if (s->serial != serial)
             continue;
         s->has_snapshot = TRUE;
-        queue_text(s, json);
+        relay_socket_queue(s, json);
     }
 }
 
@@ -472,6 +389,8 @@ void relay_audience_stats(const RelayAudience *audience, RelayAudienceStats *ret
                                 .units_dropped = relay_stat_get(audience->stats.units_dropped),
                                 .viewers_gone = relay_stat_get(audience->stats.viewers_gone),
                                 .refused = relay_stat_get(audience->stats.refused)};
+    for (guint i = 0; i < G_N_ELEMENTS(ret->moves); i++)
+        ret->moves[i] = relay_stat_get(audience->stats.moves[i]);
     for (guint i = 0; i < RELAY_VIEWER_STATES; i++)
         ret->states[i] = relay_stat_get(audience->stats.states[i]);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "relay/core/web_feed.h"
+#include "relay/core/web_viewer.h"
 #include "relay/net/door.h"
 #include "relay/net/mailbox.h"
 #include "relay/net/stream.h"
@@ -35,6 +35,10 @@ typedef struct {
     void (*push)(gpointer link);
     // Bytes sent there that have not arrived, as far as the kernel knows.
     gsize (*unsent)(gpointer link);
+    // Bits a second that were lately seen to pass there; 0: not known.
+    gint64 (*passes_bps)(gpointer link);
+    // More is sent from now on than was: find out afresh what passes.
+    void (*hurry)(gpointer link);
     // The socket takes nothing any more and is hopeless: cut it off.
     void (*drop)(gpointer link);
     // A viewer came (+1) or left (-1).
@@ -49,9 +53,13 @@ RelayAudience *relay_audience_new(const RelayAudienceSpec *spec);
 void relay_audience_free(RelayAudience *audience);
 
 // A socket was opened at `path`. Never NULL: one that may not stay is closed by its first next().
-// `from` as in the query, or NULL.
-RelaySocket *relay_audience_open(RelayAudience *audience, const char *path, const char *from,
-                                 const char *token, gpointer link, gint64 now_ns);
+typedef struct {
+    const char *path;
+    const char *from, *rendition; // as in the query, or NULL
+    const char *token;            // or NULL
+} RelaySocketRequest;
+RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketRequest *request,
+                                 gpointer link, gint64 now_ns);
 void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
 
 // RELAY_WEB_NOTHING, TEXT or BINARY as in web_feed.h; OVER: close with *ret_close_code and
@@ -84,6 +92,7 @@ void relay_audience_give_snapshot(RelayAudience *audience, guint64 serial, const
 typedef struct {
     guint viewers, sockets;
     guint states[RELAY_VIEWER_STATES]; // viewers in each
+    guint64 moves[2];                  // to a smaller rendition, to a larger one
     guint64 reports, fallen_behind;    // times that a viewer became one that catches up
     guint64 units_dropped, viewers_gone, refused;
 } RelayAudienceStats;

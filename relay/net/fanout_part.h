@@ -3,6 +3,7 @@
 
 #include "relay/core/line_rate.h"
 #include "relay/core/pacer.h"
+#include "relay/core/stream_rate.h"
 #include "relay/net/fanout.h"
 
 // What the fan-out is made of, for the files that it is written in: fanout.c has the feeds and the

@@ -94,4 +94,11 @@ static void on_chunk(gpointer user, RelayStream *stream, RelayUnit *chunk)
     relay_unit_unref(chunk);
 }
 
-const RelayIngestSink relay_handoff_sink = {on_packets, on_clock, on_init, on_chunk};
+static void on_sound(gpointer user, RelayStream *stream, RelayUnit *piece,
+                     const RelayStreamFormat *format)
+{
+    offer_piece(user, stream, piece, format);
+    relay_unit_unref(piece);
+}
+
+const RelayIngestSink relay_handoff_sink = {on_packets, on_clock, on_init, on_chunk, on_sound};

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "common/base/clock.h"
+#include "common/base/name.h"
 #include "relay/net/endpoints.h"
 
 #define TICK_NS (20 * TK_NS_PER_MS)
@@ -79,6 +80,18 @@ static void on_chunk(void *user, RelayUnit *chunk)
 {
     RelayIngestStream *s = user;
     s->ingest->sink.on_chunk(s->ingest->user, s->stream, chunk);
+}
+
+static void on_sound_init(void *user, RelayUnit *init, const RelayStreamFormat *format)
+{
+    RelayIngestStream *s = user;
+    init->flags |= RELAY_UNIT_SOUND;
+    s->ingest->sink.on_sound(s->ingest->user, s->stream, init, format);
+}
+
+static void on_sound_chunk(void *user, RelayUnit *chunk)
+{
+    on_sound_init(user, chunk, NULL);
 }
 
 static void hand_on_packets(RelayIngestStream *s)
@@ -320,13 +333,16 @@ void relay_ingest_free(RelayIngest *ingest)
 
 void relay_ingest_open(RelayIngest *ingest, RelayStream *stream, gint64 epoch_wall_ns)
 {
-    static const RelayInputSink sink = {on_packet, on_init, on_chunk};
+    static const RelayInputSink alone = {on_packet, on_init, on_chunk};
+    static const RelayInputSink with_sound = {on_packet, on_init, on_chunk, on_sound_init,
+                                              on_sound_chunk};
     RelayIngestStream *s = g_new0(RelayIngestStream, 1);
     guint64 seed = (guint64)g_random_int() << 32 | g_random_int();
     s->ingest = ingest;
     s->stream = relay_stream_ref(stream);
     s->packets = g_ptr_array_new();
-    s->input = relay_input_new(epoch_wall_ns, seed, &sink, s);
+    gboolean main = g_str_equal(stream->name, TK_STREAM_MAIN);
+    s->input = relay_input_new(epoch_wall_ns, seed, main ? &with_sound : &alone, s);
     stream->ingest = s;
     g_ptr_array_add(ingest->streams, s);
 }

@@ -21,6 +21,10 @@ typedef struct {
     void (*on_init)(gpointer user, RelayStream *stream, RelayUnit *init,
                     const RelayStreamFormat *format, GBytes *const configs[RELAY_INPUT_TRACKS_MAX]);
     void (*on_chunk)(gpointer user, RelayStream *stream, RelayUnit *chunk);
+    // Of the sound alone of the stream `main`: RELAY_UNIT_SOUND. `format` with an initialisation
+    // segment, NULL with a chunk.
+    void (*on_sound)(gpointer user, RelayStream *stream, RelayUnit *piece,
+                     const RelayStreamFormat *format);
 } RelayIngestSink;
 
 // `sink` is copied, `user` borrowed. Watches `udp` on `worker`. `repair`: senders are asked for

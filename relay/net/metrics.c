@@ -159,6 +159,8 @@ static void put_webs(GString *out, const RelayHandoff *handoff)
         sum.audience.sockets += one.audience.sockets;
         for (guint state = 0; state < RELAY_VIEWER_STATES; state++)
             sum.audience.states[state] += one.audience.states[state];
+        sum.audience.moves[0] += one.audience.moves[0];
+        sum.audience.moves[1] += one.audience.moves[1];
         sum.audience.reports += one.audience.reports;
         sum.audience.fallen_behind += one.audience.fallen_behind;
         sum.audience.units_dropped += one.audience.units_dropped;
@@ -171,6 +173,10 @@ static void put_webs(GString *out, const RelayHandoff *handoff)
                audience->states);
     put(out, "ws_fallen_behind_total", "counter", "Times that a viewer could not follow.",
         audience->fallen_behind);
+    put(out, "ws_moved_down_total", "counter", "Times that a viewer was given a smaller rendition.",
+        audience->moves[0]);
+    put(out, "ws_moved_up_total", "counter", "Times that it was given a larger one.",
+        audience->moves[1]);
     put(out, "ws_reports_total", "counter", "Reports of viewers on what they played.",
         audience->reports);
     put(out, "ws_sockets", "gauge", "WebSockets open.", audience->sockets);

@@ -11,9 +11,10 @@ typedef struct {
     gint refs;
     char *lesson_id, *lesson_name, *name;
 
-    struct _RelayIngestStream *ingest;                  // ingest worker's
-    struct _RelayFeed *feeds[RELAY_WORKERS_MAX];        // packet worker i's
-    struct _RelayWebFeed *web_feeds[RELAY_WORKERS_MAX]; // web worker i's
+    struct _RelayIngestStream *ingest;                   // ingest worker's
+    struct _RelayFeed *feeds[RELAY_WORKERS_MAX];         // packet worker i's
+    struct _RelayWebFeed *web_feeds[RELAY_WORKERS_MAX];  // web worker i's
+    struct _RelayWebFeed *web_sounds[RELAY_WORKERS_MAX]; // the same, of its sound alone
 
     // Relaxed atomics, written by one thread each, read by metrics and the lesson list.
     guint64 packets_in, bytes_in, packets_lost_in, frames_dropped_in;

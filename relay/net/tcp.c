@@ -2,21 +2,46 @@
 #include "relay/net/tcp.h"
 
 #include <linux/sockios.h>
+#include <linux/tcp.h> // glibc's knows less of struct tcp_info
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 // Bytes not yet on their way above which the kernel takes no more: half a second of a 2 Mbit/s
 // lesson, and a keyframe of it whole. SO_SNDBUF stays the kernel's own, which grows with what the
 // line holds: a fixed one would be too small for a long line or too large for a thin one.
 #define NOTSENT_LOWAT_BYTES (128 << 10)
 
+static gboolean set_congestion(int fd, const char *name)
+{
+    return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+}
+
 gboolean relay_tcp_tune(int fd, gboolean bbr)
 {
-    static const char name[] = "bbr";
     int lowat = NOTSENT_LOWAT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
-    return bbr && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name - 1) == 0;
+    return bbr && set_congestion(fd, "bbr");
+}
+
+gint64 relay_tcp_passes_bps(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
+        size < offsetof(struct tcp_info, tcpi_delivery_rate) + sizeof info.tcpi_delivery_rate)
+        return 0;
+    return (gint64)MIN(info.tcpi_delivery_rate, G_MAXINT64 / 8) * 8;
+}
+
+void relay_tcp_hurry(int fd)
+{
+    char name[16] = "";
+    socklen_t size = sizeof name;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size) == 0 &&
+        strncmp(name, "bbr", sizeof name) == 0 && set_congestion(fd, "reno"))
+        set_congestion(fd, "bbr");
 }
 
 gsize relay_tcp_unsent(int fd)

@@ -247,16 +247,19 @@ static int write_answer(Peer *p)
 
 static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
 {
-    char from[2048]; // must hold every argument before it
+    char from[2048], rendition[2048]; // must hold every argument before it
     relay_stat_add(web->stats.sockets, 1);
     relay_stat_add(web->stats.bbr, relay_tcp_tune(lws_get_socket_fd(wsi), web->spec.bbr));
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;
     gboolean may = path && !is_foreign(web, wsi, TRUE);
-    p->socket = relay_audience_open(web->audience, may ? path : "",
-                                    lws_get_urlarg_by_name(wsi, "from=", from, sizeof from), token,
-                                    wsi, tk_clock_monotonic_ns());
+    RelaySocketRequest request = {
+        .path = may ? path : "",
+        .from = lws_get_urlarg_by_name(wsi, "from=", from, sizeof from),
+        .rendition = lws_get_urlarg_by_name(wsi, "rendition=", rendition, sizeof rendition),
+        .token = token};
+    p->socket = relay_audience_open(web->audience, &request, wsi, tk_clock_monotonic_ns());
 }
 
 static int close_with(struct lws *wsi, guint code, const char *why)
@@ -394,6 +397,16 @@ static gsize unsent_bytes(gpointer link)
     return relay_tcp_unsent(lws_get_socket_fd(link));
 }
 
+static gint64 passes_bps(gpointer link)
+{
+    return relay_tcp_passes_bps(lws_get_socket_fd(link));
+}
+
+static void hurry(gpointer link)
+{
+    relay_tcp_hurry(lws_get_socket_fd(link));
+}
+
 // Straight to the kernel: most viewers have room, and to learn that by a poll over all sockets and
 // a call-back for each costs a fifth of the sending. What the kernel does not take the library
 // keeps, one message at most, and its call-back comes when that is out.
@@ -421,6 +434,8 @@ static RelayAudience *make_audience(RelayWeb *web)
                               .wake = wake_socket,
                               .push = push_socket,
                               .unsent = unsent_bytes,
+                              .passes_bps = passes_bps,
+                              .hurry = hurry,
                               .drop = drop_socket,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,

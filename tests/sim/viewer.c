@@ -430,7 +430,7 @@ static void write_messages(Viewer *v)
     World *w = v->world;
     while (v->present && v->pipe.queued < NOTSENT_BYTES) {
         RelayUnit *message = NULL;
-        RelayWebNext next = relay_web_viewer_next(&v->web, w->web, &message);
+        RelayWebNext next = relay_web_viewer_next(&v->web, &message);
         if (next == RELAY_WEB_NOTHING)
             return;
         if (next == RELAY_WEB_TOO_SLOW) {
@@ -451,7 +451,7 @@ void viewer_chunk_came(Viewer *viewer)
     RelayViewerLimits limits = RELAY_VIEWER_LIMITS_DEFAULT;
     if (!v->present || v->role->kind != VIEWER_WEB)
         return;
-    relay_web_viewer_judge(&v->web, v->world->web, &limits, v->world->now_ms * TK_NS_PER_MS);
+    relay_web_viewer_judge(&v->web, &limits, v->world->now_ms * TK_NS_PER_MS);
     if (v->web.place.state == RELAY_VIEWER_GONE) {
         require(v->world, v, v->role->bad);
         v->over = TRUE;

@@ -2,9 +2,10 @@
 #pragma once
 
 #include "relay/core/line_rate.h"
+#include "relay/core/stream_rate.h"
 #include "relay/core/pacer.h"
 #include "relay/core/repair.h"
-#include "relay/core/web_feed.h"
+#include "relay/core/web_viewer.h"
 #include "tests/sim/player.h"
 #include "tests/sim/source.h"
 

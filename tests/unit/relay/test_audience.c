@@ -77,7 +77,8 @@ static int tear_down(void **state)
 
 static RelaySocket *open_socket(Stage *stage, const char *path, const char *from)
 {
-    return relay_audience_open(stage->audience, path, from, NULL, stage, stage->now_ns);
+    RelaySocketRequest request = {.path = path, .from = from};
+    return relay_audience_open(stage->audience, &request, stage, stage->now_ns);
 }
 
 static void push_init(Stage *stage, const char *content)

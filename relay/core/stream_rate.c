@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#include "relay/core/stream_rate.h"
+
+void relay_stream_rate_note(RelayStreamRate *rate, const RelayUnit *unit)
+{
+    gint64 span_ns = unit->arrived_ns - rate->since_ns;
+    if (unit->flags & RELAY_UNIT_KEY && (!rate->since_ns || span_ns >= RELAY_STREAM_RATE_SPAN_NS)) {
+        if (rate->since_ns) {
+            gint64 sample = (gint64)((double)rate->bytes * 8e9 / (double)span_ns);
+            rate->bps = rate->bps ? rate->bps + (sample - rate->bps) / 4 : sample;
+        }
+        rate->since_ns = unit->arrived_ns;
+        rate->bytes = 0;
+    }
+    rate->bytes += (gint64)unit->bytes;
+}

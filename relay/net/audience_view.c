@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "relay/net/audience_part.h"
+
+// Reports come once a second; without one for so long its socket is asked, once a second.
+#define REPORT_FRESH_NS (3 * TK_NS_PER_S)
+#define SAMPLE_EVERY_NS TK_NS_PER_S
+// Who may be moved to another rendition is looked at more often: what is late can be made up for
+// while it is little.
+#define LINE_EVERY_NS (250 * TK_NS_PER_MS)
+
+static const char *school_of(const RelaySocket *s)
+{
+    return s->claims ? s->claims->school : NULL;
+}
+
+static void join(RelaySocket *s)
+{
+    relay_web_feed_join(s->viewer.feed, s);
+    if (s->viewer.feed != s->viewer.home)
+        relay_stat_add(relay_audience_stream(s->viewer.feed)->guests, 1);
+}
+
+static void leave(RelaySocket *s)
+{
+    relay_web_feed_leave(s->viewer.feed, s);
+    if (s->viewer.feed != s->viewer.home)
+        relay_stat_add(relay_audience_stream(s->viewer.feed)->guests, -1u);
+}
+
+static RelayViewerState state_of(const RelaySocket *s)
+{
+    return relay_rendition_state(s->viewer.place.state, s->viewer.choice.at);
+}
+
+void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed)
+{
+    RelaySocket *s = socket;
+    RelayAudience *a = s->audience;
+    RelayStream *stream = relay_audience_stream(feed);
+    s->attached = TRUE;
+    relay_web_viewer_init(&s->viewer, feed, s->from);
+    s->viewer.choice.best = s->best;
+    join(s);
+    relay_stat_add(a->stats.viewers, 1);
+    s->counted = state_of(s);
+    relay_stat_add(a->stats.states[s->counted], 1);
+    a->spec.on_viewer(a->spec.user, stream, 1, school_of(s));
+    TkLogFields fields = {.lesson = stream->lesson_name, .stream = s->stream};
+    tk_log(TK_LOG_INFO, &fields, "a viewer begins over WebSocket");
+    a->spec.wake(s->link);
+}
+
+void relay_socket_detach(RelaySocket *socket)
+{
+    RelaySocket *s = socket;
+    RelayAudience *a = s->audience;
+    if (!s->attached)
+        return;
+    leave(s);
+    relay_stat_add(a->stats.viewers, -1u);
+    relay_stat_add(a->stats.states[s->counted], -1u);
+    a->spec.on_viewer(a->spec.user, relay_audience_stream(s->viewer.home), -1, school_of(s));
+    s->attached = FALSE;
+}
+
+static void log_state(const RelaySocket *s, RelayViewerState state)
+{
+    const RelayStream *stream = relay_audience_stream(s->viewer.home);
+    const char *school = school_of(s);
+    TkLogFields fields = {.lesson = stream->lesson_name, .stream = s->stream};
+    tk_log(TK_LOG_INFO, &fields, "a viewer over WebSocket%s%s: %s, was %s", school ? " of " : "",
+           school ? school : "", relay_viewer_state_word(state),
+           relay_viewer_state_word(s->counted));
+}
+
+// The policy was applied to it: it lost `lost` units, and may be in another state.
+static void note(RelaySocket *s, guint64 lost)
+{
+    RelayAudience *a = s->audience;
+    RelayViewerState state = state_of(s);
+    if (lost)
+        relay_stat_add(a->stats.units_dropped, lost);
+    if (state == s->counted)
+        return;
+    if (s->counted != RELAY_VIEWER_WAITING)
+        log_state(s, state);
+    relay_stat_add(a->stats.states[s->counted], -1u);
+    relay_stat_add(a->stats.states[state], 1);
+    s->counted = state;
+    if (state == RELAY_VIEWER_CATCHING_UP)
+        relay_stat_add(a->stats.fallen_behind, 1);
+    if (state == RELAY_VIEWER_GONE) {
+        relay_stat_add(a->stats.viewers_gone, 1);
+        a->spec.drop(s->link);
+    }
+}
+
+// Dropping comes after everything else that can be done for it.
+static const RelayViewerLimits *limits_of(const RelaySocket *s)
+{
+    const RelayAudience *a = s->audience;
+    return s->automatic && s->viewer.choice.at != RELAY_RENDITION_AUDIO ? &a->patient : &a->limits;
+}
+
+void relay_socket_take_message(RelaySocket *socket, const char *text, gsize bytes, gint64 now_ns)
+{
+    RelaySocket *s = socket;
+    RelayReport report;
+    if (s->automatic && relay_wish_parse(text, bytes, &s->best)) {
+        s->viewer.choice.best = s->best;
+        s->line_ns = 0;
+        return;
+    }
+    if (!s->attached || s->counted == RELAY_VIEWER_GONE ||
+        !relay_report_parse(text, bytes, &report))
+        return;
+    s->reported_ns = now_ns;
+    relay_stat_add(s->audience->stats.reports, 1);
+    note(s, relay_web_viewer_take_report(&s->viewer, limits_of(s), &report, now_ns));
+}
+
+static void look_at_line(const RelaySocket *s, gint64 now_ns, RelayLineSeen *ret)
+{
+    const RelayAudience *a = s->audience;
+    gsize unsent = a->spec.unsent(s->link);
+    *ret = (RelayLineSeen){.behind_ns = relay_web_viewer_behind_ns(&s->viewer, unsent, now_ns)};
+    // What stands in between, a proxy, may take all that the line does not carry.
+    if (now_ns - s->reported_ns < REPORT_FRESH_NS)
+        ret->behind_ns = MAX(ret->behind_ns, s->viewer.report_behind_ns);
+    if (s->viewer.choice.at != RELAY_RENDITION_MAIN)
+        ret->passes_bps = a->spec.passes_bps(s->link);
+}
+
+static void follow_line(RelaySocket *s, gint64 now_ns)
+{
+    RelayLadder ladder;
+    RelayLineSeen seen;
+    RelayRenditionChoice *choice = &s->viewer.choice;
+    if (!s->automatic || s->viewer.place.lossless || now_ns - s->line_ns < LINE_EVERY_NS)
+        return;
+    s->line_ns = now_ns;
+    relay_web_feed_ladder(s->viewer.home, now_ns, &ladder);
+    look_at_line(s, now_ns, &seen);
+    RelayRendition to = relay_rendition_judge(choice, &ladder, &seen, now_ns);
+    if (to == choice->at)
+        return;
+    gboolean up = to < choice->at;
+    leave(s);
+    if (relay_web_viewer_move(&s->viewer, to, now_ns)) {
+        relay_stat_add(s->audience->stats.moves[up ? 1 : 0], 1);
+        if (up)
+            s->audience->spec.hurry(s->link);
+    }
+    join(s);
+}
+
+// A socket that reads nothing is never asked what it wants next: it is judged by what comes in.
+static void judge(RelaySocket *s, gint64 now_ns)
+{
+    RelayAudience *a = s->audience;
+    if (s->counted == RELAY_VIEWER_GONE)
+        return;
+    follow_line(s, now_ns);
+    guint64 lost = relay_web_viewer_judge(&s->viewer, limits_of(s), now_ns);
+    if (now_ns - s->reported_ns > REPORT_FRESH_NS && now_ns - s->sampled_ns >= SAMPLE_EVERY_NS) {
+        s->sampled_ns = now_ns;
+        lost +=
+            relay_web_viewer_take_unsent(&s->viewer, limits_of(s), a->spec.unsent(s->link), now_ns);
+    }
+    note(s, lost);
+}
+
+// Once through them all: what is known of a viewer is out of the processor's cache by the next.
+// Downwards, since who is moved leaves.
+static void serve_members(RelayAudience *a, const RelayWebFeed *feed, gint64 now_ns)
+{
+    const GPtrArray *members = relay_web_feed_members(feed);
+    for (guint i = members->len; i-- > 0;) {
+        RelaySocket *s = members->pdata[i];
+        judge(s, now_ns);
+        a->spec.push(s->link);
+    }
+}
+
+void relay_audience_serve(RelayAudience *audience, RelayWebFeed *feed, gint64 now_ns)
+{
+    RelayLadder ladder;
+    serve_members(audience, feed, now_ns);
+    // Of a rendition whose sender is silent its viewers would hear nothing.
+    relay_web_feed_ladder(feed, now_ns, &ladder);
+    for (guint i = 1; i < RELAY_RENDITIONS; i++) {
+        const RelayWebFeed *other = relay_web_feed_rendition(feed, i);
+        if (other && !ladder.need_bps[i] && relay_web_feed_members(other)->len)
+            serve_members(audience, other, now_ns);
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <string.h>
+
+#include "relay/core/web_viewer.h"
+
+#define MS G_GINT64_CONSTANT(1000000)
+#define SECOND (1000 * MS)
+#define CHUNK (100 * MS)
+
+// A lesson in three renditions, chunk by chunk: keyframes of `main` every 2 s, of `low` every
+// second, 20 ms apart where `skewed`; sound in chunks of 200 ms.
+typedef struct {
+    RelayWebFeed *feeds[RELAY_RENDITIONS];
+    RelayWebViewer viewer;
+    gint64 now_ns; // of media and of the clock
+    gint64 skew_ns;
+    guint64 numbers[RELAY_RENDITIONS];
+    gint64 got_until_ns; // media that came
+    gint64 twice_ns, missing_ns;
+    RelayRendition told; // by text
+    guint inits;
+} Stage;
+
+static void push(Stage *s, RelayRendition r, gint64 media_ns, gboolean key)
+{
+    static const RelayStreamFormat format = {.mime = "video/mp4", .has_video = TRUE};
+    g_autoptr(RelayUnit) unit = relay_unit_new(16);
+    unit->number = ++s->numbers[r];
+    unit->media_ns = media_ns;
+    unit->arrived_ns = s->now_ns;
+    if (unit->number == 1) {
+        memset(unit->data, 0xff, 16);
+        unit->flags = RELAY_UNIT_INIT;
+        relay_web_feed_push(s->feeds[r], unit, &format);
+        unit->flags = 0;
+    }
+    gint64 words[2] = {media_ns, r == RELAY_RENDITION_AUDIO ? 2 * CHUNK : CHUNK};
+    memcpy(unit->data, words, sizeof words);
+    unit->flags = key ? RELAY_UNIT_KEY : 0;
+    relay_web_feed_push(s->feeds[r], unit, NULL);
+}
+
+static void lesson(Stage *s, gint64 ns)
+{
+    for (gint64 end_ns = s->now_ns + ns; s->now_ns < end_ns;) {
+        gint64 media_ns = s->now_ns;
+        s->now_ns += CHUNK;
+        push(s, RELAY_RENDITION_MAIN, media_ns, media_ns % (2 * SECOND) == 0);
+        push(s, RELAY_RENDITION_LOW, media_ns + s->skew_ns, media_ns % SECOND == 0);
+        if (media_ns % (2 * CHUNK) == CHUNK)
+            push(s, RELAY_RENDITION_AUDIO, media_ns - CHUNK, TRUE);
+    }
+}
+
+static void take_text(Stage *s, const char *text, gsize bytes)
+{
+    g_autoptr(json_t) object = tk_json_parse(text, bytes, 4096, NULL);
+    const char *type = tk_json_string(object, "type", "");
+    assert_string_not_equal(type, "gap");
+    if (g_str_equal(type, "rendition"))
+        assert_true(relay_rendition_from_word(tk_json_string(object, "rendition", NULL), &s->told));
+}
+
+static void take_chunk(Stage *s, const guint8 *data)
+{
+    gint64 words[2];
+    memcpy(words, data, sizeof words);
+    if (words[0] == -1) {
+        s->inits++;
+        return;
+    }
+    assert_int_equal(s->told, s->viewer.choice.at); // never media of what was not named
+    if (s->got_until_ns) {
+        s->twice_ns += MAX(s->got_until_ns - words[0], 0);
+        s->missing_ns += MAX(words[0] - s->got_until_ns, 0);
+    }
+    s->got_until_ns = words[0] + words[1];
+}
+
+static void read_all(Stage *s)
+{
+    for (;;) {
+        g_autoptr(RelayUnit) message = NULL;
+        RelayWebNext next = relay_web_viewer_next(&s->viewer, &message);
+        if (next != RELAY_WEB_TEXT && next != RELAY_WEB_BINARY)
+            return;
+        const guint8 *data = message->data + RELAY_WEB_HEADROOM;
+        if (next == RELAY_WEB_TEXT)
+            take_text(s, (const char *)data, message->bytes - RELAY_WEB_HEADROOM);
+        else
+            take_chunk(s, data);
+    }
+}
+
+// As the lesson goes on, until it works.
+static void move(Stage *s, RelayRendition to)
+{
+    for (guint i = 0; !relay_web_viewer_move(&s->viewer, to, s->now_ns); i++) {
+        assert_int_not_equal(i, 50);
+        lesson(s, CHUNK);
+        read_all(s);
+    }
+    read_all(s);
+}
+
+static int set_up(void **state)
+{
+    Stage *s = g_new0(Stage, 1);
+    s->now_ns = 10 * SECOND;
+    for (guint i = 0; i < RELAY_RENDITIONS; i++) {
+        s->feeds[i] = relay_web_feed_new(relay_rendition_word(i), NULL, 60 * SECOND, 1 << 20);
+        relay_web_feed_set_state(s->feeds[i], "live", "{}");
+        relay_web_feed_set_rendition(s->feeds[0], i, s->feeds[i]);
+    }
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Stage *s = *state;
+    for (guint i = 0; i < RELAY_RENDITIONS; i++)
+        relay_web_feed_free(s->feeds[i]);
+    g_free(s);
+    return 0;
+}
+
+static void begin(Stage *s)
+{
+    lesson(s, 3700 * MS);
+    relay_web_viewer_init(&s->viewer, s->feeds[0], 0);
+    read_all(s);
+}
+
+static void media_goes_on_at_every_move(void **state)
+{
+    Stage *s = *state;
+    static const RelayRendition way[] = {1, 2, 1, 0, 2, 0, 1, 0};
+    begin(s);
+    for (guint i = 0; i < G_N_ELEMENTS(way); i++) {
+        gboolean down = way[i] > s->viewer.choice.at;
+        s->twice_ns = 0;
+        move(s, way[i]);
+        lesson(s, 1300 * MS);
+        read_all(s);
+        assert_int_equal(s->viewer.choice.at, way[i]);
+        assert_int_equal(s->missing_ns, 0);
+        assert_true(s->twice_ns <= (down ? SECOND : 250 * MS));
+        assert_int_equal(s->inits, i + 2);
+    }
+}
+
+static void keyframes_need_not_be_aligned(void **state)
+{
+    Stage *s = *state;
+    s->skew_ns = 70 * MS;
+    begin(s);
+    for (guint i = 0; i < 6; i++) {
+        move(s, i % 2 ? RELAY_RENDITION_MAIN : RELAY_RENDITION_LOW);
+        lesson(s, 1500 * MS);
+        read_all(s);
+    }
+    assert_true(s->missing_ns <= 6 * 30 * MS);
+}
+
+static void who_is_far_behind_goes_on_where_it_is(void **state)
+{
+    Stage *s = *state;
+    begin(s);
+    lesson(s, 2700 * MS); // nothing of it could be sent
+    move(s, RELAY_RENDITION_LOW);
+    assert_int_equal(s->missing_ns, 0);
+    assert_true(s->twice_ns < SECOND);
+}
+
+static void bytes_of_before_the_move_are_not_counted_twice(void **state)
+{
+    Stage *s = *state;
+    begin(s);
+    assert_true(relay_web_viewer_behind_ns(&s->viewer, 1 << 20, s->now_ns) > SECOND);
+    move(s, RELAY_RENDITION_AUDIO);
+    assert_true(relay_web_viewer_behind_ns(&s->viewer, 1 << 20, s->now_ns) < SECOND);
+}
+
+static void what_is_not_there_cannot_be_moved_to(void **state)
+{
+    Stage *s = *state;
+    begin(s);
+    relay_web_feed_set_rendition(s->feeds[0], RELAY_RENDITION_LOW, NULL);
+    assert_false(relay_web_viewer_move(&s->viewer, RELAY_RENDITION_LOW, s->now_ns));
+    RelayLadder ladder;
+    relay_web_feed_ladder(s->feeds[0], s->now_ns, &ladder);
+    assert_true(ladder.need_bps[RELAY_RENDITION_MAIN] > 0);
+    assert_int_equal(ladder.need_bps[RELAY_RENDITION_LOW], 0);
+    relay_web_feed_ladder(s->feeds[0], s->now_ns + 5 * SECOND, &ladder);
+    assert_int_equal(ladder.need_bps[RELAY_RENDITION_AUDIO], 0);
+}
+
+static void the_end_is_told_wherever_the_viewer_is(void **state)
+{
+    Stage *s = *state;
+    g_autoptr(RelayUnit) message = NULL;
+    begin(s);
+    move(s, RELAY_RENDITION_LOW);
+    relay_web_feed_set_state(s->feeds[0], "ended", "{}");
+    assert_int_equal(relay_web_viewer_next(&s->viewer, &message), RELAY_WEB_TEXT);
+    g_autoptr(RelayUnit) none = NULL;
+    assert_int_equal(relay_web_viewer_next(&s->viewer, &none), RELAY_WEB_OVER);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(media_goes_on_at_every_move, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keyframes_need_not_be_aligned, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_far_behind_goes_on_where_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bytes_of_before_the_move_are_not_counted_twice, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_there_cannot_be_moved_to, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_end_is_told_wherever_the_viewer_is, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
