@@ -11,7 +11,7 @@ const TkConfigField rec_options_fields[] = {
     {"record", "lessons", TK_CONFIG_STRING, "*", 0, 4096, NULL,
      "Names of the lessons that are recorded, with * and ?, separated by spaces. Empty: none."},
     {"record", "streams", TK_CONFIG_STRING, "*", 0, 1024, NULL,
-     "Names of the streams that are recorded, in the same form."},
+     "Names of the streams that are recorded, in the same form; renditions of main never are."},
     {"record", "posters", TK_CONFIG_BOOL, "true", 0, 0, NULL,
      "Whether a still picture is made of each recording after the lesson."},
     {"disk", "reserve_mb", TK_CONFIG_INT, "1000", 0, 100000000, NULL,

@@ -217,7 +217,8 @@ static void stream_update(RecSession *session, const json_t *object)
     RecLesson *lesson = session->lesson;
     const char *name = tk_json_string(object, "name", "");
 
-    if (!tk_name_stream_valid(name) || !tk_name_matches(session->stream_rule, name))
+    if (!tk_name_stream_valid(name) || tk_name_is_rendition(name) ||
+        !tk_name_matches(session->stream_rule, name))
         return;
     gboolean known = rec_lesson_stream(lesson, name, FALSE) != NULL;
     RecStream *stream = rec_lesson_stream(lesson, name, TRUE);

@@ -32,6 +32,11 @@ gboolean tk_name_stream_valid(const char *name)
     return TRUE;
 }
 
+gboolean tk_name_is_rendition(const char *stream)
+{
+    return strcmp(stream, TK_STREAM_LOW) == 0 || strcmp(stream, TK_STREAM_AUDIO) == 0;
+}
+
 gboolean tk_name_split_path(const char *path, char **ret_lesson, char **ret_stream, GError **error)
 {
     g_autofree char *lesson = NULL;

@@ -14,11 +14,15 @@ gboolean tk_name_stream_valid(const char *name);
 
 // The stream that a bare lesson URL means.
 #define TK_STREAM_MAIN "main"
+// Its renditions: the same picture smaller, the same sound alone.
+#define TK_STREAM_LOW "low"
+#define TK_STREAM_AUDIO "audio"
+gboolean tk_name_is_rendition(const char *stream);
 
 // Splits "/<lesson>" or "/<lesson>/<stream>" (leading slash optional, query and trailing slash
 // ignored). Outputs are newly allocated; untouched on failure.
-gboolean tk_name_split_path(const char *path, char **ret_lesson, char **ret_stream, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean tk_name_split_path(const char *path, char **ret_lesson, char **ret_stream,
+                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // Whether any word of `rule` (separated by spaces) matches `name`; * and ? stand for anything.
 gboolean tk_name_matches(const char *rule, const char *name);
