@@ -10,10 +10,11 @@
 #include "client/capture/stream.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/name.h"
 
 #define READY_TIMEOUT_S 5
 #define STATS_S 5
-#define STREAMS_MAX 2
+#define STREAMS_MAX 3
 
 typedef struct {
     const CapOptions *options;
@@ -115,37 +116,68 @@ static gboolean on_stats(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean add_stream(Program *program, const char *name, GstClockTime base_time,
+// `config` has what the streams differ in.
+static gboolean add_stream(Program *program, CapStreamConfig config, GstClockTime base_time,
                            GError **error)
 {
     const CapOptions *o = program->options;
     const CapStreamEvents events = {on_ready, on_end, on_failed, on_stopped};
-    gboolean main_stream = g_str_equal(name, "main");
+    gboolean main_stream = g_str_equal(config.name, TK_STREAM_MAIN);
     g_autofree char *url =
-        main_stream ? g_strdup(o->relay) : g_strdup_printf("%s/%s", o->relay, name);
-    const CapStreamConfig config = {
-        .name = name,
-        .picture = main_stream ? o->source : o->slides,
-        .sound = main_stream ? o->sound : (CapSourceSpec){0},
-        .format = {.width = o->width,
-                   .height = o->height,
-                   .fps = main_stream ? o->fps : o->slides_fps,
-                   .loop = o->loop,
-                   .slides = !main_stream},
-        .copy = o->copy,
-        .bitrate_kbps = main_stream ? o->bitrate_kbps : o->slides_bitrate_kbps,
-        .sound_bitrate_kbps = o->sound_bitrate_kbps,
-        .encoder = o->encoder,
-        .publisher = {url, o->token,
-                      program->keep ? cap_keep_lesson_id(program->keep) : o->lesson_id, o->info,
-                      o->transport},
-        .keep = program->keep,
-    };
-    CapStream *stream = cap_stream_new(&config, program->clock, base_time, &events, program, error);
+        main_stream ? g_strdup(o->relay) : g_strdup_printf("%s/%s", o->relay, config.name);
 
+    config.format.loop = o->loop;
+    config.copy = o->copy;
+    config.sound_bitrate_kbps = o->sound_bitrate_kbps;
+    config.encoder = o->encoder;
+    config.publisher = (CapPublisherConfig){
+        url, o->token, program->keep ? cap_keep_lesson_id(program->keep) : o->lesson_id, o->info,
+        o->transport};
+    CapStream *stream = cap_stream_new(&config, program->clock, base_time, &events, program, error);
     if (stream)
         program->streams[program->streams_count++] = stream;
     return stream != NULL;
+}
+
+static gboolean add_main(Program *program, GstClockTime base_time, GError **error)
+{
+    const CapOptions *o = program->options;
+    const CapStreamConfig config = {
+        .name = TK_STREAM_MAIN,
+        .picture = o->source,
+        .sound = o->sound,
+        .format = {.width = o->width, .height = o->height, .fps = o->fps},
+        .bitrate_kbps = o->bitrate_kbps,
+        .keep = program->keep,
+    };
+    return add_stream(program, config, base_time, error);
+}
+
+static gboolean add_slides(Program *program, GstClockTime base_time, GError **error)
+{
+    const CapOptions *o = program->options;
+    const CapStreamConfig config = {
+        .name = "slides",
+        .picture = o->slides,
+        .format = {.width = o->width, .height = o->height, .fps = o->slides_fps, .slides = TRUE},
+        .bitrate_kbps = o->slides_bitrate_kbps,
+        .keep = program->keep,
+    };
+    return o->slides.kind == CAP_SOURCE_NONE || add_stream(program, config, base_time, error);
+}
+
+// Without a copy: the library has the main one.
+static gboolean add_low(Program *program, GstClockTime base_time, GError **error)
+{
+    const CapOptions *o = program->options;
+    const CapStreamConfig config = {
+        .name = TK_STREAM_LOW,
+        .leader = program->streams[0],
+        .picture = o->low_source,
+        .format = {.width = o->low_width, .height = o->low_height, .fps = o->fps},
+        .bitrate_kbps = o->low_bitrate_kbps,
+    };
+    return !o->low || add_stream(program, config, base_time, error);
 }
 
 static void deliver_run(GTask *task, void *source, void *data, GCancellable *cancellable)
@@ -199,9 +231,8 @@ static gboolean streams_begin(Program *program, GError **error)
 {
     GstClockTime base_time = gst_clock_get_time(program->clock);
 
-    if (!add_stream(program, "main", base_time, error) ||
-        (program->options->slides.kind != CAP_SOURCE_NONE &&
-         !add_stream(program, "slides", base_time, error)))
+    if (!add_main(program, base_time, error) || !add_slides(program, base_time, error) ||
+        !add_low(program, base_time, error))
         return FALSE;
     if (program->keep)
         cap_keep_begin(program->keep);
@@ -228,8 +259,8 @@ static void capture(Program *program)
     }
     guint count = program->streams_count;
     program->streams_count = 0;
-    for (guint i = 0; i < count; i++)
-        cap_stream_free(program->streams[i]);
+    while (count > 0)
+        cap_stream_free(program->streams[--count]);
     gboolean kept = program->keep != NULL;
     cap_keep_free(program->keep, program->status == EXIT_SUCCESS);
     if (kept && program->status == EXIT_SUCCESS && options->deliver_for_ns > 0)

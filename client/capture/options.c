@@ -10,25 +10,27 @@
 #include "common/base/name.h"
 #include "common/base/ulid.h"
 
+#define SOUND_KBPS 96
+#define SOUND_LOW_KBPS 48 // a line of 64 kbit/s carries it
 #define LESSON_FILE_BYTES_MAX (64 * 1024)
 
 // What GOption fills in.
 typedef struct {
     char *relay, *source, *slides, *sound, *lesson_file, *lesson_id, *size, *transport, *copy;
-    char *token_file, *encoder, *keep, *library, *web;
-    gboolean loop, stats, list_devices, list_encoders, version, deliver;
+    char *token_file, *encoder, *keep, *library, *web, *low_source, *low_size;
+    gboolean low, loop, stats, list_devices, list_encoders, version, deliver;
     double keep_gib, keep_days, deliver_for;
-    int fps, slides_fps, bitrate, slides_bitrate, sound_bitrate;
+    int fps, slides_fps, bitrate, slides_bitrate, low_bitrate, sound_bitrate;
     double duration;
     GPtrArray *fields; // "name", "value", …
 } Raw;
 
 static void raw_clear(Raw *raw)
 {
-    char **texts[] = {&raw->relay,       &raw->source,     &raw->slides,  &raw->sound,
-                      &raw->lesson_file, &raw->lesson_id,  &raw->size,    &raw->transport,
-                      &raw->copy,        &raw->token_file, &raw->encoder, &raw->keep,
-                      &raw->library,     &raw->web};
+    char **texts[] = {&raw->relay,       &raw->source,     &raw->slides,     &raw->sound,
+                      &raw->lesson_file, &raw->lesson_id,  &raw->size,       &raw->transport,
+                      &raw->copy,        &raw->token_file, &raw->encoder,    &raw->keep,
+                      &raw->library,     &raw->web,        &raw->low_source, &raw->low_size};
 
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(*texts[i]);
@@ -163,7 +165,8 @@ static gboolean check_range(const char *name, int value, int min, int max, guint
     return TRUE;
 }
 
-static gboolean check_size(const char *text, CapOptions *o, GError **error)
+static gboolean check_size(const char *name, const char *text, guint *ret_width, guint *ret_height,
+                           GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(text, "x", 2);
     guint64 width, height;
@@ -172,10 +175,46 @@ static gboolean check_size(const char *text, CapOptions *o, GError **error)
         !g_ascii_string_to_unsigned(parts[0], 10, 160, 3840, &width, NULL) ||
         !g_ascii_string_to_unsigned(parts[1], 10, 90, 2160, &height, NULL) || width % 2 ||
         height % 2)
-        return fail(error, "--size %s: use WIDTHxHEIGHT in even numbers, 160x90 to 3840x2160",
+        return fail(error, "--%s %s: use WIDTHxHEIGHT in even numbers, 160x90 to 3840x2160", name,
                     text);
-    o->width = (guint)width;
-    o->height = (guint)height;
+    *ret_width = (guint)width;
+    *ret_height = (guint)height;
+    return TRUE;
+}
+
+// The largest picture of the main one's shape inside what is asked for, in even numbers.
+static void fit_low(CapOptions *o)
+{
+    guint64 width = MIN(o->low_width, o->width), height = MIN(o->low_height, o->height);
+
+    if (width * o->height <= height * o->width)
+        height = width * o->height / o->width;
+    else
+        width = height * o->width / o->height;
+    o->low_width = MAX((guint)width / 2 * 2, 2);
+    o->low_height = MAX((guint)height / 2 * 2, 2);
+}
+
+static gboolean check_low(const Raw *raw, CapOptions *o, GError **error)
+{
+    gboolean copied = o->copy == CAP_COPY_ALWAYS ||
+                      (o->copy == CAP_COPY_AUTO && o->source.kind == CAP_SOURCE_URI);
+
+    o->low = raw->low || raw->low_source;
+    if (raw->low_source && !cap_source_spec_parse(raw->low_source, &o->low_source, error))
+        return FALSE;
+    if (raw->low_source && o->low_source.kind != CAP_SOURCE_URI)
+        return fail(error, "--low-source %s: must begin with rtsp:// or srt://", raw->low_source);
+    if (o->low && copied && !raw->low_source)
+        return fail(error,
+                    "--low: the picture of --source is passed on as it is. Give the camera's "
+                    "sub stream by --low-source rtsp://…, or have both encoded here by "
+                    "--copy never");
+    if (!check_size("low-size", raw->low_size ? raw->low_size : "640x360", &o->low_width,
+                    &o->low_height, error) ||
+        !check_range("low-bitrate", raw->low_bitrate, 50, 20000, &o->low_bitrate_kbps, error))
+        return FALSE;
+    fit_low(o);
     return TRUE;
 }
 
@@ -255,15 +294,22 @@ static gboolean check(const Raw *raw, CapOptions *o, GError **error)
         !check_lesson(raw, o, error) ||
         !cap_source_spec_parse(raw->source ? raw->source : "test", &o->source, error) ||
         (raw->slides && !cap_source_spec_parse(raw->slides, &o->slides, error)) ||
-        !check_size(raw->size ? raw->size : "1280x720", o, error) ||
+        !check_size("size", raw->size ? raw->size : "1280x720", &o->width, &o->height, error) ||
         !check_range("fps", raw->fps, 1, 60, &o->fps, error) ||
         !check_range("slides-fps", raw->slides_fps, 1, 60, &o->slides_fps, error) ||
         !check_range("bitrate", raw->bitrate, 50, 20000, &o->bitrate_kbps, error) ||
         !check_range("slides-bitrate", raw->slides_bitrate, 50, 20000, &o->slides_bitrate_kbps,
                      error) ||
-        !check_range("audio-bitrate", raw->sound_bitrate, 32, 320, &o->sound_bitrate_kbps, error) ||
+        !check_range("audio-bitrate",
+                     raw->sound_bitrate            ? raw->sound_bitrate
+                     : raw->low || raw->low_source ? SOUND_LOW_KBPS
+                                                   : SOUND_KBPS,
+                     32, 320, &o->sound_bitrate_kbps, error) ||
         !client_choose("transport", raw->transport, transports, &transport, error) ||
         !client_choose("copy", raw->copy, copies, &copy, error))
+        return FALSE;
+    o->copy = (CapCopy)copy;
+    if (!check_low(raw, o, error))
         return FALSE;
     if (raw->sound) {
         if (!cap_sound_spec_parse(raw->sound, &o->sound, error))
@@ -278,7 +324,6 @@ static gboolean check(const Raw *raw, CapOptions *o, GError **error)
     o->relay = g_strdup(raw->relay);
     o->duration_ns = (gint64)(raw->duration * (double)TK_NS_PER_S);
     o->transport = (CapTransport)transport;
-    o->copy = (CapCopy)copy;
     o->loop = raw->loop;
     o->stats = raw->stats;
     o->encoder = g_strcmp0(raw->encoder, "auto") == 0 ? NULL : g_strdup(raw->encoder);
@@ -334,6 +379,25 @@ static void add_keep_group(GOptionContext *context, Raw *raw)
     g_option_context_add_group(context, group);
 }
 
+static void add_low_group(GOptionContext *context, Raw *raw)
+{
+    const GOptionEntry entries[] = {
+        {"low", 0, 0, G_OPTION_ARG_NONE, &raw->low, "Send the picture a second time, smaller",
+         NULL},
+        {"low-source", 0, 0, G_OPTION_ARG_STRING, &raw->low_source,
+         "A network camera's sub stream instead, as it is", "rtsp://…"},
+        {"low-size", 0, 0, G_OPTION_ARG_STRING, &raw->low_size, "At most, default 640x360", "WxH"},
+        {"low-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->low_bitrate, "Of that picture, default 240",
+         "KBIT/S"},
+        {NULL},
+    };
+    GOptionGroup *group =
+        g_option_group_new("low", "For weak lines:", "Show the options for weak lines", raw, NULL);
+
+    g_option_group_add_entries(group, entries);
+    g_option_context_add_group(context, group);
+}
+
 static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
 {
     const GOptionEntry entries[] = {
@@ -357,7 +421,8 @@ static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
         {"bitrate", 'b', 0, G_OPTION_ARG_INT, &raw->bitrate, "Of the picture, default 2000",
          "KBIT/S"},
         {"slides-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->slides_bitrate, "Default 600", "KBIT/S"},
-        {"audio-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->sound_bitrate, "Default 96", "KBIT/S"},
+        {"audio-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->sound_bitrate,
+         "Default 96, with --low 48; below 64 one channel", "KBIT/S"},
         {"copy", 0, 0, G_OPTION_ARG_STRING, &raw->copy,
          "Pass H.264 on as it is: auto (rtsp and srt; default), always (files too), never", "WHEN"},
         {"encoder", 'e', 0, G_OPTION_ARG_STRING, &raw->encoder,
@@ -382,6 +447,7 @@ static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
         arguments[i] = g_strdup(argv[i]);
     g_option_context_add_main_entries(context, entries, NULL);
     add_lesson_group(context, raw);
+    add_low_group(context, raw);
     add_keep_group(context, raw);
     g_option_context_add_group(context, gst_init_get_option_group());
     if (!g_option_context_parse_strv(context, &arguments, error))
@@ -397,7 +463,7 @@ CapOptions *cap_options_parse(int argc, char **argv, GError **error)
                        .slides_fps = 5,
                        .bitrate = 2000,
                        .slides_bitrate = 600,
-                       .sound_bitrate = 96,
+                       .low_bitrate = 240,
                        .keep_gib = 20,
                        .keep_days = 14,
                        .deliver_for = 3600,
@@ -432,6 +498,7 @@ void cap_options_free(CapOptions *options)
         return;
     cap_source_spec_clear(&options->source);
     cap_source_spec_clear(&options->slides);
+    cap_source_spec_clear(&options->low_source);
     cap_source_spec_clear(&options->sound);
     tk_lesson_info_free(options->info);
     g_free(options->relay);

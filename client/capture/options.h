@@ -45,6 +45,9 @@ typedef struct {
     CapRun run;
     char *relay; // rtsp://host:port/lesson
     CapSourceSpec source, slides, sound;
+    gboolean low;
+    CapSourceSpec low_source; // NONE: the main picture, smaller
+    guint low_width, low_height, low_bitrate_kbps;
     gboolean loop, stats;
     TkLessonInfo *info;
     char *lesson_id; // NULL: the relay decides

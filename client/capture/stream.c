@@ -2,38 +2,26 @@
 #include "client/capture/stream.h"
 
 #include "client/capture/encoder.h"
-#include "client/peer/peer.h"
+#include "client/capture/feed.h"
+#include "client/capture/stand_in.h"
+#include "client/capture/yield.h"
 #include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
-#include "common/gst/pipeline.h"
-#include "common/gst/slate.h"
 
 #define TICK_MS 100
 #define SLATE_AFTER_NS (3 * TK_NS_PER_S / 2) // without a picture
-#define SLATE_LAG_NS (TK_NS_PER_S / 2)       // behind now, so that returning pictures still fit
 #define STALLED_AFTER_NS (8 * TK_NS_PER_S)   // a source that gives none is opened anew
 #define SILENCE_AFTER_NS TK_NS_PER_S         // without sound
 #define SILENCE_LAG_NS (TK_NS_PER_S / 2)     // behind now, so that returning sound still fits
-#define BACKOFF_MAX_S 15
-#define QUEUE_S 2 // of coded media before a slow relay
+#define QUEUE_S 2                            // of coded media before a slow relay
 #define CODED_BYTES_MAX (8u << 20)
 #define RAW_BUFFERS_MAX 6
 #define RAW_BYTES_MAX (64u << 20)
-
-// A source that is opened again when it is lost.
-typedef struct {
-    CapStream *stream;
-    const char *what; // "picture", "sound"
-    CapSourceSpec spec;
-    CapSourceFormat format;
-    CapSourceOutputs outputs;
-    CapSource *source;
-    gboolean ready, started, flowing;
-    gint64 opened_ns, lost_ns; // monotonic; lost_ns 0 = not lost
-    guint failures, retry;
-    char *reason;
-} Feed;
+#define RENDITION_BUFFERS_MAX 2 // what it cannot encode at once it lets go
+// More pictures a second than these are halved in a rendition: at its rate half as many look
+// better.
+#define RENDITION_FPS_WHOLE 15
 
 struct _CapStream {
     char *name;
@@ -43,19 +31,24 @@ struct _CapStream {
     void *user;
     TkJoint *pictures, *coded, *sound_raw, *sound_coded;
     CapEncoder *picture_encoder, *sound_encoder;
-    Feed picture, sound; // sound.spec NONE: it comes with the picture, or there is none
+    CapFeed picture, sound; // sound.spec NONE: it comes with the picture, or there is none
     gboolean has_sound, started;
     char *title;
-    TkSlate *slate;
-    TkPipeline *slate_pipeline; // NULL: not shown
-    guint slate_input;
+    CapStandIn *slate;
     CapPublisher *publisher;
+    gboolean live, publishing, stopping, given_up;
+    CapKeepStream *copy; // NULL: none is kept
+    // A rendition (of another stream, its leader) has that one's sound, and without a source of its
+    // own that one's picture. Both NULL in a stream that has no part in this.
+    CapStream *leader, *rendition;
+    guint every;    // of the leader's pictures one goes over
+    CapYield yield; // the rendition's
+    GMutex lock;    // of the leader's rendition_sound
+    TkJoint *rendition_sound;
     guint tick;
     TkJointStats last_picture, last_sound; // at the last cap_stream_stats()
     gint64 last_stats_ns;
 };
-
-static void feed_open(Feed *feed);
 
 static GstClockTime running_now(const CapStream *stream)
 {
@@ -64,173 +57,59 @@ static GstClockTime running_now(const CapStream *stream)
     return now > stream->base_time ? now - stream->base_time : 0;
 }
 
-static void on_slate_error(void *user, const GError *error, const char *debug)
+// Whose picture is its leader's, encoded anew.
+static gboolean follows(const CapStream *stream)
 {
-    CapStream *stream = user;
-
-    tk_error("%s: no slate: %s", stream->name, error->message);
+    return stream->leader && stream->picture.spec.kind == CAP_SOURCE_NONE;
 }
 
 static void show_slate(CapStream *stream)
 {
-    const TkPipelineEvents events = {.on_error = on_slate_error};
-    const CapSourceFormat *f = &stream->picture.format;
     g_autoptr(GError) error = NULL;
 
-    if (stream->slate_pipeline)
+    if (cap_stand_in_shown(stream->slate))
         return;
-    g_autofree char *picture = tk_slate_describe("slate", f->width, f->height, f->fps);
-    g_autofree char *text = g_strdup_printf("%s ! videoconvert ! video/x-raw,format=I420,"
-                                            "pixel-aspect-ratio=1/1 ! appsink name=out sync=false",
-                                            picture);
-    stream->slate_pipeline = tk_pipeline_new("slate", text, &events, stream, &error);
-    if (stream->slate_pipeline) {
-        tk_slate_attach(stream->slate, tk_pipeline_get(stream->slate_pipeline, "slate"));
-        tk_pipeline_set_time(stream->slate_pipeline, stream->clock, stream->base_time);
-        stream->slate_input = tk_joint_connect(
-            stream->pictures, tk_pipeline_get(stream->slate_pipeline, "out"), -SLATE_LAG_NS);
-        if (tk_pipeline_set_state(stream->slate_pipeline, GST_STATE_PLAYING, &error)) {
-            tk_joint_select(stream->pictures, stream->slate_input);
-            tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
-            return;
-        }
-    }
-    tk_error("%s: no slate: %s", stream->name, error->message);
-}
-
-static void hide_slate(CapStream *stream)
-{
-    if (!stream->slate_pipeline)
-        return;
-    tk_joint_disconnect(stream->pictures, stream->slate_input);
-    g_clear_pointer(&stream->slate_pipeline, tk_pipeline_free);
-    stream->slate_input = 0;
+    if (cap_stand_in_show(stream->slate, &error))
+        tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
+    else
+        tk_error("%s: no slate: %s", stream->name, error->message);
 }
 
 static void describe_slate(CapStream *stream, gint64 now_ns)
 {
-    const Feed *feed = &stream->picture;
+    const CapFeed *feed = &stream->picture;
     gint64 since = feed->lost_ns ? feed->lost_ns : feed->opened_ns;
-    int seconds = (int)((now_ns - since) / TK_NS_PER_S);
-    g_autofree char *what = cap_source_spec_describe(&feed->spec);
-    g_autofree char *detail =
-        feed->reason ? g_strdup_printf("%s: %s", what, feed->reason) : g_strdup(what);
-    g_autofree char *note =
-        g_strdup_printf("正在重试，已等待 %d 秒 · trying again, %d s so far", seconds, seconds);
 
-    tk_slate_set(stream->slate,
-                 feed->lost_ns ? "画面暂时中断\nThe picture is interrupted"
-                               : "等待画面\nWaiting for the picture",
-                 detail, note);
+    cap_stand_in_tell(stream->slate, &feed->spec, feed->lost_ns != 0, feed->reason,
+                      (int)((now_ns - since) / TK_NS_PER_S));
 }
 
-static void feed_lost(Feed *feed, const char *reason);
-
-static gboolean on_retry(gpointer data)
+static void on_picture_lost(void *user)
 {
-    Feed *feed = data;
+    CapStream *stream = user;
 
-    feed->retry = 0;
-    feed_open(feed);
-    return G_SOURCE_REMOVE;
+    describe_slate(stream, tk_clock_monotonic_ns());
+    show_slate(stream);
+    // A stream must not keep the others from starting.
+    if (!stream->started)
+        stream->events.on_ready(stream->user);
 }
 
-static void feed_close(Feed *feed)
+static void on_file_ready(void *user)
 {
-    g_clear_pointer(&feed->source, cap_source_free);
-    feed->ready = feed->flowing = FALSE;
-}
+    CapStream *stream = user;
 
-static void feed_lost(Feed *feed, const char *reason)
-{
-    CapStream *stream = feed->stream;
-    guint pause_s = client_backoff_s(feed->failures++, BACKOFF_MAX_S);
-    g_autofree char *what = cap_source_spec_describe(&feed->spec);
-
-    g_free(feed->reason);
-    feed->reason = g_strdup(reason);
-    feed_close(feed);
-    if (!feed->lost_ns)
-        feed->lost_ns = tk_clock_monotonic_ns();
-    tk_warning("%s: %s lost: %s: %s; next try in %u s", stream->name, feed->what, what,
-               feed->reason, pause_s);
-    if (!feed->retry)
-        feed->retry = g_timeout_add_seconds(pause_s, on_retry, feed);
-    if (feed == &stream->picture) {
-        describe_slate(stream, tk_clock_monotonic_ns());
-        show_slate(stream);
-        // A stream must not keep the others from starting.
-        if (!stream->started && stream->events.on_ready)
-            stream->events.on_ready(stream->user);
-    }
-}
-
-static void on_source_lost(void *user, const GError *error)
-{
-    feed_lost(user, client_error_sentence(error));
-}
-
-static void feed_start(Feed *feed, GstClockTime at)
-{
-    g_autoptr(GError) error = NULL;
-
-    feed->started = TRUE;
-    feed->opened_ns = tk_clock_monotonic_ns();
-    if (!cap_source_start(feed->source, at, &error))
-        feed_lost(feed, error->message);
-}
-
-static void on_source_ready(void *user)
-{
-    Feed *feed = user;
-    CapStream *stream = feed->stream;
-
-    feed->ready = TRUE;
     if (stream->started)
-        feed_start(feed, gst_clock_get_time(stream->clock));
+        cap_feed_start(&stream->picture, gst_clock_get_time(stream->clock));
     else
         stream->events.on_ready(stream->user);
 }
 
-static void on_source_end(void *user)
+static void on_file_end(void *user)
 {
-    Feed *feed = user;
+    CapStream *stream = user;
 
-    if (feed->format.loop) {
-        feed_close(feed);
-        feed_open(feed);
-    } else {
-        feed->stream->events.on_end(feed->stream->user);
-    }
-}
-
-static void feed_open(Feed *feed)
-{
-    const CapSourceEvents events = {on_source_ready, on_source_lost, on_source_end};
-    CapStream *stream = feed->stream;
-    g_autoptr(GError) error = NULL;
-
-    feed->format.title = stream->title;
-    feed->started = feed->spec.kind != CAP_SOURCE_FILE;
-    feed->opened_ns = tk_clock_monotonic_ns();
-    feed->source = cap_source_new(&feed->spec, &feed->format, &feed->outputs, stream->clock,
-                                  stream->base_time, &events, feed, &error);
-    if (!feed->source || !cap_source_open(feed->source, &error))
-        feed_lost(feed, error->message);
-}
-
-// A feed's first buffer: it takes over.
-static void feed_flows(Feed *feed)
-{
-    CapStream *stream = feed->stream;
-
-    feed->flowing = TRUE;
-    feed->failures = 0;
-    if (feed->lost_ns)
-        tk_info("%s: %s is back after %.1f s", stream->name, feed->what,
-                (double)(tk_clock_monotonic_ns() - feed->lost_ns) / (double)TK_NS_PER_S);
-    feed->lost_ns = 0;
-    g_clear_pointer(&feed->reason, g_free);
+    stream->events.on_end(stream->user);
 }
 
 static void on_first_picture(void *user, guint input)
@@ -242,8 +121,8 @@ static void on_first_picture(void *user, guint input)
         return;
     tk_joint_select(stream->pictures, input);
     tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
-    hide_slate(stream);
-    feed_flows(&stream->picture);
+    cap_stand_in_hide(stream->slate);
+    cap_feed_flows(&stream->picture);
 }
 
 static void on_first_coded(void *user, guint input)
@@ -254,26 +133,57 @@ static void on_first_coded(void *user, guint input)
     if (!source || input != cap_source_coded(source))
         return;
     tk_joint_select(stream->coded, input);
-    hide_slate(stream);
+    cap_stand_in_hide(stream->slate);
     tk_info("%s: the source's H.264 is passed on as it is", stream->name);
-    feed_flows(&stream->picture);
+    cap_feed_flows(&stream->picture);
 }
 
 static void on_first_sound(void *user, guint input)
 {
     CapStream *stream = user;
-    Feed *feed = &stream->sound;
+    CapFeed *feed = &stream->sound;
 
     if (feed->source && input == cap_source_sound(feed->source))
-        feed_flows(feed);
+        cap_feed_flows(feed);
     else if (!stream->picture.source || input != cap_source_sound(stream->picture.source))
         return;
     tk_joint_select(stream->sound_raw, input);
 }
 
+// A rendition has nothing to say to a relay that does not know its leader.
+static void publish(CapStream *stream)
+{
+    if (stream->publishing || !stream->started || stream->stopping || stream->given_up ||
+        stream->yield.rests_until_ns || (stream->leader && !stream->leader->live))
+        return;
+    stream->publishing = TRUE;
+    if (follows(stream))
+        cap_encoder_lead(stream->leader->picture_encoder, stream->pictures, stream->every);
+    cap_publisher_start(stream->publisher);
+}
+
+static void publish_no_more(CapStream *stream)
+{
+    if (follows(stream))
+        cap_encoder_lead(stream->leader->picture_encoder, NULL, 1);
+    stream->publishing = FALSE;
+    cap_publisher_stop(stream->publisher);
+}
+
+static void fail(CapStream *stream)
+{
+    if (!stream->leader) {
+        stream->events.on_failed(stream->user);
+        return;
+    }
+    tk_warning("%s: it is given up; %s goes on", stream->name, stream->leader->name);
+    stream->given_up = TRUE;
+    publish_no_more(stream);
+}
+
 static void watch_picture(CapStream *stream, gint64 now_ns)
 {
-    Feed *feed = &stream->picture;
+    CapFeed *feed = &stream->picture;
     TkJointInputStats stats = {0};
 
     if (feed->source && feed->started) {
@@ -285,8 +195,7 @@ static void watch_picture(CapStream *stream, gint64 now_ns)
                        "it is encoded anew",
                        stream->name);
             feed->format.copy = FALSE;
-            feed_close(feed);
-            feed_open(feed);
+            cap_feed_reopen(feed);
             return;
         }
         gint64 seen_ns = MAX(stats.seen_ns, coded.seen_ns);
@@ -295,11 +204,11 @@ static void watch_picture(CapStream *stream, gint64 now_ns)
         gboolean listens = !seen_ns && feed->spec.kind == CAP_SOURCE_URI &&
                            g_str_has_prefix(feed->spec.where, "srt:");
         if (quiet_ns > STALLED_AFTER_NS && !listens)
-            feed_lost(feed, "it gives no pictures");
-        else if (quiet_ns > SLATE_AFTER_NS && !stream->slate_pipeline)
+            cap_feed_lost(feed, "it gives no pictures");
+        else if (quiet_ns > SLATE_AFTER_NS && !cap_stand_in_shown(stream->slate))
             show_slate(stream);
     }
-    if (stream->slate_pipeline)
+    if (cap_stand_in_shown(stream->slate))
         describe_slate(stream, now_ns);
 }
 
@@ -322,13 +231,41 @@ static void fill_silence(CapStream *stream)
     tk_joint_push(stream->sound_raw, buffer, gst_caps_from_string(CAP_SOUND_CAPS));
 }
 
+// Its picture comes first.
+static void watch_leader(CapStream *stream, gint64 now_ns)
+{
+    TkJointStats own, leader;
+
+    tk_joint_stats(stream->pictures, &own);
+    tk_joint_stats(stream->leader->pictures, &leader);
+    switch (cap_yield_judge(&stream->yield, now_ns, leader.dropped, own.dropped,
+                            stream->picture.format.fps)) {
+    case CAP_YIELD_SHORT:
+        tk_warning("%s: this machine is too slow for all of its pictures; %s comes first",
+                   stream->name, stream->leader->name);
+        break;
+    case CAP_YIELD_REST:
+        tk_warning("%s: this machine is too slow for %s beside it: it rests for %u s", stream->name,
+                   stream->leader->name, cap_yield_rest_s(&stream->yield));
+        publish_no_more(stream);
+        break;
+    case CAP_YIELD_RESUME:
+        publish(stream);
+        break;
+    case CAP_YIELD_NOTHING:
+        break;
+    }
+}
+
 static gboolean on_tick(gpointer data)
 {
     CapStream *stream = data;
 
     watch_picture(stream, tk_clock_monotonic_ns());
-    if (stream->has_sound)
+    if (!stream->leader && stream->has_sound)
         fill_silence(stream);
+    if (follows(stream) && !stream->given_up)
+        watch_leader(stream, tk_clock_monotonic_ns());
     return G_SOURCE_CONTINUE;
 }
 
@@ -336,19 +273,23 @@ static void on_publisher(void *user, CapPublisherState state, const char *why)
 {
     CapStream *stream = user;
 
+    stream->live = state == CAP_PUBLISHER_LIVE;
     switch (state) {
     case CAP_PUBLISHER_LIVE:
         tk_info("%s: connected", stream->name);
+        if (stream->rendition)
+            publish(stream->rendition);
         break;
     case CAP_PUBLISHER_WAITING:
         tk_warning("%s: not connected: %s", stream->name, why);
         break;
     case CAP_PUBLISHER_REFUSED:
         tk_error("%s: refused: %s", stream->name, why);
-        stream->events.on_failed(stream->user);
+        fail(stream);
         break;
     case CAP_PUBLISHER_STOPPED:
-        stream->events.on_stopped(stream->user);
+        if (stream->stopping)
+            stream->events.on_stopped(stream->user);
         break;
     case CAP_PUBLISHER_CONNECTING:
         break;
@@ -360,13 +301,40 @@ static void on_encoder_failed(void *user, const GError *error)
     CapStream *stream = user;
 
     tk_error("%s: the encoder failed: %s", stream->name, error->message);
-    stream->events.on_failed(stream->user);
+    fail(stream);
+}
+
+// On a streaming thread, with the joint's lock held.
+static void on_coded_sound(void *user, GstBuffer *buffer, GstCaps *caps)
+{
+    CapStream *stream = user;
+
+    if (stream->copy)
+        cap_keep_sound(stream->copy, buffer, caps);
+    g_mutex_lock(&stream->lock);
+    if (stream->rendition_sound && caps)
+        tk_joint_push(stream->rendition_sound, gst_buffer_ref(buffer), gst_caps_ref(caps));
+    g_mutex_unlock(&stream->lock);
+}
+
+static void set_rendition(CapStream *leader, CapStream *rendition)
+{
+    leader->rendition = rendition;
+    g_mutex_lock(&leader->lock);
+    tk_joint_unref(leader->rendition_sound);
+    leader->rendition_sound = rendition ? tk_joint_ref(rendition->sound_coded) : NULL;
+    g_mutex_unlock(&leader->lock);
 }
 
 static gboolean make_encoders(CapStream *stream, const CapStreamConfig *config, GError **error)
 {
-    const CapPictureCoding coding = {config->encoder, config->format.width, config->format.height,
-                                     config->format.fps, config->bitrate_kbps};
+    const CapPictureCoding coding = {
+        follows(stream) ? cap_encoder_name(config->leader->picture_encoder) : config->encoder,
+        config->format.width,
+        config->format.height,
+        config->format.fps,
+        config->bitrate_kbps,
+        follows(stream)};
 
     stream->picture_encoder =
         cap_encoder_new_picture(&coding, stream->pictures, stream->coded, stream->clock,
@@ -374,7 +342,7 @@ static gboolean make_encoders(CapStream *stream, const CapStreamConfig *config, 
     if (!stream->picture_encoder)
         return FALSE;
     tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
-    if (!stream->has_sound)
+    if (!stream->has_sound || stream->leader)
         return TRUE;
     stream->sound_encoder =
         cap_encoder_new_sound(config->sound_bitrate_kbps, stream->sound_raw, stream->sound_coded,
@@ -387,27 +355,63 @@ static gboolean make_encoders(CapStream *stream, const CapStreamConfig *config, 
 
 static void make_feeds(CapStream *stream, const CapStreamConfig *config)
 {
-    Feed *picture = &stream->picture, *sound = &stream->sound;
     gboolean with_picture =
         config->sound.kind == CAP_SOURCE_WITH_PICTURE ||
         (config->sound.kind == CAP_SOURCE_TEST && config->picture.kind == CAP_SOURCE_TEST);
+    const CapFeed common = {.stream = stream->name,
+                            .format = config->format,
+                            .clock = stream->clock,
+                            .base_time = stream->base_time,
+                            .user = stream};
+    CapFeed *picture = &stream->picture, *sound = &stream->sound;
 
-    *picture = (Feed){.stream = stream,
-                      .what = "picture",
-                      .format = config->format,
-                      .spec = {config->picture.kind, g_strdup(config->picture.where)}};
+    *picture = *sound = common;
+    picture->format.title = sound->format.title = stream->title;
+    picture->what = "picture";
+    picture->spec = (CapSourceSpec){config->picture.kind, g_strdup(config->picture.where)};
+    picture->events = (CapFeedEvents){on_file_ready, on_picture_lost, on_file_end};
     picture->format.picture = TRUE;
     picture->format.sound = with_picture;
     picture->format.copy =
         config->copy == CAP_COPY_ALWAYS ||
         (config->copy == CAP_COPY_AUTO && config->picture.kind == CAP_SOURCE_URI);
     picture->outputs = (CapSourceOutputs){stream->pictures, stream->coded, stream->sound_raw};
-    *sound = (Feed){.stream = stream, .what = "sound", .format = config->format};
+    sound->what = "sound";
     sound->format.picture = FALSE;
     sound->format.sound = TRUE;
     sound->outputs.sound = stream->sound_raw;
-    if (stream->has_sound && !with_picture)
+    if (!with_picture)
         sound->spec = (CapSourceSpec){config->sound.kind, g_strdup(config->sound.where)};
+}
+
+static void make_joints(CapStream *stream, guint fps, gboolean small)
+{
+    stream->pictures = tk_joint_new(TK_JOINT_PICTURES,
+                                    small ? RENDITION_BUFFERS_MAX : RAW_BUFFERS_MAX, RAW_BYTES_MAX);
+    stream->coded = tk_joint_new(TK_JOINT_CODED, MAX(fps, 2) * QUEUE_S, CODED_BYTES_MAX);
+    stream->sound_raw = tk_joint_new(TK_JOINT_SOUND, 2 * 100, RAW_BYTES_MAX);
+    stream->sound_coded = tk_joint_new(TK_JOINT_SOUND, QUEUE_S * 47, CODED_BYTES_MAX);
+    tk_joint_set_on_first(stream->pictures, on_first_picture, stream);
+    tk_joint_set_on_first(stream->coded, on_first_coded, stream);
+    tk_joint_set_on_first(stream->sound_raw, on_first_sound, stream);
+    tk_joint_set_tap(stream->sound_coded, on_coded_sound, stream);
+}
+
+static void tell(const CapStream *stream, const CapStreamConfig *config)
+{
+    const CapStream *leader = stream->leader;
+    guint every = stream->every;
+    g_autofree char *own = cap_source_spec_describe(&config->picture);
+    g_autofree char *sound = cap_source_spec_describe(&config->sound);
+    const char *what = follows(stream) ? leader->name : own;
+
+    tk_info("%s: %s, %ux%u at %g/s, %s %u kbit/s; sound: %s, %s", stream->name, what,
+            config->format.width, config->format.height, (double)config->format.fps / every,
+            cap_encoder_name(stream->picture_encoder), config->bitrate_kbps,
+            leader ? leader->name : sound,
+            leader                  ? "the same"
+            : stream->sound_encoder ? cap_encoder_name(stream->sound_encoder)
+                                    : "no track");
 }
 
 CapStream *cap_stream_new(const CapStreamConfig *config, GstClock *clock, GstClockTime base_time,
@@ -415,28 +419,26 @@ CapStream *cap_stream_new(const CapStreamConfig *config, GstClock *clock, GstClo
 {
     g_autoptr(CapStream) stream = g_new0(CapStream, 1);
     const guint fps = config->format.fps;
+    gboolean small = config->leader && config->picture.kind == CAP_SOURCE_NONE;
 
+    g_mutex_init(&stream->lock);
     stream->name = g_strdup(config->name);
     stream->title = g_strdup(tk_lesson_info_get(config->publisher.info, "title"));
     stream->clock = gst_object_ref(clock);
     stream->base_time = base_time;
     stream->events = *events;
     stream->user = user;
-    stream->has_sound = config->sound.kind != CAP_SOURCE_NONE;
-    stream->slate = tk_slate_new();
-    stream->pictures = tk_joint_new(TK_JOINT_PICTURES, RAW_BUFFERS_MAX, RAW_BYTES_MAX);
-    stream->coded = tk_joint_new(TK_JOINT_CODED, MAX(fps, 2) * QUEUE_S, CODED_BYTES_MAX);
-    stream->sound_raw = tk_joint_new(TK_JOINT_SOUND, 2 * 100, RAW_BYTES_MAX);
-    stream->sound_coded = tk_joint_new(TK_JOINT_SOUND, QUEUE_S * 47, CODED_BYTES_MAX);
-    tk_joint_set_on_first(stream->pictures, on_first_picture, stream);
-    tk_joint_set_on_first(stream->coded, on_first_coded, stream);
-    tk_joint_set_on_first(stream->sound_raw, on_first_sound, stream);
+    stream->has_sound =
+        config->leader ? config->leader->has_sound : config->sound.kind != CAP_SOURCE_NONE;
+    stream->leader = config->leader;
+    stream->every = small && fps > RENDITION_FPS_WHOLE ? 2 : 1;
     stream->last_stats_ns = tk_clock_monotonic_ns();
+    make_joints(stream, fps, small);
+    stream->slate = cap_stand_in_new(&config->format, stream->pictures, clock, base_time);
     if (config->keep) {
-        CapKeepStream *copy =
+        stream->copy =
             cap_keep_stream(config->keep, config->name, stream->has_sound, clock, base_time);
-        tk_joint_set_tap(stream->coded, cap_keep_picture, copy);
-        tk_joint_set_tap(stream->sound_coded, cap_keep_sound, copy);
+        tk_joint_set_tap(stream->coded, cap_keep_picture, stream->copy);
     }
     make_feeds(stream, config);
     if (!make_encoders(stream, config, error))
@@ -444,26 +446,24 @@ CapStream *cap_stream_new(const CapStreamConfig *config, GstClock *clock, GstClo
     stream->publisher = cap_publisher_new(&config->publisher, stream->coded,
                                           stream->has_sound ? stream->sound_coded : NULL, clock,
                                           base_time, on_publisher, stream);
-    g_autofree char *what = cap_source_spec_describe(&config->picture);
-    g_autofree char *sound = cap_source_spec_describe(&config->sound);
-    tk_info("%s: %s, %ux%u at %u/s, %s %u kbit/s; sound: %s, %s", stream->name, what,
-            config->format.width, config->format.height, fps,
-            cap_encoder_name(stream->picture_encoder), config->bitrate_kbps, sound,
-            stream->sound_encoder ? cap_encoder_name(stream->sound_encoder) : "no track");
+    if (stream->leader)
+        set_rendition(stream->leader, stream);
+    tell(stream, config);
     return g_steal_pointer(&stream);
 }
 
 void cap_stream_open(CapStream *stream)
 {
     stream->tick = g_timeout_add(TICK_MS, on_tick, stream);
-    feed_open(&stream->picture);
+    if (stream->picture.spec.kind != CAP_SOURCE_NONE)
+        cap_feed_open(&stream->picture);
     if (stream->sound.spec.kind != CAP_SOURCE_NONE)
-        feed_open(&stream->sound);
+        cap_feed_open(&stream->sound);
 }
 
 gboolean cap_stream_is_ready(const CapStream *stream)
 {
-    const Feed *feed = &stream->picture;
+    const CapFeed *feed = &stream->picture;
 
     return feed->spec.kind != CAP_SOURCE_FILE || feed->ready || feed->lost_ns;
 }
@@ -472,13 +472,14 @@ void cap_stream_start(CapStream *stream, GstClockTime at)
 {
     stream->started = TRUE;
     if (stream->picture.ready)
-        feed_start(&stream->picture, at);
-    cap_publisher_start(stream->publisher);
+        cap_feed_start(&stream->picture, at);
+    publish(stream);
 }
 
 void cap_stream_stop(CapStream *stream)
 {
-    cap_publisher_stop(stream->publisher);
+    stream->stopping = TRUE;
+    publish_no_more(stream);
 }
 
 char *cap_stream_stats(CapStream *stream)
@@ -502,35 +503,30 @@ char *cap_stream_stats(CapStream *stream)
     return text;
 }
 
-static void feed_clear(Feed *feed)
-{
-    if (feed->retry)
-        g_source_remove(feed->retry);
-    feed_close(feed);
-    cap_source_spec_clear(&feed->spec);
-    g_free(feed->reason);
-}
-
 void cap_stream_free(CapStream *stream)
 {
-    TkJoint *joints[] = {stream ? stream->pictures : NULL, stream ? stream->coded : NULL,
-                         stream ? stream->sound_raw : NULL, stream ? stream->sound_coded : NULL};
-
     if (!stream)
         return;
+    TkJoint *joints[] = {stream->pictures, stream->coded, stream->sound_raw, stream->sound_coded};
+
+    if (stream->leader && stream->leader->rendition == stream) {
+        if (follows(stream))
+            cap_encoder_lead(stream->leader->picture_encoder, NULL, 1);
+        set_rendition(stream->leader, NULL);
+    }
     if (stream->tick)
         g_source_remove(stream->tick);
     for (guint i = 0; i < G_N_ELEMENTS(joints); i++)
         tk_joint_set_on_first(joints[i], NULL, NULL);
     cap_publisher_free(stream->publisher);
-    feed_clear(&stream->picture);
-    feed_clear(&stream->sound);
-    hide_slate(stream);
+    cap_feed_clear(&stream->picture);
+    cap_feed_clear(&stream->sound);
+    cap_stand_in_free(stream->slate);
     cap_encoder_free(stream->picture_encoder);
     cap_encoder_free(stream->sound_encoder);
     for (guint i = 0; i < G_N_ELEMENTS(joints); i++)
         tk_joint_unref(joints[i]);
-    tk_slate_free(stream->slate);
+    g_mutex_clear(&stream->lock);
     gst_clear_object(&stream->clock);
     g_free(stream->name);
     g_free(stream->title);

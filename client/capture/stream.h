@@ -10,9 +10,14 @@
 typedef struct _CapStream CapStream;
 
 typedef struct {
-    const char *name; // "main", "slides"
+    const char *name; // "main", "slides", "low"
+    // A rendition of that stream: its sound goes along, frame by frame, and without a `picture` of
+    // its own its picture, with keyframes at the same moments. It is published when that one is,
+    // and none of its failures is the program's. Borrowed for the stream's life; at most one of
+    // each.
+    CapStream *leader;
     CapSourceSpec picture;
-    CapSourceSpec sound; // NONE: a stream without sound
+    CapSourceSpec sound; // NONE: a stream without sound, or with its leader's
     CapSourceFormat format;
     CapCopy copy;
     guint bitrate_kbps, sound_bitrate_kbps;
@@ -26,7 +31,8 @@ typedef struct {
     void (*on_ready)(void *user);
     // A file that does not loop is over.
     void (*on_end)(void *user);
-    // The relay refused for good, or an encoder failed. The sentence has been logged.
+    // The relay refused for good, or an encoder failed; not of a rendition. The sentence has been
+    // logged.
     void (*on_failed)(void *user);
     void (*on_stopped)(void *user);
 } CapStreamEvents;
@@ -34,6 +40,7 @@ typedef struct {
 // `config` is copied where needed; `events` copied, `user` borrowed.
 CapStream *cap_stream_new(const CapStreamConfig *config, GstClock *clock, GstClockTime base_time,
                           const CapStreamEvents *events, void *user, GError **error);
+// A rendition before its leader.
 void cap_stream_free(CapStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CapStream, cap_stream_free)
 
@@ -41,7 +48,7 @@ void cap_stream_open(CapStream *stream);
 gboolean cap_stream_is_ready(const CapStream *stream);
 // Clock time at which files begin. Publishing begins too.
 void cap_stream_start(CapStream *stream, GstClockTime at);
-// Takes leave of the relay; on_stopped tells when that is done.
+// Takes leave of the relay; on_stopped tells when that is done, once.
 void cap_stream_stop(CapStream *stream);
 
 // "main: 1987 kbit/s picture, 96 kbit/s sound, 3 dropped" since the last call. Newly allocated.

@@ -98,7 +98,8 @@ static void put(TkJoint *joint, GstBuffer *buffer, GstCaps *caps)
         gst_buffer_unref(buffer);
         return;
     }
-    if (gst_app_src_get_current_level_buffers(joint->output) >= joint->max_buffers ||
+    guint marked = GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_MARKER) ? 1 : 0;
+    if (gst_app_src_get_current_level_buffers(joint->output) >= joint->max_buffers + marked ||
         gst_app_src_get_current_level_bytes(joint->output) >= joint->max_bytes) {
         joint->stats.dropped++;
         if (joint->kind == TK_JOINT_CODED && !joint->wait_key) {

@@ -16,7 +16,8 @@ typedef enum {
 } TkJointKind;
 
 // At most `max_buffers` and `max_bytes` wait at the output; what comes beyond is dropped (CODED: up
-// to the next keyframe, which is asked for).
+// to the next keyframe, which is asked for). A buffer marked GST_BUFFER_FLAG_MARKER finds a place
+// more.
 TkJoint *tk_joint_new(TkJointKind kind, guint max_buffers, guint max_bytes);
 TkJoint *tk_joint_ref(TkJoint *joint);
 void tk_joint_unref(TkJoint *joint);

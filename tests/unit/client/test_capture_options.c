@@ -110,6 +110,9 @@ static void nonsense_is_refused(void **state)
         {"--transport", "sctp"},
         {"--copy", "maybe"},
         {"--lesson-id", "not-a-ulid"},
+        {"--low-size", "640"},
+        {"--low-bitrate", "1"},
+        {"--low-source", "/dev/video0"},
         {"--title", "\xff\xfe"},
         {"--lesson-file", "/no/such/file"},
         {"--token-file", "/no/such/file"},
@@ -162,6 +165,61 @@ static void cameras_bring_the_microphone(void **state)
     assert_int_equal(silent->sound.kind, CAP_SOURCE_NONE);
 }
 
+static void a_low_rendition_has_the_shape_of_main(void **state)
+{
+    static const struct {
+        const char *size, *low_size;
+        guint width, height;
+    } sizes[] = {
+        {"1280x720", "640x360", 640, 360}, {"1920x1080", "640x360", 640, 360},
+        {"1024x768", "640x360", 480, 360}, {"320x240", "640x360", 320, 240},
+        {"1280x720", "640x640", 640, 360}, {"720x1280", "640x360", 202, 360},
+        {"3840x160", "640x360", 640, 26},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(CapOptions) o = parse(&error, RELAY, "--low", "--size", sizes[i].size,
+                                        "--low-size", sizes[i].low_size, NULL);
+        if (!o)
+            fail_msg("%s", error->message);
+        assert_true(o->low);
+        if (o->low_width != sizes[i].width || o->low_height != sizes[i].height)
+            fail_msg("%s in %s: %ux%u", sizes[i].size, sizes[i].low_size, o->low_width,
+                     o->low_height);
+    }
+}
+
+static void low_is_sent_when_it_is_asked_for(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CapOptions) without = parse(&error, RELAY, NULL);
+    g_autoptr(CapOptions) with = parse(&error, RELAY, "--low", "--low-bitrate", "200", NULL);
+    g_autoptr(CapOptions) louder = parse(&error, RELAY, "--low", "--audio-bitrate", "96", NULL);
+
+    assert_false(without->low);
+    assert_int_equal(without->sound_bitrate_kbps, 96);
+    assert_int_equal(with->low_bitrate_kbps, 200);
+    assert_int_equal(with->sound_bitrate_kbps, 48);
+    assert_int_equal(louder->sound_bitrate_kbps, 96);
+}
+
+static void a_cameras_low_is_its_sub_stream(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CapOptions) both =
+        parse(&error, RELAY, "--source", "rtsp://c/main", "--low-source", "rtsp://c/sub", NULL);
+    g_autoptr(CapOptions) anew =
+        parse(&error, RELAY, "--source", "rtsp://c/main", "--low", "--copy", "never", NULL);
+
+    assert_true(both && both->low);
+    assert_string_equal(both->low_source.where, "rtsp://c/sub");
+    assert_true(anew && anew->low && anew->low_source.kind == CAP_SOURCE_NONE);
+    assert_null(parse(&error, RELAY, "--source", "rtsp://c/main", "--low", NULL));
+    check_contains(error->message, "--low-source");
+    check_contains(error->message, "--copy never");
+}
+
 static void descriptions_keep_secrets(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -185,6 +243,9 @@ int main(void)
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(lesson_file_is_read_and_options_win),
         cmocka_unit_test(cameras_bring_the_microphone),
+        cmocka_unit_test(a_low_rendition_has_the_shape_of_main),
+        cmocka_unit_test(low_is_sent_when_it_is_asked_for),
+        cmocka_unit_test(a_cameras_low_is_its_sub_stream),
         cmocka_unit_test(descriptions_keep_secrets),
     };
 
