@@ -86,7 +86,7 @@ RecSplice *rec_splice_add(RecSpliceStream *stream, const RecHole *hole, const ch
 typedef struct {
     const RecSpliceStream *stream;
     gint64 moved_ns;
-    FILE *media;
+    int media;
     GString *index;
     guint64 at;
     guint32 sequence;  // of the last chunk of the relay's
@@ -100,7 +100,7 @@ static void piece_put(Out *out, const guint8 *data, RecEntry *entry)
 {
     entry->offset = out->at;
     entry->crc = rec_crc32(data, entry->bytes);
-    out->failed |= fwrite(data, 1, entry->bytes, out->media) != entry->bytes;
+    out->failed |= !rec_write_all(out->media, data, entry->bytes);
     out->at += entry->bytes;
     rec_entry_format(entry, out->index);
 }
@@ -342,15 +342,18 @@ gboolean rec_splice_write(RecSpliceStream *stream, gint64 moved_ns, GError **err
 {
     g_autofree char *media_path = rec_stream_path(stream->folder, stream->name, "mp4.new");
     g_autofree char *index_path = rec_stream_path(stream->folder, stream->name, "index.new");
-    Out out = {.stream = stream, .moved_ns = moved_ns, .index = g_string_new(REC_INDEX_HEADER)};
+    int media = open(media_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    Out out = {.stream = stream,
+               .moved_ns = moved_ns,
+               .media = media,
+               .index = g_string_new(REC_INDEX_HEADER)};
 
-    out.media = fopen(media_path, "we");
-    if (out.media) {
+    if (media >= 0) {
         stream_put(&out);
-        out.failed |= fflush(out.media) != 0 || fsync(fileno(out.media)) != 0;
-        out.failed |= fclose(out.media) != 0;
+        out.failed |= fsync(media) != 0;
+        out.failed |= close(media) != 0;
     }
-    gboolean ok = out.media && !out.failed;
+    gboolean ok = media >= 0 && !out.failed;
     if (!ok)
         g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot write %s: %s", media_path,
                     g_strerror(errno));

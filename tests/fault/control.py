@@ -10,7 +10,8 @@ import uuid
 import tongke
 
 SHIM = tongke.BUILD / "tests" / "fault" / "libtongke-fault.so"
-NAMES = ("space_bytes", "fail_syncs", "fail_writes", "wall_offset_ns", "failed")
+NAMES = ("space_bytes", "fail_syncs", "fail_writes", "wall_offset_ns", "failed", "steps",
+         "die_at")
 
 
 class Control:

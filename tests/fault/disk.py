@@ -27,6 +27,22 @@ def records(path):
         at += size
 
 
+def seed_trace(data, control):
+    """A trace that begins with what is there, all of it durable."""
+    with open(control.trace, "wb") as trace:
+        def put(kind, inode, at, payload):
+            trace.write(RECORD.pack(len(payload), ord(kind), inode, 0, at) + payload)
+        for path in [data, *sorted(data.rglob("*"))]:
+            if path.is_dir():
+                put("M", 0, 0, str(path).encode())
+            else:
+                inode = path.stat().st_ino
+                put("C", inode, 0, str(path).encode())
+                put("W", inode, 0, path.read_bytes())
+                put("S", inode, 0, str(path).encode())
+            put("S", 0, 0, str(path.parent).encode())
+
+
 class File:
     def __init__(self):
         self.durable = bytearray()

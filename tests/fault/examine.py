@@ -81,6 +81,27 @@ def decode(what):
     return f"status {status}: {said.strip()[:300]}" if status or said.strip() else ""
 
 
+def check_bytes(folder, figures):
+    """Each line of the index against the media, and nothing beside them. Gives all lines."""
+    media = (folder / "main.mp4").read_bytes() if (folder / "main.mp4").exists() else b""
+    end, found = 0, lines(folder)
+    for sequence, offset, size, _, _, crc in found:
+        if zlib.crc32(media[offset:offset + size]) != crc:
+            figures.damaged = 1
+            figures.notes.append(f"chunk {sequence}: its bytes are not those of its line")
+        if offset < end:
+            figures.damaged = 1
+            figures.notes.append(f"chunk {sequence} begins inside another")
+        end = offset + size
+    if end != len(media):
+        figures.damaged = 1
+        figures.notes.append(f"{len(media) - end} bytes that the index does not know")
+    if (folder / "lesson.json.damaged").exists():
+        figures.damaged = 1
+        figures.notes.append("lesson.json was damaged")
+    return found
+
+
 def examine(data, name, references, source=None):
     """Figures of the one recording of `name`. `references` in the order of their relays' lives;
     `source` is what is played instead of the file."""
@@ -92,16 +113,8 @@ def examine(data, name, references, source=None):
         figures.notes.append("there is no recording")
         return figures
     folder = found[0]
-    media = (folder / "main.mp4").read_bytes() if (folder / "main.mp4").exists() else b""
-    epoch, seen, end, before = 0, [{} for _ in references], 0, 0
-    for sequence, offset, size, flags, _, crc in lines(folder):
-        if zlib.crc32(media[offset:offset + size]) != crc:
-            figures.damaged = 1
-            figures.notes.append(f"chunk {sequence}: its bytes are not those of its line")
-        if offset < end:
-            figures.damaged = 1
-            figures.notes.append(f"chunk {sequence} begins inside another")
-        end = offset + size
+    epoch, seen, before = 0, [{} for _ in references], 0
+    for sequence, _, _, flags, _, crc in check_bytes(folder, figures):
         if flags == "i":
             continue
         if sequence <= before and epoch + 1 < len(references) and sequence not in seen[epoch + 1]:
@@ -114,12 +127,6 @@ def examine(data, name, references, source=None):
         if references[epoch].sums.get(sequence, crc) != crc:
             figures.damaged = 1
             figures.notes.append(f"chunk {sequence} is not what was sent")
-    if end != len(media):
-        figures.damaged = 1
-        figures.notes.append(f"{len(media) - end} bytes that the index does not know")
-    if (folder / "lesson.json.damaged").exists():
-        figures.damaged = 1
-        figures.notes.append("lesson.json was damaged")
     for one, there in zip(references, seen):
         missing = [s for s in one.sums if s not in there]
         if missing:

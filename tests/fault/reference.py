@@ -26,8 +26,8 @@ def decode_time(piece):
 class Reference:
     """Follows one stream of one relay until it is closed. `moments` and `sums` go by sequence."""
 
-    def __init__(self, cleanup, relay, lesson):
-        self.socket = websocket.WebSocket(cleanup, relay.ws(f"/live/{lesson}/main?from=1"))
+    def __init__(self, cleanup, relay, lesson, token=None):
+        self.socket = websocket.WebSocket(cleanup, relay.ws(f"/live/{lesson}/main?from=1"), token)
         self.sums, self.media_s, self.moments = {}, {}, {}
         self.scales, self.newest, self.why = {}, 0, None
         self.more = threading.Condition()
@@ -73,9 +73,10 @@ class Reference:
                     raise AssertionError(f"the lesson stands still at chunk {self.newest}: {self.why}")
 
     def wait_s(self, seconds):
-        """Until so many seconds of the lesson have passed."""
-        until = self.media_s[self.newest] + seconds
-        while self.media_s[self.newest] < until:
+        """Until chunks have come for so many seconds. Not of media time: a film that begins anew may
+        leap in that."""
+        until = time.monotonic() + seconds
+        while self.moments[self.newest] < until:
             self.wait(1)
 
     def length_s(self, sequences):

@@ -7,51 +7,15 @@ import os
 import pathlib
 import shutil
 import tempfile
-import threading
 
+import healing
+import places
 import tongke
 from control import Control
-from disk import Disk, records
-from examine import Figures, examine, folders, lines, pieces
+from disk import Disk, records, seed_trace
+from examine import examine, folders, lines
+from scene import Scene, moment, on_disk
 from stage import Line, Recorder, Stage, controlled, place_for
-
-CHUNK_S = 0.1
-
-
-def moment(rng, chunks):
-    """A random while of up to so many chunks' time: where in the program it falls is the test."""
-    threading.Event().wait(rng.random() * chunks * CHUNK_S)
-
-
-def on_disk(data, name="math"):
-    found = folders(data, name)
-    media = found[0] / "main.mp4" if found else None
-    return set(pieces(media)) if media and media.exists() else set()
-
-
-class Scene:
-    """`run` is called while the lesson is on the air, `result` when it is over."""
-
-    title, bound_s = "", 1.0
-    lost_max_s = 0.0  # of what may be missing in the end
-
-    def __init__(self, stage, rng, full):
-        self.stage, self.rng, self.full = stage, rng, full
-        self.last = None  # the recorder that sees the end
-        self.figures = Figures()
-
-    def mark(self):
-        """The lesson is about to end."""
-        self.said = len(self.last.err) if self.last else 0
-
-    def finish(self, recorder):
-        recorder.wait_log("recording closed", self.said)
-        source = f"{recorder.url}/api/v1/recordings/{self.stage.id}/main/download.mp4"
-        found = examine(recorder.data, "math", self.stage.references, source)
-        found.rounds = 0
-        self.figures.add(found)
-        recorder.stop()
-
 
 class Kill(Scene):
     """SIGKILL at random moments, also while it starts; restarted at once."""
@@ -152,26 +116,9 @@ class PowerResumed(Scene):
             name = f"resumed-{number + 1}"
             fresh, control = controlled(self.stage, name, trace=True)
             disk.cut(fresh, self.rng)
-            self.seed_trace(fresh, control)
+            seed_trace(fresh, control)
             data = fresh
         self.last = Recorder(self.stage, data)
-
-    @staticmethod
-    def seed_trace(data, control):
-        """A trace that begins with what is there."""
-        from disk import RECORD
-        with open(control.trace, "wb") as trace:
-            def put(kind, inode, at, payload):
-                trace.write(RECORD.pack(len(payload), ord(kind), inode, 0, at) + payload)
-            for path in sorted(data.rglob("*")):
-                if path.is_dir():
-                    put("M", 0, 0, str(path).encode())
-                else:
-                    inode = path.stat().st_ino
-                    put("C", inode, 0, str(path).encode())
-                    put("W", inode, 0, path.read_bytes())
-                    put("S", inode, 0, str(path).encode())
-                put("S", 0, 0, str(path.parent).encode())
 
     def result(self):
         self.finish(self.last)
@@ -279,35 +226,70 @@ class SyncError(Refused):
     title, member = "fsync error", "fail_syncs"
 
 
-class Cut(Scene):
-    """No way between recorder and relay for a while."""
+class Refusing(Scene):
+    """All connections between recorder and relay end, and none is taken for a while."""
 
-    seconds, silent, history_s = 1, False, 60
+    title = "connections refused 5 s"
 
     def run(self):
-        data = place_for(self.stage, f"cut-{self.seconds}-{self.silent}") / "data"
         line = Line(self.stage)
-        self.last = Recorder(self.stage, data, url=line.url)
+        self.last = Recorder(self.stage, place_for(self.stage, "refused") / "data", url=line.url)
         self.last.wait_flow()
         self.stage.reference.wait(5)
-        line.cut(self.silent)
-        self.stage.reference.wait_s(self.seconds)
-        line.mend()
-        newest = self.stage.reference.newest
-        while max(on_disk(data), default=0) < newest:
-            self.stage.reference.wait(1)
+        line.refuse()
+        self.stage.reference.wait_s(5)
+        line.take()
+        self.catch_up()
         self.figures.rounds += 1
+
+    def catch_up(self):
+        newest = self.stage.reference.newest
+        while max(on_disk(self.last.data), default=0) < newest:
+            self.stage.reference.wait(1)
 
     def result(self):
         self.finish(self.last)
 
 
-def cut(seconds_, silent_=False):
+class Cut(Refusing):
+    """The network between recorder and relay carries nothing at all for a while: no packet, so no
+    end of a connection and no refusal either."""
+
+    seconds = 1
+
+    @staticmethod
+    def stage_new():
+        return Stage(locked=True)
+
+    def run(self):
+        here, there = places.Here(), places.Place(self.stage.cleanup)
+        wire = places.Wire(self.stage.cleanup, here, there)
+        url = f"http://{wire.near}:{self.stage.relay.http_port}"
+        data = place_for(self.stage, f"cut-{self.seconds}") / "data"
+        self.last = Recorder(self.stage, data, url=url, place=there)
+        self.last.wait_flow()
+        self.stage.reference.wait(5)
+        wire.set(loss=100)
+        self.stage.reference.wait_s(self.seconds)
+        wire.set(loss=0)
+        self.catch_up()
+        self.figures.rounds += 1
+
+    def result(self):
+        self.last.wait_log("recording closed", self.said)
+        self.last.stop()
+        # Its HTTP was for its own place alone.
+        again = Recorder(self.stage, self.last.data)
+        self.examine(again)
+
+
+def cut(seconds_):
     class One(Cut):
-        title = f"network {'silent' if silent_ else 'cut'} {seconds_} s"
-        seconds, silent = seconds_, silent_
-        # What has left the relay's history is a gap, and no more than that.
-        lost_max_s = max(0.0, seconds_ - Cut.history_s + 20.0) if seconds_ > 50 else 0.0
+        title = f"network cut {seconds_} s"
+        seconds = seconds_
+        # What has left the relay's history (60 s) is a gap: 40 s until the silence is believed and
+        # a connection given up, 25 s between two tries.
+        lost_max_s = max(0.0, seconds_ - 60 + 25.0) if seconds_ > 50 else 0.0
     return One
 
 
@@ -398,7 +380,7 @@ class ClockStepped(Scene):
 
 
 def scenes(full):
-    cuts = [cut(1), cut(5), cut(5, True)] + ([cut(30), cut(30, True), cut(300)] if full else [])
-    real = [DiskFullReal] if may_mount() else []
-    return [Kill, Power, PowerResumed, DiskFull, *real, WriteError, SyncError, *cuts, RelayRestarted,
-            RelayBack, ClockStepped]
+    cuts = [cut(seconds) for seconds in ((1, 5, 30, 300) if full else (1, 5, 30))]
+    return [Kill, Power, PowerResumed, DiskFull, *([DiskFullReal] if may_mount() else []), WriteError,
+            SyncError, Refusing, *(cuts if places.possible() else []), RelayRestarted, RelayBack,
+            ClockStepped, healing.Killed, healing.PowerCut]

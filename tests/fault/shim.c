@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@ typedef struct {
     int64_t fail_writes; // so many of the next writes fail
     int64_t wall_offset_ns;
     int64_t failed; // how often one of these was felt
+    int64_t steps;  // changes of what is on the disk, counted up
+    int64_t die_at; // SIGKILL before that one; 0: never
 } Control;
 
 typedef struct {
@@ -145,6 +148,13 @@ static int take(int64_t *count)
     return 0;
 }
 
+// Before each change.
+static void step(void)
+{
+    if (__atomic_add_fetch(&control->steps, 1, __ATOMIC_RELAXED) == control->die_at)
+        raise(SIGKILL);
+}
+
 int open(const char *path, int flags, ...)
 {
     mode_t mode = 0;
@@ -158,6 +168,8 @@ int open(const char *path, int flags, ...)
         path = boot;
     if (!watched(path))
         return real_open(path, flags, mode);
+    if (flags & (O_CREAT | O_TRUNC))
+        step();
     pthread_mutex_lock(&lock);
     int fresh = (flags & O_CREAT) && access(path, F_OK) != 0;
     if (fresh && control->space_bytes == 0) {
@@ -197,6 +209,7 @@ ssize_t write(int fd, const void *data, size_t bytes)
     File *file = file_of(fd);
     if (!file)
         return real_write(fd, data, bytes);
+    step();
     pthread_mutex_lock(&lock);
     ssize_t done = -1;
     size_t room = bytes;
@@ -226,6 +239,8 @@ ssize_t write(int fd, const void *data, size_t bytes)
 int ftruncate(int fd, off_t size)
 {
     File *file = file_of(fd);
+    if (file)
+        step();
     pthread_mutex_lock(&lock);
     int result = real_ftruncate(fd, size);
     if (file && result == 0)
@@ -241,6 +256,7 @@ static int synced(int fd, int (*real)(int))
     File *file = file_of(fd);
     if (!file)
         return real(fd);
+    step();
     if (take(&control->fail_syncs)) {
         errno = EIO;
         return -1;
@@ -265,6 +281,8 @@ int fdatasync(int fd)
 
 int rename(const char *from, const char *to)
 {
+    if (watched(to))
+        step();
     pthread_mutex_lock(&lock);
     int result = real_rename(from, to);
     if (result == 0 && watched(to) && trace >= 0) {
@@ -285,6 +303,8 @@ static int path_done(char kind, const char *path, int result)
 
 int unlink(const char *path)
 {
+    if (watched(path))
+        step();
     pthread_mutex_lock(&lock);
     int result = path_done('U', path, real_unlink(path));
     pthread_mutex_unlock(&lock);
@@ -293,6 +313,8 @@ int unlink(const char *path)
 
 int rmdir(const char *path)
 {
+    if (watched(path))
+        step();
     pthread_mutex_lock(&lock);
     int result = path_done('U', path, real_rmdir(path));
     pthread_mutex_unlock(&lock);
@@ -301,6 +323,8 @@ int rmdir(const char *path)
 
 int mkdir(const char *path, mode_t mode)
 {
+    if (watched(path))
+        step();
     pthread_mutex_lock(&lock);
     int result;
     if (watched(path) && control->space_bytes == 0 && access(path, F_OK) != 0) {

@@ -10,31 +10,43 @@ import threading
 import tongke
 from control import Control
 from reference import Reference
+from test_door import Key
 
 NAME = "math"
 
 
 class Stage:
-    """A relay, a sender and a reference; all of it is gone when `close` is called."""
+    """A relay, a sender and a reference; all of it is gone when `close` is called.
 
-    def __init__(self, settings=None, env=None, lesson_id=None):
+    keeps: the sender keeps a copy in `copies`. locked: whoever comes needs a token, so that the
+    relay may be reached from other places."""
+
+    def __init__(self, settings=None, env=None, lesson_id=None, keeps=False, locked=False):
         self.stack = contextlib.ExitStack()
         self.place = pathlib.Path(self.stack.enter_context(
             tempfile.TemporaryDirectory(prefix="tongke-fault-")))
         self.settings, self.env = settings or {}, env
         self.cleanup = self.stack.callback
-        self.references = []
+        self.references, self.copies = [], self.place / "copies"
+        self.key = Key(self.place) if locked else None
+        if locked:
+            self.settings |= {"auth.key_file": self.key.path, "web.listen": "0.0.0.0"}
         self.relay = tongke.Relay(self.cleanup, self.settings, self.env)
-        if lesson_id:
-            self.sender = tongke.capture(self.cleanup, self.relay, NAME, "--size", "320x180",
-                                         "--lesson-id", lesson_id)
+        words = ["--lesson-id", lesson_id] if lesson_id else []
+        words += ["--keep", self.copies, "--deliver-for", "0"] if keeps else []
+        if words or locked:
+            self.sender = tongke.capture(self.cleanup, self.relay, NAME, "--size", "320x180", *words,
+                                         env={"TONGKE_TOKEN": self.token("sender") or ""})
         else:
             self.sender = tongke.publish(self.cleanup, self.relay, NAME)
         self.follow()
-        self.id = self.relay.lesson(NAME)["id"]
+        self.id = self.relay.get(f"/api/v1/lessons/{NAME}", self.token("viewer"))["id"]
+
+    def token(self, role):
+        return self.key.token(role) if self.key else None
 
     def follow(self):
-        self.references.append(Reference(self.cleanup, self.relay, NAME))
+        self.references.append(Reference(self.cleanup, self.relay, NAME, self.token("viewer")))
         self.reference.wait(1)
 
     @property
@@ -45,7 +57,8 @@ class Stage:
         """The lesson is over: what was given out is all there will be."""
         self.sender.process.terminate()
         self.sender.wait()
-        tongke.request("POST", f"{self.relay.url}/api/v1/lessons/{self.id}/end")
+        tongke.request("POST", f"{self.relay.url}/api/v1/lessons/{self.id}/end",
+                       token=self.token("admin"))
         for one in self.references:
             one.thread.join(tongke.DEADLINE_S)
 
@@ -56,16 +69,20 @@ class Stage:
 class Recorder(tongke.Program):
     """A recorder whose disk and clock `control` rules; it need not have come up yet."""
 
-    def __init__(self, stage, data, url=None, control=None, ready=True):
+    def __init__(self, stage, data, url=None, control=None, ready=True, place=None, port=0):
         self.data, self.stage = data, stage
-        settings = {"http.port": 0, "relay.url": url or stage.relay.url, "archive.data": data,
+        settings = {"http.port": port, "relay.url": url or stage.relay.url, "archive.data": data,
                     "record.posters": "false", "disk.reserve_mb": 0, "disk.lesson_mb": 1}
-        super().__init__(stage.cleanup, [tongke.BUILD / "recorder" / "tongke-recorder",
-                                         *tongke.assignments(settings)],
+        if stage.key:
+            token_file = data.parent / "token"
+            token_file.write_text(stage.token("recorder"))
+            settings["relay.token_file"] = token_file
+        command = [tongke.BUILD / "recorder" / "tongke-recorder", *tongke.assignments(settings)]
+        super().__init__(stage.cleanup, place.inside(command) if place else command,
                          control.env if control else None)
         if ready:
-            port = int(self.wait_line(r"^listening http \S+:(\d+)$")[1])
-            self.url = f"http://127.0.0.1:{port}"
+            self.port = int(self.wait_line(r"^listening http \S+:(\d+)$")[1])
+            self.url = f"http://127.0.0.1:{self.port}"
 
     def wait_flow(self):
         """Until chunks come in."""
@@ -86,12 +103,11 @@ def controlled(stage, name, trace=False):
 
 
 class Line:
-    """A way to the relay that can be cut: connections end and none is taken, or all falls silent."""
+    """A way to the relay that can be shut."""
 
     def __init__(self, stage):
         self.to = ("127.0.0.1", stage.relay.http_port)
-        self.gate = threading.Event()
-        self.gate.set()
+        self.lock = threading.Lock()
         self.refusing = False
         self.open = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -105,44 +121,38 @@ class Line:
                 near, _ = self.listener.accept()
             except OSError:
                 return
-            if self.refusing:
-                near.close()
-                continue
-            far = socket.create_connection(self.to)
-            self.open += [near, far]
+            with self.lock:
+                if self.refusing:
+                    near.close()
+                    continue
+                far = socket.create_connection(self.to)
+                self.open += [near, far]
             for pair in ((near, far), (far, near)):
                 threading.Thread(target=self._carry, args=pair, daemon=True).start()
 
     def _carry(self, source, sink):
-        try:
-            while True:
-                data = source.recv(65536)
-                self.gate.wait()
-                if not data:
-                    break
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
                 sink.sendall(data)
-        except OSError:
-            pass
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def cut(self, silent):
-        if silent:
-            self.gate.clear()
-            return
-        self.refusing = True
-        gone, self.open = self.open, []
+    def refuse(self):
+        """Ends all connections and takes none."""
+        with self.lock:
+            self.refusing = True
+            gone, self.open = self.open, []
         for end in gone:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def mend(self):
-        self.refusing = False
-        self.gate.set()
+    def take(self):
+        with self.lock:
+            self.refusing = False
 
     def close(self):
-        self.gate.set()
+        self.refuse()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for end in self.open:
-            end.close()

@@ -27,6 +27,12 @@ def _bring_loopback_up():
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
+class Here:
+    """The place of the test itself, for one end of a wire."""
+
+    pid = os.getpid()
+
+
 class Place:
     def __init__(self, cleanup):
         self.holder = Program(cleanup, ["unshare", "-n", "sh", "-c", "echo here; exec sleep infinity"])
