@@ -93,14 +93,15 @@ static void say_state(RelaySocket *s, const char *state)
     relay_socket_queue(s, text);
 }
 
-static void open_live(RelaySocket *s, const RelaySocketRequest *request)
+static void open_live(RelaySocket *s, const RelaySocketRequest *request, gint64 now_ns)
 {
     const char *path = request->path + strlen(LIVE_PREFIX) - 1, *from = request->from;
     if (!tk_name_split_path(path, &s->word, &s->stream, NULL))
         return;
     if (from && !g_ascii_string_to_unsigned(from, 10, 1, G_MAXUINT32, &s->from, NULL))
         s->from = 0;
-    s->automatic = g_strcmp0(request->rendition, "auto") == 0;
+    s->automatic = g_strcmp0(request->rendition, "auto") == 0 ||
+                   relay_rendition_from_word(request->rendition, &s->best);
     RelayWebFeed *feed = find_feed(s);
     const RelayStream *stream = feed ? relay_audience_stream(feed) : NULL;
     if (!relay_door_admit(s->audience->spec.door, request->token, TK_ROLE_VIEWER,
@@ -111,6 +112,7 @@ static void open_live(RelaySocket *s, const RelaySocketRequest *request)
     s->close_code = 0;
     if (feed) {
         relay_socket_attach(s, feed);
+        relay_socket_begin_as_wished(s, now_ns);
     } else if (tk_ulid_valid(s->word) && !lesson_runs(s->audience, s->word)) {
         say_state(s, "ended"); // no name looks like an id, and ids are given to lessons that run
         s->close_code = RELAY_CLOSE_OVER;
@@ -142,7 +144,7 @@ RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketReque
     if (g_hash_table_size(audience->sockets) >= audience->spec.sockets_max)
         s->close_code = RELAY_CLOSE_TRY_LATER;
     else if (g_str_has_prefix(request->path, LIVE_PREFIX))
-        open_live(s, request);
+        open_live(s, request, now_ns);
     else if (g_str_equal(request->path, EVENTS_PATH))
         open_events(s, request->token);
     if (s->claims)

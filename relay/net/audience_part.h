@@ -59,6 +59,8 @@ void relay_socket_queue(RelaySocket *socket, const char *text);
 
 // The socket views `feed` from now on, or no longer what it viewed.
 void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed);
+// Before anything is sent: no byte of a better rendition than the one that is wished for.
+void relay_socket_begin_as_wished(RelaySocket *socket, gint64 now_ns);
 void relay_socket_detach(RelaySocket *socket);
 // A whole message came of it.
 void relay_socket_take_message(RelaySocket *socket, const char *text, gsize bytes, gint64 now_ns);

@@ -34,6 +34,27 @@ static RelayViewerState state_of(const RelaySocket *s)
     return relay_rendition_state(s->viewer.place.state, s->viewer.choice.at);
 }
 
+static gboolean move(RelaySocket *s, RelayRendition to, gint64 now_ns)
+{
+    leave(s);
+    gboolean moved = relay_web_viewer_move(&s->viewer, to, now_ns);
+    join(s);
+    return moved;
+}
+
+void relay_socket_begin_as_wished(RelaySocket *socket, gint64 now_ns)
+{
+    RelaySocket *s = socket;
+    RelayLadder ladder;
+    RelayLineSeen nothing = {0};
+    if (!s->attached || s->viewer.choice.best == RELAY_RENDITION_MAIN)
+        return;
+    relay_web_feed_ladder(s->viewer.home, now_ns, &ladder);
+    RelayRendition to = relay_rendition_judge(&s->viewer.choice, &ladder, &nothing, now_ns);
+    if (to != s->viewer.choice.at)
+        (void)!move(s, to, now_ns);
+}
+
 void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed)
 {
     RelaySocket *s = socket;
@@ -147,13 +168,11 @@ static void follow_line(RelaySocket *s, gint64 now_ns)
     if (to == choice->at)
         return;
     gboolean up = to < choice->at;
-    leave(s);
-    if (relay_web_viewer_move(&s->viewer, to, now_ns)) {
-        relay_stat_add(s->audience->stats.moves[up ? 1 : 0], 1);
-        if (up)
-            s->audience->spec.hurry(s->link);
-    }
-    join(s);
+    if (!move(s, to, now_ns))
+        return;
+    relay_stat_add(s->audience->stats.moves[up ? 1 : 0], 1);
+    if (up)
+        s->audience->spec.hurry(s->link);
 }
 
 // A socket that reads nothing is never asked what it wants next: it is judged by what comes in.

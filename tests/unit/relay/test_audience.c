@@ -455,6 +455,40 @@ static void asks_the_socket_of_who_reports_nothing(void **state)
     relay_audience_leave(stage->audience, socket);
 }
 
+// A viewer that asks for `rendition` of a lesson that has two.
+static void check_begins_with(Stage *stage, const char *rendition, const char *const *expected)
+{
+    RelayStream *main = stage->stream;
+    begin(stage);
+    push_chunks(stage, 62);
+    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "low");
+    stage->chunks = 0;
+    stage->now_ns = 0;
+    relay_audience_set_state(stage->audience, stage->stream, "live", "{\"id\":\"x\"}");
+    push_init(stage, "init-low");
+    push_chunks(stage, 62);
+    RelaySocketRequest request = {.path = "/live/math", .rendition = rendition};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    for (; *expected; expected++)
+        check_next(*expected);
+    relay_audience_leave(stage->audience, socket);
+    relay_stream_unref(stage->stream);
+    stage->stream = main;
+}
+
+static void begins_with_the_rendition_that_is_wished_for(void **state)
+{
+    static const char *const low[] = {"state live", "rendition ", "init ",   "binary init-low",
+                                      "chunk 61",   "chunk 62",   "nothing", NULL};
+    check_begins_with(*state, "low", low);
+}
+
+static void begins_with_the_best_where_the_line_decides(void **state)
+{
+    static const char *const best[] = {"state live", "init ", "binary init-one", "chunk 61", NULL};
+    check_begins_with(*state, "auto", best);
+}
+
 static void takes_no_nonsense_for_a_report(void **state)
 {
     static const char *const nonsense[] = {
@@ -494,6 +528,8 @@ int main(void)
         T(bounds_what_a_viewer_says),
         T(holds_back_who_reports_to_be_behind),
         T(asks_the_socket_of_who_reports_nothing),
+        T(begins_with_the_rendition_that_is_wished_for),
+        T(begins_with_the_best_where_the_line_decides),
         T(takes_no_nonsense_for_a_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
