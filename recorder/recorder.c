@@ -31,6 +31,8 @@ typedef struct {
     RecFollow *follow;
     RecPosters *posters; // NULL: none are made
     ShelfReplay *replay;
+    ShelfGrants *grants;
+    ShelfPlayed played;
     ShelfUploads *uploads;
     RecRetain *retain; // NULL: nothing is deleted by rule
     ShelfApi api;
@@ -134,6 +136,10 @@ static void metrics(void *user, GString *out)
            (double)recorder->search_ns / 1e9);
     metric(out, "http_connections", "gauge", "Open connections to the library.",
            shelf_server_connections(recorder->server));
+    metric(out, "hls_playlists_total", "counter", "HLS playlists asked for.",
+           (double)recorder->played.playlists);
+    metric(out, "hls_segments_total", "counter", "HLS segments asked for.",
+           (double)recorder->played.segments);
     metric(out, "lessons_waiting", "gauge", "Lessons that the disk has no room for.",
            rec_follow_waiting(follow));
     metric(out, "disk_level", "gauge",
@@ -206,10 +212,15 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
 
     if (*key_file && !key)
         return FALSE;
+    recorder->grants = shelf_grants_open(recorder->data, error);
+    if (!recorder->grants)
+        return FALSE;
     recorder->api = (ShelfApi){
         .data = recorder->data,
         .index = recorder->index,
         .replay = recorder->replay,
+        .grants = recorder->grants,
+        .played = &recorder->played,
         .search_ns = &recorder->search_ns,
         .edit = recording_edit,
         .not_ready = not_ready,
@@ -250,6 +261,7 @@ static void recorder_clear(Recorder *recorder)
     g_clear_pointer(&recorder->index, shelf_index_free);
     g_clear_pointer(&recorder->replay, shelf_replay_free);
     g_clear_pointer(&recorder->uploads, shelf_uploads_free);
+    g_clear_pointer(&recorder->grants, shelf_grants_free);
     g_clear_pointer(&recorder->loop, g_main_loop_unref);
     if (recorder->lock_fd >= 0)
         close(recorder->lock_fd);

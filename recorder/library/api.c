@@ -6,83 +6,16 @@
 #include "common/base/name.h"
 #include "common/base/ulid.h"
 #include "recorder/library/head.h"
+#include "recorder/library/playback.h"
 #include "recorder/library/recording.h"
 #include "recorder/library/upload.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static ShelfReply *not_found(const char *what)
 {
     g_autoptr(GError) error = g_error_new(TK_ERROR, TK_ERROR_NOT_FOUND, "there is no %s", what);
     return shelf_reply_error(error);
-}
-
-static gboolean file_open(ShelfReply *reply, const char *path, guint64 bytes, GError **error)
-{
-    struct stat info;
-    reply->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (reply->fd < 0 || fstat(reply->fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        g_set_error(error, TK_ERROR, errno == ENOENT ? TK_ERROR_NOT_FOUND : TK_ERROR_IO,
-                    "cannot read the recording: %s", g_strerror(errno));
-        return FALSE;
-    }
-    reply->file_bytes = MIN(bytes, (guint64)info.st_size);
-    return TRUE;
-}
-
-static ShelfReply *playlist_get(const ShelfApi *api, const RecLesson *lesson, const char *folder,
-                                const char *stream, const ShelfRequest *request)
-{
-    g_autoptr(GError) error = NULL;
-    const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
-    g_autofree char *token =
-        request->query_token ? g_uri_escape_string(request->query_token, NULL, FALSE) : NULL;
-
-    if (!track)
-        return shelf_reply_error(error);
-    // Healing makes a closed recording longer: what caches hold of it goes by its length.
-    g_autofree char *length = lesson->state == REC_STATE_CLOSED
-                                  ? g_strdup_printf("?v=%" G_GUINT64_FORMAT, track->media_bytes)
-                                  : g_strdup("");
-    g_autofree char *query = token
-                                 ? g_strconcat(length, *length ? "&token=" : "?token=", token, NULL)
-                                 : g_steal_pointer(&length);
-    return shelf_reply_text(200, "application/vnd.apple.mpegurl",
-                            shelf_playlist_text(track->playlist, lesson->started_ns,
-                                                lesson->state == REC_STATE_CLOSED, query));
-}
-
-static void media_label(ShelfReply *reply, const RecLesson *lesson, const char *stream,
-                        const char *form)
-{
-    reply->ranges = TRUE;
-    reply->immutable = lesson->state == REC_STATE_CLOSED;
-    if (reply->immutable)
-        reply->etag = g_strdup_printf("%s-%s-%s-%" G_GUINT64_FORMAT, lesson->id, stream, form,
-                                      shelf_reply_bytes(reply));
-}
-
-static ShelfReply *media_get(const ShelfApi *api, const RecLesson *lesson, const char *folder,
-                             const char *stream, const ShelfRequest *request)
-{
-    const char *length = g_hash_table_lookup(request->query, "v");
-    g_autoptr(GError) error = NULL;
-    g_autofree char *path = rec_stream_path(folder, stream, "mp4");
-    const ShelfTrack *track = shelf_replay_track(api->replay, folder, stream, &error);
-    g_autoptr(ShelfReply) reply = shelf_reply_new(200, "video/mp4", NULL);
-
-    if (!track || !file_open(reply, path, track->media_bytes, &error))
-        return shelf_reply_error(error);
-    media_label(reply, lesson, stream, "m");
-    g_autofree char *now = g_strdup_printf("%" G_GUINT64_FORMAT, reply->file_bytes);
-    if (length && lesson->state == REC_STATE_CLOSED && strcmp(length, now) != 0)
-        return not_found("such state of the recording any more: it has been healed; load it anew");
-    reply->immutable &= length != NULL;
-    return g_steal_pointer(&reply);
 }
 
 typedef struct {
@@ -108,7 +41,7 @@ static void download_work(ShelfReply *reply)
     g_autofree char *path = rec_stream_path(download->folder, download->stream, "mp4");
     gboolean closed = lesson->state == REC_STATE_CLOSED;
 
-    if (!file_open(reply, path, download->media_bytes, &error)) {
+    if (!shelf_reply_open(reply, path, 0, download->media_bytes, &error)) {
         shelf_reply_fail(reply, error);
         return;
     }
@@ -121,9 +54,10 @@ static void download_work(ShelfReply *reply)
         shelf_reply_fail(reply, error);
         return;
     }
-    media_label(reply, lesson, download->stream, "d");
-    // Its front part changes when the sender comes back and the recording goes on.
-    reply->immutable = FALSE;
+    reply->ranges = TRUE;
+    if (closed)
+        reply->etag = g_strdup_printf("%s-%s-%" G_GUINT64_FORMAT, lesson->id, download->stream,
+                                      shelf_reply_bytes(reply));
     reply->filename =
         g_strdup_printf("%s%s%s.mp4", lesson->info->title ? lesson->info->title : lesson->name,
                         strcmp(download->stream, TK_STREAM_MAIN) == 0 ? "" : "-",
@@ -157,7 +91,7 @@ static ShelfReply *poster_get(const char *folder)
     g_autoptr(GError) error = NULL;
     g_autofree char *path = g_build_filename(folder, "poster.jpg", NULL);
     g_autoptr(ShelfReply) reply = shelf_reply_new(200, "image/jpeg", NULL);
-    if (!file_open(reply, path, G_MAXUINT64, &error))
+    if (!shelf_reply_open(reply, path, 0, G_MAXUINT64, &error))
         return shelf_reply_error(error);
     return g_steal_pointer(&reply);
 }
@@ -191,26 +125,35 @@ static ShelfReply *recording_handle(const ShelfApi *api, const ShelfRequest *req
         return shelf_recording_delete(api, lesson, request);
     if (!get)
         return not_allowed();
-    g_autoptr(json_t) object = shelf_recording_json(lesson, folder, NULL);
+    g_autoptr(json_t) object = shelf_recording_json(api, lesson, folder, NULL);
     return shelf_reply_text(200, "application/json", tk_json_dump(object));
 }
 
 // /api/v1/recordings/<id>/<stream>/<file>
-static ShelfReply *stream_handle(const ShelfApi *api, const ShelfRequest *request,
-                                 RecLesson **lesson, const char *folder, const char *stream,
-                                 const char *file)
+static ShelfReply *stream_handle(const ShelfApi *api, RecLesson **lesson, const char *folder,
+                                 const char *stream, const char *file)
 {
     const RecStream *known =
         tk_name_stream_valid(stream) ? rec_lesson_stream(*lesson, stream, FALSE) : NULL;
     if (!known || !known->started)
         return not_found("such stream in this recording");
-    if (strcmp(file, "playlist.m3u8") == 0)
-        return playlist_get(api, *lesson, folder, stream, request);
-    if (strcmp(file, "media.mp4") == 0)
-        return media_get(api, *lesson, folder, stream, request);
     if (strcmp(file, "download.mp4") == 0)
         return download_get(api, g_steal_pointer(lesson), folder, stream);
     return not_found("such file in this recording");
+}
+
+// /api/v1/recordings/<name>/playlist.m3u8: the lesson that runs in that room, or its last one.
+static ShelfReply *room_handle(const ShelfApi *api, const ShelfRequest *request, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+
+    // Who has no token does not learn which rooms there are.
+    if (!shelf_request_allowed(request, TK_ROLE_VIEWER, NULL, &error))
+        return shelf_reply_error(error);
+    g_autoptr(RecLesson) lesson = shelf_index_newest(api->index, name, &error);
+    if (!lesson || !shelf_request_allowed(request, TK_ROLE_VIEWER, lesson, &error))
+        return shelf_reply_error(error);
+    return shelf_playback_redirect(api, lesson);
 }
 
 static ShelfReply *recordings_handle(const ShelfApi *api, const ShelfRequest *request,
@@ -223,6 +166,9 @@ static ShelfReply *recordings_handle(const ShelfApi *api, const ShelfRequest *re
         return is_get(request) ? shelf_recording_list(api, request) : not_allowed();
     gboolean asks = count == 2 && strcmp(parts[1], "missing") == 0;
     gboolean post = strcmp(request->method, "POST") == 0;
+    gboolean room = count == 2 && tk_name_lesson_valid(parts[0]) && !tk_ulid_valid(parts[0]);
+    if (room && is_get(request) && strcmp(parts[1], "playlist.m3u8") == 0)
+        return room_handle(api, request, parts[0]);
     if (count > 4 || !tk_ulid_valid(parts[0]))
         return not_found("recording of this id");
     g_autoptr(RecLesson) lesson = shelf_index_get(api->index, parts[0], &error);
@@ -248,10 +194,12 @@ static ShelfReply *recordings_handle(const ShelfApi *api, const ShelfRequest *re
         return not_allowed();
     if (!shelf_request_allowed(request, TK_ROLE_VIEWER, lesson, &error))
         return shelf_reply_error(error);
+    if (count == 2 && strcmp(parts[1], "playlist.m3u8") == 0)
+        return shelf_playback_redirect(api, lesson);
     if (count == 2)
         return strcmp(parts[1], "poster.jpg") == 0 ? poster_get(folder)
                                                    : not_found("such file in this recording");
-    return stream_handle(api, request, &lesson, folder, parts[1], parts[2]);
+    return stream_handle(api, &lesson, folder, parts[1], parts[2]);
 }
 
 static ShelfReply *ready_get(const ShelfApi *api)
@@ -285,6 +233,10 @@ ShelfReply *shelf_api_handle(const ShelfApi *api, const ShelfRequest *request)
             return not_found("such address");
         parts = *rest && rest[1] ? g_strsplit(rest + 1, "/", 5) : g_new0(char *, 1);
         return recordings_handle(api, request, parts);
+    }
+    if (g_str_has_prefix(path, "/hls/")) {
+        g_auto(GStrv) parts = g_strsplit(path + strlen("/hls/"), "/", 5);
+        return is_get(request) ? shelf_playback_handle(api, request, parts) : not_allowed();
     }
     if (is_get(request)) {
         if (strcmp(path, "/healthz") == 0)

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "recorder/library/grant.h"
 #include "recorder/library/index.h"
 #include "recorder/library/replay.h"
 #include "recorder/library/reply.h"
 
 typedef struct _ShelfUploads ShelfUploads;
 
+// What was asked for of HLS: behind a cache, how well that works.
+typedef struct {
+    guint64 playlists, segments;
+} ShelfPlayed;
+
 // The library's HTTP API (docs/api.md) as a function from request to reply.
 typedef struct {
     const char *data; // the library's folder
     ShelfIndex *index;
     ShelfReplay *replay;
-    gint64 *search_ns; // the longest search so far is noted here; may be NULL
+    const ShelfGrants *grants;
+    ShelfPlayed *played; // counted here; may be NULL
+    gint64 *search_ns;   // the longest search so far is noted here; may be NULL
 
     // A recording that is being written is changed by who writes it. *ret_running says whether
     // `id` is one; if not, nothing is done.

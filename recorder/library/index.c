@@ -8,14 +8,14 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#define VERSION 2
+#define VERSION 3
 #define CHECKED_BYTES_MAX (64 << 20)
 
 const char *const shelf_facet_names[SHELF_FACETS] = {"subject", "grade", "teacher", "school"};
 
 struct _ShelfIndex {
     sqlite3 *db;
-    sqlite3_stmt *put, *put_text, *remove, *remove_text, *get;
+    sqlite3_stmt *put, *put_text, *remove, *remove_text, *get, *newest;
 };
 
 // `context` joins what people write as one word: 高一数学函数的单调性, 数学高一.
@@ -24,6 +24,7 @@ static const char schema[] =
     " state INTEGER NOT NULL, started_ns INTEGER NOT NULL, subject TEXT, grade TEXT, teacher TEXT,"
     " school TEXT, document TEXT NOT NULL);"
     "CREATE INDEX recording_started ON recording(started_ns);"
+    "CREATE INDEX recording_name ON recording(name, started_ns);"
     "CREATE INDEX recording_subject ON recording(subject, started_ns);"
     "CREATE INDEX recording_grade ON recording(grade, started_ns);"
     "CREATE INDEX recording_teacher ON recording(teacher, started_ns);"
@@ -75,6 +76,8 @@ static gboolean prepare_all(ShelfIndex *index, GError **error)
          "DELETE FROM words WHERE rowid = (SELECT no FROM recording WHERE id = ?1)"},
         {&index->remove, "DELETE FROM recording WHERE id = ?1"},
         {&index->get, "SELECT document FROM recording WHERE id = ?1"},
+        {&index->newest,
+         "SELECT document FROM recording WHERE name = ?1 ORDER BY started_ns DESC LIMIT 1"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
         if (sqlite3_prepare_v3(index->db, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
@@ -87,8 +90,8 @@ void shelf_index_free(ShelfIndex *index)
 {
     if (!index)
         return;
-    sqlite3_stmt *all[] = {index->put, index->put_text, index->remove, index->remove_text,
-                           index->get};
+    sqlite3_stmt *all[] = {index->put,         index->put_text, index->remove,
+                           index->remove_text, index->get,      index->newest};
     for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(index->db);
@@ -255,19 +258,29 @@ static RecLesson *document_parse(sqlite3_stmt *statement, int column, GError **e
                             error);
 }
 
-RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error)
+static RecLesson *get_one(ShelfIndex *index, sqlite3_stmt *get, const char *key, GError **error)
 {
     RecLesson *lesson = NULL;
-    bind_text(index->get, 1, id);
-    int code = sqlite3_step(index->get);
+    bind_text(get, 1, key);
+    int code = sqlite3_step(get);
     if (code == SQLITE_ROW)
-        lesson = document_parse(index->get, 0, error);
+        lesson = document_parse(get, 0, error);
     else if (code == SQLITE_DONE)
-        g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "there is no recording %s", id);
+        g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "there is no recording %s", key);
     else
         fail(index, "read a recording", error);
-    sqlite3_reset(index->get);
+    sqlite3_reset(get);
     return lesson;
+}
+
+RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error)
+{
+    return get_one(index, index->get, id, error);
+}
+
+RecLesson *shelf_index_newest(ShelfIndex *index, const char *name, GError **error)
+{
+    return get_one(index, index->newest, name, error);
 }
 
 GHashTable *shelf_index_ids(ShelfIndex *index, GError **error)
@@ -346,6 +359,10 @@ static char *filter_sql(const ShelfFilter *filter, const char *expression, GPtrA
             continue;
         g_string_append_printf(sql, " AND recording.%s = ?", shelf_facet_names[i]);
         g_ptr_array_add(bindings, g_strdup(values[i]));
+    }
+    if (filter->name && *filter->name) {
+        g_string_append(sql, " AND recording.name = ?");
+        g_ptr_array_add(bindings, g_strdup(filter->name));
     }
     if (filter->lesson) {
         g_string_append(sql, " AND ? IN (recording.name, recording.id)");

@@ -27,6 +27,8 @@ gboolean shelf_index_remove(ShelfIndex *index, const char *id,
 
 // NULL with TK_ERROR_NOT_FOUND when there is none. Newly allocated.
 RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error);
+// The same of the lesson of that name that was started last.
+RecLesson *shelf_index_newest(ShelfIndex *index, const char *name, GError **error);
 
 // All ids, and whether each was closed when it was put: id → GINT_TO_POINTER(RecState + 1). New.
 GHashTable *shelf_index_ids(ShelfIndex *index, GError **error);
@@ -40,6 +42,7 @@ GPtrArray *shelf_index_older(ShelfIndex *index, gint64 before_ns, guint limit, g
 typedef struct {
     const char *query;
     const char *subject, *grade, *teacher, *school;
+    const char *name;      // of the lesson: its room
     const char *lesson;    // a token's lesson: name or id that may be seen; NULL = all
     gint64 from_ns, to_ns; // started in [from, to); 0 = open
     guint limit, offset;

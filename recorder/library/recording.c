@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "recorder/archive/state.h"
+#include "recorder/library/playback.h"
 #include "recorder/library/remove.h"
 #include "recorder/library/search.h"
 
@@ -43,12 +44,12 @@ static json_t *seconds(gint64 ns)
     return json_real((double)ns / 1e9);
 }
 
-static json_t *stream_json(const RecLesson *lesson, const RecStream *stream)
+static json_t *stream_json(const ShelfApi *api, const RecLesson *lesson, const RecStream *stream)
 {
     json_t *object = json_object();
-    g_autofree char *base = g_strdup_printf("/api/v1/recordings/%s/%s", lesson->id, stream->name);
-    g_autofree char *playlist = g_strconcat(base, "/playlist.m3u8", NULL);
-    g_autofree char *download = g_strconcat(base, "/download.mp4", NULL);
+    g_autofree char *playlist = shelf_playback_address(api, lesson, stream->name);
+    g_autofree char *download =
+        g_strdup_printf("/api/v1/recordings/%s/%s/download.mp4", lesson->id, stream->name);
 
     tk_json_set_string(object, "name", stream->name);
     tk_json_set_string(object, "mime", stream->mime);
@@ -86,7 +87,8 @@ static json_t *match_json(const TkLessonInfo *info, const char *query)
     return match;
 }
 
-json_t *shelf_recording_json(const RecLesson *lesson, const char *folder, const char *query)
+json_t *shelf_recording_json(const ShelfApi *api, const RecLesson *lesson, const char *folder,
+                             const char *query)
 {
     json_t *object = json_object(), *streams = json_array(), *gaps = json_array();
 
@@ -102,9 +104,11 @@ json_t *shelf_recording_json(const RecLesson *lesson, const char *folder, const 
     for (guint i = 0; i < lesson->streams->len; i++) {
         const RecStream *stream = lesson->streams->pdata[i];
         if (stream->started)
-            json_array_append_new(streams, stream_json(lesson, stream));
+            json_array_append_new(streams, stream_json(api, lesson, stream));
     }
     json_object_set_new(object, "streams", streams);
+    g_autofree char *hls = shelf_playback_address(api, lesson, NULL);
+    tk_json_set_string(object, "hls", hls);
     for (guint i = 0; i < lesson->gaps->len; i++)
         json_array_append_new(gaps, gap_json(lesson->gaps->pdata[i]));
     json_object_set_new(object, "gaps", gaps);
@@ -159,6 +163,7 @@ static gboolean filter_read(const ShelfRequest *request, ShelfFilter *filter, GE
     filter->grade = g_hash_table_lookup(query, "grade");
     filter->teacher = g_hash_table_lookup(query, "teacher");
     filter->school = g_hash_table_lookup(query, "school");
+    filter->name = g_hash_table_lookup(query, "name");
     if (request->claims && request->claims->lesson && strcmp(request->claims->lesson, "*") != 0)
         filter->lesson = request->claims->lesson;
     if (filter->query && strlen(filter->query) > SHELF_QUERY_BYTES_MAX) {
@@ -180,7 +185,7 @@ static json_t *page_json(const ShelfApi *api, const ShelfPage *page, const char 
     for (guint i = 0; i < page->lessons->len; i++) {
         const RecLesson *lesson = page->lessons->pdata[i];
         g_autofree char *folder = rec_folder_path(api->data, lesson->id);
-        json_array_append_new(recordings, shelf_recording_json(lesson, folder, query));
+        json_array_append_new(recordings, shelf_recording_json(api, lesson, folder, query));
     }
     json_object_set_new(root, "recordings", recordings);
     for (guint i = 0; i < SHELF_FACETS; i++) {
@@ -238,7 +243,7 @@ ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes
         (!running && !rec_lesson_save(lesson, folder, &error)) ||
         !shelf_index_put(api->index, lesson, &error))
         return shelf_reply_error(error);
-    g_autoptr(json_t) object = shelf_recording_json(lesson, folder, NULL);
+    g_autoptr(json_t) object = shelf_recording_json(api, lesson, folder, NULL);
     return shelf_reply_text(200, "application/json", tk_json_dump(object));
 }
 

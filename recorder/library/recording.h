@@ -9,7 +9,8 @@
 ShelfReply *shelf_recording_list(const ShelfApi *api, const ShelfRequest *request);
 
 // One of them. `query` (NULL: none) fills in `match`. New reference.
-json_t *shelf_recording_json(const RecLesson *lesson, const char *folder, const char *query);
+json_t *shelf_recording_json(const ShelfApi *api, const RecLesson *lesson, const char *folder,
+                             const char *query);
 
 ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes *body);
 ShelfReply *shelf_recording_delete(const ShelfApi *api, const RecLesson *lesson,

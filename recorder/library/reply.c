@@ -5,7 +5,9 @@
 #include "common/base/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 ShelfReply *shelf_reply_new(guint status, const char *content_type, GBytes *head)
@@ -32,6 +34,21 @@ static void file_clear(ShelfReply *reply)
     reply->file_bytes = 0;
 }
 
+gboolean shelf_reply_open(ShelfReply *reply, const char *path, guint64 offset, guint64 bytes,
+                          GError **error)
+{
+    struct stat info;
+    reply->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (reply->fd < 0 || fstat(reply->fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        g_set_error(error, TK_ERROR, errno == ENOENT ? TK_ERROR_NOT_FOUND : TK_ERROR_IO,
+                    "cannot read the recording: %s", g_strerror(errno));
+        return FALSE;
+    }
+    reply->file_offset = MIN(offset, (guint64)info.st_size);
+    reply->file_bytes = MIN(bytes, (guint64)info.st_size - reply->file_offset);
+    return TRUE;
+}
+
 void shelf_reply_fail(ShelfReply *reply, const GError *error)
 {
     g_autoptr(json_t) problem = tk_json_problem(error);
@@ -42,6 +59,7 @@ void shelf_reply_fail(ShelfReply *reply, const GError *error)
     reply->content_type = "application/problem+json";
     reply->head = g_bytes_new_take(text, strlen(text));
     reply->ranges = reply->immutable = FALSE;
+    reply->max_age_s = 0;
     g_clear_pointer(&reply->etag, g_free);
     g_clear_pointer(&reply->filename, g_free);
 }
@@ -62,6 +80,7 @@ void shelf_reply_free(ShelfReply *reply)
         reply->work_free(reply->work_data);
     g_free(reply->etag);
     g_free(reply->filename);
+    g_free(reply->location);
     g_free(reply);
 }
 

@@ -23,10 +23,14 @@ struct _ShelfReply {
     GBytes *head;             // the answer begins with these bytes; may be NULL
     int fd;                   // and goes on with `file_bytes` from `file_offset` of this; or -1
     guint64 file_offset, file_bytes;
-    gboolean ranges;    // parts may be asked for
-    gboolean immutable; // will never change: may be kept for ever
+    gboolean ranges; // parts may be asked for
+    // Above 0: who knows the address may have it, so that any cache may keep it for so long, s.
+    gint64 max_age_s;
+    gint64 stale_s;     // and so much longer while it asks for what is new
+    gboolean immutable; // what stands at this address never changes
     char *etag;         // without quotes; or NULL
     char *filename;     // to be saved under; or NULL
+    char *location;     // of a redirection; or NULL
 
     // When set, runs on a thread of its own before the answer is sent; it may fill in all of it.
     void (*work)(ShelfReply *reply);
@@ -39,6 +43,9 @@ struct _ShelfReply {
 ShelfReply *shelf_reply_new(guint status, const char *content_type, GBytes *head);
 ShelfReply *shelf_reply_text(guint status, const char *content_type, char *text); // text is taken
 ShelfReply *shelf_reply_error(const GError *error);
+// The body: up to `bytes` of a file from `offset` on. TK_ERROR_NOT_FOUND or TK_ERROR_IO.
+gboolean shelf_reply_open(ShelfReply *reply, const char *path, guint64 offset, guint64 bytes,
+                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 // Turns a reply into a problem document.
 void shelf_reply_fail(ShelfReply *reply, const GError *error);
 void shelf_reply_free(ShelfReply *reply);

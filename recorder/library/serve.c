@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define PIECE_BYTES (256u << 10)
-#define MAX_AGE_S 31536000
 
 struct _ShelfServer {
     ShelfServerOptions options;
@@ -126,6 +125,11 @@ static void headers_cors(const ShelfServer *server, SoupServerMessage *message)
     SoupMessageHeaders *headers = soup_server_message_get_response_headers(message);
     const char *origin = soup_message_headers_get_one(request, "Origin");
 
+    // The same for all, as caches give everybody the same.
+    if (exchange_of(message)->reply->max_age_s > 0) {
+        soup_message_headers_replace(headers, "Access-Control-Allow-Origin", "*");
+        return;
+    }
     soup_message_headers_append(headers, "Vary", "Origin");
     if (!origin || !origin_allowed(server, message, origin))
         return;
@@ -214,13 +218,18 @@ static guint range_choose(Exchange *exchange, SoupMessageHeaders *request,
     return 206;
 }
 
-static void headers_caching(const ShelfServer *server, const ShelfReply *reply,
-                            SoupMessageHeaders *headers)
+static void headers_caching(const ShelfReply *reply, SoupMessageHeaders *headers)
 {
-    g_autofree char *cache =
-        reply->immutable ? g_strdup_printf("%s, max-age=%d, immutable",
-                                           server->options.key ? "private" : "public", MAX_AGE_S)
-                         : g_strdup("no-cache");
+    g_autofree char *cache = NULL;
+    if (reply->max_age_s > 0 && reply->immutable)
+        cache =
+            g_strdup_printf("public, max-age=%" G_GINT64_FORMAT ", immutable", reply->max_age_s);
+    else if (reply->max_age_s > 0)
+        cache = g_strdup_printf("public, max-age=%" G_GINT64_FORMAT
+                                ", stale-while-revalidate=%" G_GINT64_FORMAT,
+                                reply->max_age_s, reply->stale_s);
+    else
+        cache = g_strdup("private, no-cache");
     soup_message_headers_replace(headers, "Cache-Control", cache);
     if (reply->etag) {
         g_autofree char *quoted = g_strdup_printf("\"%s\"", reply->etag);
@@ -247,11 +256,13 @@ static void reply_send(Exchange *exchange)
 
     soup_message_headers_replace(headers, "Connection", "close");
     headers_cors(exchange->server, message);
-    headers_caching(exchange->server, reply, headers);
+    headers_caching(reply, headers);
     soup_message_headers_replace(headers, "X-Content-Type-Options", "nosniff");
     soup_message_headers_replace(headers, "Referrer-Policy", "no-referrer");
     if (reply->filename)
         headers_filename(reply->filename, headers);
+    if (reply->location)
+        soup_message_headers_replace(headers, "Location", reply->location);
     if (status == 401)
         soup_message_headers_replace(headers, "WWW-Authenticate", "Bearer");
     if (etag_matches(soup_message_headers_get_one(request, "If-None-Match"), reply->etag))
@@ -317,6 +328,14 @@ static gboolean is_loopback(GSocketAddress *address)
                g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(address)));
 }
 
+// A proxy on this machine brings strangers, and says so.
+static gboolean is_forwarded(SoupServerMessage *message)
+{
+    SoupMessageHeaders *request = soup_server_message_get_request_headers(message);
+    return soup_message_headers_get_list(request, "X-Forwarded-For") ||
+           soup_message_headers_get_list(request, "Forwarded");
+}
+
 // Without a key the address is the door; a page of a stranger whose name was made to mean this
 // machine (DNS rebinding) must not come in by it.
 static gboolean host_is_loopback(SoupServerMessage *message)
@@ -350,14 +369,15 @@ static ShelfReply *request_answer(ShelfServer *server, Exchange *exchange, const
         .query = query,
         .query_token = token,
         .body = body,
-        .loopback = is_loopback(soup_server_message_get_remote_address(message)),
+        .loopback =
+            is_loopback(soup_server_message_get_remote_address(message)) && !is_forwarded(message),
         .door = server->options.key != NULL,
         .claims = claims,
     };
-    if (!request.door && !host_is_loopback(message)) {
+    if (!request.door && !(request.loopback && host_is_loopback(message))) {
         g_autoptr(GError) error =
             g_error_new(TK_ERROR, TK_ERROR_FORBIDDEN,
-                        "without a key this library answers to localhost only; make a key with: "
+                        "without a key this library answers this machine only; make a key with: "
                         "tongkectl key new FILE");
         return shelf_reply_error(error);
     }

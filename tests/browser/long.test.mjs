@@ -85,7 +85,7 @@ scene('the page shows it after three answers and seeks', async (open, t) => {
   let show;
   const shown = new Promise((done) => (show = done));
   // More is not answered before there is a picture.
-  await page.route(/\/(playlist\.m3u8|media\.mp4)/, async (route) => {
+  await page.route(/\.(m3u8|mp4|m4s)$/, async (route) => {
     if (asked.push(route.request().url().split('/').pop()) > 3) await shown;
     await route.continue();
   });

@@ -137,6 +137,8 @@ class Promises(unittest.TestCase):
     def is_as_promised(self, answer, path, method):
         if path.endswith("/missing"):  # asks by a body: a lesson that is not there may be delivered
             self.assertEqual((answer.status, answer.json()["code"]), (400, "invalid"))
+        elif path.startswith("/hls/"):  # who was not told the grant does not learn what there is
+            self.assertEqual((answer.status, answer.json()["code"]), (403, "forbidden"))
         elif "{" in path:  # nothing is there: said in the words that the paper gives for it
             self.assertEqual((answer.status, answer.json()["code"]), (404, "not-found"))
         elif path == "/api/v1/events":

@@ -221,6 +221,18 @@ class Recorder(Program):
     def get(self, path, token=None):
         return request("GET", self.url + path, token=token).json()
 
+    def playlist(self, recording_id, stream="main", token=None):
+        """The address of a stream's playlist."""
+        recording = self.get(f"/api/v1/recordings/{recording_id}", token)
+        return self.url + next(s["playlist"] for s in recording["streams"] if s["name"] == stream)
+
+
+def segments(playlist):
+    """The addresses that a playlist of that address names, with its initialisation segments."""
+    text = request("GET", playlist).text()
+    names = re.findall(r'#EXT-X-MAP:URI="([^"]+)"|^([^#\n].*)$', text, re.M)
+    return [urllib.parse.urljoin(playlist, first or second) for first, second in names]
+
 
 def capture(cleanup, relay, lesson, *options, **kwargs):
     return Program(cleanup, [BUILD / "client" / "capture" / "tongke-capture", "--relay",

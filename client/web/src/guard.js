@@ -28,11 +28,7 @@
   get('/api/v1/relay', function (relay) {
     if (!relay.library) return;
     var base = relay.library.charAt(0) === ':' ? location.protocol + '//' + location.hostname + relay.library : relay.library;
-    function offer(id) {
-      document.getElementById('old-link').href = base + '/api/v1/recordings/' + id + '/main/playlist.m3u8' + query;
-      document.getElementById('old-hls').removeAttribute('hidden');
-    }
-    if (/^[0-9A-Z]{26}$/.test(room[1])) offer(room[1]);
-    else get('/api/v1/lessons/' + room[1] + query, function (lesson) { offer(lesson.id); });
+    document.getElementById('old-link').href = base + '/api/v1/recordings/' + room[1] + '/playlist.m3u8' + query;
+    document.getElementById('old-hls').removeAttribute('hidden');
   });
 })();

@@ -10,14 +10,14 @@ const RETRY_MS = 2000;
 const HUNG_MS = 700;
 
 class Track {
-  constructor(stream, video, address, sign, startedMs, startS, onChange) {
-    Object.assign(this, { stream, video, address, sign, startedMs, onChange });
+  constructor(stream, video, address, startedMs, startS, onChange) {
+    Object.assign(this, { stream, video, address, startedMs, onChange });
     this.failed = false;
     this.movedMs = performance.now();
     this.position = -1;
     if (Hls.isSupported()) this.open(startS);
     else {
-      video.src = sign(address);
+      video.src = address;
       video.addEventListener('loadedmetadata', () => this.seek(startS), { once: true });
     }
   }
@@ -30,8 +30,6 @@ class Track {
       maxMaxBufferLength: 40,
       backBufferLength: 30,
       maxBufferHole: 0.5,
-      // The token goes in the address: a header would cost a second request for every piece.
-      xhrSetup: (xhr, url) => xhr.open('GET', this.sign(url), true),
     });
     this.hls = hls;
     this.settled = false;
@@ -114,7 +112,7 @@ class Track {
   }
 }
 
-// options: {recording, base, sign(address), main, slides (videos), startS, onChange()}
+// options: {recording, base, main, slides (videos), startS, onChange()}
 export class ReplayPlayer {
   constructor(options) {
     this.options = options;
@@ -125,13 +123,13 @@ export class ReplayPlayer {
   }
 
   start() {
-    const { recording, base, sign, startS } = this.options;
+    const { recording, base, startS } = this.options;
     const startedMs = Date.parse(recording.started);
     for (const stream of recording.streams) {
       const video = this.options[stream.name];
       if ((stream.name !== 'main' && stream.name !== 'slides') || this.tracks[stream.name]) continue;
       const changed = () => this.options.onChange();
-      this.tracks[stream.name] = new Track(stream, video, base + stream.playlist, sign, startedMs, startS, changed);
+      this.tracks[stream.name] = new Track(stream, video, base + stream.playlist, startedMs, startS, changed);
     }
     this.leader = this.tracks.main || this.tracks.slides;
     this.follower = this.tracks.main && this.tracks.slides;

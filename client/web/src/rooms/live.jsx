@@ -2,7 +2,7 @@
 // 直播间: the running lesson, full-bleed and dark.
 import { h } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { getJson, signed, socketUrl } from '../api.js';
+import { getJson, signed, socketUrl, withQuery } from '../api.js';
 import { clockText, lengthText } from '../dates.js';
 import { Sign, byLine, lessonTitle, useTitle } from '../frame.jsx';
 import { language, t } from '../i18n.js';
@@ -69,6 +69,23 @@ function useLookup(lesson, phase) {
   return wrong;
 }
 
+// The last lesson of a room that the relay knows nothing of any more: whoever could not be there finds
+// it under the same link.
+function useLast(name, wanted) {
+  const [last, setLast] = useState(null);
+  const ask = wanted && !ULID.test(name) && !!relay.library;
+  useEffect(() => {
+    if (!ask) return undefined;
+    const controller = new AbortController();
+    getJson(withQuery(relay.library + '/api/v1/recordings', { name, limit: 1 }), controller.signal).then(
+      (page) => setLast(page.recordings[0] || null),
+      () => {} // The room waits all the same.
+    );
+    return () => controller.abort();
+  }, [ask, name]);
+  return last;
+}
+
 // Of what the player was told and what the events say, the fresher word about the same lesson; an
 // ended one only where it is the one that was watched.
 function lessonShown(told, known, phase) {
@@ -103,7 +120,7 @@ function SoundTest() {
 
 function HlsLink({ lesson }) {
   if (!relay.library || !lesson) return null;
-  return <a class="button" href={signed(relay.library + '/api/v1/recordings/' + lesson.id + '/main/playlist.m3u8')}>{t('live.hls')}</a>;
+  return <a class="button" href={signed(relay.library + '/api/v1/recordings/' + lesson.id + '/playlist.m3u8')}>{t('live.hls')}</a>;
 }
 
 // The sentence over the picture, for every phase but the good one.
@@ -217,6 +234,7 @@ export function Live({ lesson: key, query }) {
   const room = useRef(null);
   const wrong = useLookup(key, view && view.phase);
   const known = findLesson(key);
+  const last = useLast(key, !known && !!view && view.phase === 'waiting');
   const phase = view && view.phase;
   const lesson = lessonShown(view && view.lesson, known, phase);
   const hasSlides = !!(lesson && (lesson.streams || []).some((stream) => stream.name === 'slides'));
@@ -249,7 +267,7 @@ export function Live({ lesson: key, query }) {
     <div class={'dark-room' + (quiet ? ' quiet' : '') + ' phase-' + (phase || 'connecting')} ref={room}>
       <main>
         <Stage layout={layout} has={{ main: !!(view && view.main), slides: !!(view && view.slides) }} mainRef={mainRef} slidesRef={slidesRef} onSwap={swap} />
-        <div class="over"><Phase view={view} lesson={lesson} before={known && known.state === 'ended' ? known : null} wrong={wrong} onRetry={() => player.current.hurry()} /></div>
+        <div class="over"><Phase view={view} lesson={lesson} before={known ? known.state === 'ended' && known : last} wrong={wrong} onRetry={() => player.current.hurry()} /></div>
         {view && view.soundBlocked && view.muted && phase === 'live' && (
           <button class="sound-blocked" onClick={() => player.current.setSound(true)}>
             <Icon name="sound" />

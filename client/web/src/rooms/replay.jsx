@@ -2,7 +2,7 @@
 // 回看: a recording, teacher and slides in step; also while the lesson is still running.
 import { h } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { getJson, signed } from '../api.js';
+import { getJson } from '../api.js';
 import { clockText } from '../dates.js';
 import { Sign, byLine, lessonTitle, useTitle } from '../frame.jsx';
 import { t } from '../i18n.js';
@@ -75,7 +75,6 @@ function useReplay(recording, startS) {
     const made = new ReplayPlayer({
       recording,
       base: relay.library,
-      sign: signed,
       main: mainRef.current,
       slides: slidesRef.current,
       startS: at,
