@@ -92,10 +92,13 @@ static char *token_of(struct lws *wsi)
     return relay_door_token(authorization, NULL);
 }
 
+// A proxy on this machine brings strangers, and says so.
 static gboolean is_local(struct lws *wsi)
 {
     RelayAddress peer = {.bytes = sizeof peer.to};
-    return getpeername(lws_get_socket_fd(wsi), (struct sockaddr *)&peer.to, &peer.bytes) == 0 &&
+    return lws_hdr_total_length(wsi, WSI_TOKEN_X_FORWARDED_FOR) <= 0 &&
+           lws_hdr_custom_length(wsi, "forwarded:", (int)strlen("forwarded:")) <= 0 &&
+           getpeername(lws_get_socket_fd(wsi), (struct sockaddr *)&peer.to, &peer.bytes) == 0 &&
            relay_address_is_loopback(&peer);
 }
 
@@ -103,7 +106,8 @@ static gboolean is_foreign(const RelayWeb *web, struct lws *wsi, gboolean change
 {
     g_autofree char *origin = header_of(wsi, WSI_TOKEN_ORIGIN);
     g_autofree char *host = header_of(wsi, WSI_TOKEN_HOST);
-    return !relay_origin_trusted(origin, host, changes, relay_door_is_open(web->spec.door));
+    gboolean open = relay_door_is_open(web->spec.door);
+    return (open && !is_local(wsi)) || !relay_origin_trusted(origin, host, changes, open);
 }
 
 // HTTP: a request goes to the main thread, its answer comes back as a task.
