@@ -284,6 +284,7 @@ static void check_grants(void **state)
     assert_string_equal(grant, same);
     assert_int_equal(shelf_grant_left(grants, grant, LESSON_A, now_s + 2 * window_s - 6), 1);
     assert_int_equal(shelf_grant_left(grants, grant, LESSON_A, now_s + 2 * window_s - 5), 0);
+    assert_int_equal(shelf_grant_left(grants, grant, LESSON_A, now_s + 2 * window_s), 0);
     assert_int_equal(shelf_grant_left(grants, grant, LESSON_A, now_s - window_s), 0);
     assert_int_equal(shelf_grant_left(grants, grant, LESSON_B, now_s), 0);
     for (gsize i = 0; grant[i]; i++) {
