@@ -7,9 +7,10 @@
 #include "common/base/ulid.h"
 #include "relay/net/lesson_post.h"
 
-// Frames are captured before the connection that brings them is made; with media time zero a little
-// before it none of them gets a negative time.
-#define EPOCH_LEAD_NS TK_NS_PER_S
+// Frames are captured before the connection that brings them is made (a slate is half a second old,
+// and a far relay is asked three times); with media time zero before that none of them gets a
+// negative time. A sender that did would be moved, away from the lesson's other streams.
+#define EPOCH_LEAD_NS (2 * TK_NS_PER_S)
 // Ended lessons that are remembered at most.
 #define ENDED_MAX 256
 // How long an ended lesson stays in the list.
