@@ -12,9 +12,12 @@
 #define TICK_MS 100
 #define SLATE_AFTER_NS (3 * TK_NS_PER_S / 2) // without a picture
 #define STALLED_AFTER_NS (8 * TK_NS_PER_S)   // a source that gives none is opened anew
-#define SILENCE_AFTER_NS TK_NS_PER_S         // without sound
-#define SILENCE_LAG_NS (TK_NS_PER_S / 2)     // behind now, so that returning sound still fits
-#define QUEUE_S 2                            // of coded media before a slow relay
+// B-frames put a good part of the pictures out of order; a camera's clock that is corrected one.
+#define REORDERED_MIN 3
+#define REORDERED_SHARE 20
+#define SILENCE_AFTER_NS TK_NS_PER_S     // without sound
+#define SILENCE_LAG_NS (TK_NS_PER_S / 2) // behind now, so that returning sound still fits
+#define QUEUE_S 2                        // of coded media before a slow relay
 #define CODED_BYTES_MAX (8u << 20)
 #define RAW_BUFFERS_MAX 6
 #define RAW_BYTES_MAX (64u << 20)
@@ -190,7 +193,7 @@ static void watch_picture(CapStream *stream, gint64 now_ns)
         TkJointInputStats coded;
         tk_joint_input_stats(stream->pictures, cap_source_pictures(feed->source), &stats);
         tk_joint_input_stats(stream->coded, cap_source_coded(feed->source), &coded);
-        if (coded.reordered > 0) {
+        if (coded.reordered >= REORDERED_MIN && coded.reordered > coded.seen / REORDERED_SHARE) {
             tk_warning("%s: the source's H.264 has B-frames, which live viewers cannot take: "
                        "it is encoded anew",
                        stream->name);
