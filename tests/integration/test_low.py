@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The rendition for weak lines that tongke-capture sends beside the main picture."""
 
+import json
 import unittest
 
-from tongke import Deadline, Relay, capture
-from websocket import Chunk, WebSocket, is_init
+from tongke import Deadline, Recorder, Relay, capture, request, temporary
+from websocket import BINARY, TEXT, Chunk, WebSocket, is_init
 
 SMALL = ["--size", "640x360", "--bitrate", "400", "--low-size", "320x180", "--low-bitrate", "100"]
+WHOLE = ["--transport", "tcp"]  # nothing is lost on the way
 PICTURE, SOUND = 1, 2
 PICTURE_HZ, SOUND_HZ, FRAME = 90000, 48000, 1024
 NEAR_S = 0.001  # clocks are read one after the other
@@ -27,13 +29,22 @@ class Watched:
     def __init__(self, cleanup, relay, stream):
         self.socket = WebSocket(cleanup, relay.ws(f"/live/math/{stream}"))
         self.keys, self.sound, self.pictures, self.bytes = [], [], 0, 0
+        self.numbers, self.size = [], None
         self.begin_s = self.end_s = None
 
     def read(self):
-        data = self.socket.next_binary()
-        if is_init(data):
-            return
-        chunk = Chunk(data)
+        kind, data = self.socket.next()
+        if kind == TEXT:
+            said = json.loads(data)
+            if said["type"] == "init":
+                self.size = said["width"], said["height"]
+        elif kind != BINARY:
+            raise AssertionError(f"closed: {data}")
+        elif not is_init(data):
+            self.read_chunk(Chunk(data))
+
+    def read_chunk(self, chunk):
+        self.numbers.append(chunk.number)
         pictures = chunk.samples.get(PICTURE, [])
         if pictures:
             self.end_s = chunk.times[PICTURE] / PICTURE_HZ
@@ -45,23 +56,24 @@ class Watched:
         for index, frame in enumerate(chunk.samples.get(SOUND, [])):
             self.sound.append(((chunk.times[SOUND] + index * FRAME) / SOUND_HZ, frame))
 
-    def pass_time(self, seconds):
-        deadline, end_s = Deadline(), None
-        while end_s is None or self.end_s < end_s:
+    def read_until(self, done):
+        deadline = Deadline()
+        while not done():
             self.read()
-            if end_s is None and self.end_s is not None:
-                end_s = self.end_s + seconds
             if deadline.over():
-                raise AssertionError(f"the picture stands at {self.end_s}")
+                raise AssertionError(f"{self.size}, the picture stands at {self.end_s}")
+
+    def pass_time(self, seconds):
+        self.read_until(lambda: self.end_s is not None)
+        end_s = self.end_s + seconds
+        self.read_until(lambda: self.end_s >= end_s)
 
 
-def together(one, other):
-    """What both have had of keyframes and sound, in order."""
-    begin_s = max(one.begin_s, other.begin_s) - NEAR_S
-    end_s = min(one.end_s, other.end_s) - NEAR_S
-    keys = [[k for k in w.keys if begin_s <= k <= end_s] for w in (one, other)]
-    sound = [[(t, f) for t, f in w.sound if begin_s <= t <= end_s] for w in (one, other)]
-    return keys, sound
+def common(one, other, time=lambda item: item):
+    """What lies in the time that both have seen, in order."""
+    begin_s = max(time(w[0]) for w in (one, other)) - NEAR_S
+    end_s = min(time(w[-1]) for w in (one, other)) + NEAR_S
+    return [[item for item in w if begin_s <= time(item) <= end_s] for w in (one, other)]
 
 
 class Low(unittest.TestCase):
@@ -76,18 +88,21 @@ class Low(unittest.TestCase):
 
     def check_sound(self, main, low):
         """Frame by frame the same, at the same times."""
-        _, (ours, others) = together(main, low)
-        self.assertGreater(len(ours), 100)
-        self.assertEqual([f for _, f in ours], [f for _, f in others])
-        self.assertLess(max(abs(a - b) for (a, _), (b, _) in zip(ours, others)), NEAR_S)
+        ours, others = common(main.sound, low.sound, lambda item: item[0])
+        self.assertGreater(len(ours), 50)
+        for (at, frame), (other_at, other_frame) in zip(ours, others):
+            self.assertLess(abs(at - other_at), NEAR_S)
+            self.assertEqual(frame, other_frame, at)
+        self.assertEqual(len(ours), len(others))
 
     def test_keyframes_and_sound_are_those_of_main(self):
-        sender = capture(self.addCleanup, self.relay, "math", "--low", *SMALL)
+        recorder = Recorder(self.addCleanup, self.relay.url, temporary(self.addCleanup))
+        sender = capture(self.addCleanup, self.relay, "math", "--low", *SMALL, *WHOLE)
         sender.wait_log("low: connected")
         main, low = self.watch("main"), self.watch("low")
-        main.pass_time(7)
-        low.pass_time(7)
-        (keys, low_keys), _ = together(main, low)
+        main.pass_time(5)
+        low.pass_time(5)
+        keys, low_keys = common(main.keys, low.keys)
         self.assertGreaterEqual(len(keys), 2)
         self.assertEqual(len(keys), len(low_keys), (main.keys, low.keys))
         self.assertLess(max(abs(a - b) for a, b in zip(keys, low_keys)), NEAR_S)
@@ -98,6 +113,34 @@ class Low(unittest.TestCase):
         self.assertAlmostEqual(low.pictures / main.pictures, 0.5, delta=0.1)
         rate = low.bytes * 8 / (low.end_s - low.begin_s)
         self.assertTrue(50000 < rate < 120000, rate)
+        sender.stop()
+        request("POST", f"{self.relay.url}/api/v1/lessons/math/end")
+        recorder.wait_log("recording closed: .* s, 1 streams")
+
+    def test_a_cameras_sub_stream_goes_beside_its_main_one(self):
+        cameras = [Relay(self.addCleanup) for _ in range(2)]
+        for camera, size in zip(cameras, ("640x360", "320x180")):
+            capture(self.addCleanup, camera, "camera", "--size", size, "--bitrate", "300")
+        urls = [camera.rtsp("camera") for camera in cameras]
+        sender = capture(self.addCleanup, self.relay, "math", "--source", urls[0], "--low-source",
+                         urls[1], "--low-size", "160x90", *WHOLE)
+        for stream in "main", "low":
+            sender.wait_log(f"{stream}: the source's H.264 is passed on as it is")
+        main, low = self.watch("main"), self.watch("low")
+        main.read_until(lambda: main.size == (640, 360))
+        low.read_until(lambda: low.size == (320, 180))
+        main.pass_time(3)
+        low.pass_time(3)
+        self.check_sound(main, low)
+
+        # Without its sub stream low shows a slate of ours, and main's sound goes on in both.
+        cameras[1].kill()
+        low.read_until(lambda: low.size == (160, 90))
+        main.pass_time(4)
+        low.pass_time(4)
+        self.check_sound(main, low)
+        self.assertEqual(main.numbers, list(range(main.numbers[0], main.numbers[-1] + 1)))
+        self.assertGreater(main.pictures, 20 * (main.end_s - main.begin_s))
         sender.stop()
 
 

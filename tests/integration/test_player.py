@@ -83,22 +83,46 @@ class Player(unittest.TestCase):
             player = self.player(relay, *UNSEEN, env={"TONGKE_TOKEN": token.decode().strip()})
             player.wait_for("^state=waiting")
 
-    def test_the_screen_shows_slate_and_lesson(self):
+    def screen(self):
+        """A display, and what looks at it: its mean brightness."""
         screen = self.start(Running, "Xvfb", "-displayfd", "1", "-screen", "0", "640x360x24",
                             "-nolisten", "tcp")
         display = ":" + screen.wait_for(r"^(\d+)$")[1]
-        relay = self.start(Relay)
-        player = self.player(relay, "--audio-sink", "fakesink", env={"DISPLAY": display})
-        player.wait_for("^state=waiting")
 
         def look():
             return run("ffmpeg", "-v", "error", "-f", "x11grab", "-i", display, "-frames:v", "1",
                        "-vf", "scale=1:1:flags=area", "-pix_fmt", "gray", "-f", "rawvideo", "-")[0]
+        return display, look
 
+    def test_the_screen_shows_slate_and_lesson(self):
+        display, look = self.screen()
+        relay = self.start(Relay)
+        player = self.player(relay, "--audio-sink", "fakesink", env={"DISPLAY": display})
+        player.wait_for("^state=waiting")
         self.assertTrue(becomes(lambda light: 5 < light < 60, look))
         self.capture(relay).wait_for("main: connected")
         player.wait_for("^state=playing")
         self.assertTrue(becomes(lambda light: light > 150, look))
+
+    def test_pictures_may_change_their_size(self):
+        """As a class sees it that is moved to another rendition: SPS and PPS before a keyframe."""
+        display, look = self.screen()
+        with tempfile.TemporaryDirectory() as folder:
+            film = pathlib.Path(folder) / "film.h264"
+            film.write_bytes(10 * b"".join(run(
+                "ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"color={colour}:s={size}:r=25", "-t", "2",
+                "-c:v", "libx264", "-bf", "0", "-profile:v", "main", "-f", "h264", "-")
+                for colour, size in (("white", "640x360"), ("black", "320x180"))))
+            relay = self.start(Relay)
+            self.start(Running, "ffmpeg", "-nostdin", "-v", "warning", "-re", "-r", "25", "-i", film,
+                       "-c", "copy", "-f", "rtsp", "-rtsp_transport", "tcp", relay.url("math"))
+            relay.wait_for("a sender begins")
+            player = self.player(relay, "--audio-sink", "fakesink", env={"DISPLAY": display})
+            player.wait_for("^state=playing")
+            for wanted in 2 * (lambda light: light > 200, lambda light: light < 4):
+                self.assertTrue(becomes(wanted, look))
+            self.assertNotIn("state=reconnecting", player.said())
+            self.assertEqual(1, relay.said().count("a viewer begins"))
 
     def test_nonsense_is_refused_with_a_sentence(self):
         for words in ["http://h/x"], [], ["--latency=-3", "rtsp://h/x"]:

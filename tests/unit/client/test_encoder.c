@@ -124,6 +124,123 @@ static void a_keyframe_comes_when_it_is_asked_for(void **state)
     assert_true(GST_BUFFER_PTS(gst_sample_get_buffer(sample)) <= 6 * GST_SECOND / FPS);
 }
 
+typedef struct {
+    TkJoint *from, *to;
+    TkPipeline *out;
+    CapEncoder *encoder;
+} Follower;
+
+static void follow(Bench *bench, CapEncoder *leader, Follower *ret)
+{
+    const CapPictureCoding coding = {
+        cap_encoder_name(leader), WIDTH / 2, HEIGHT / 2 / 2 * 2, FPS, 100, TRUE};
+
+    ret->from = tk_joint_new(TK_JOINT_PICTURES, 1000, 64 << 20);
+    ret->to = tk_joint_new(TK_JOINT_CODED, 1000, 64 << 20);
+    ret->out = tk_pipeline_new(
+        "follower", "appsrc name=src format=time ! appsink name=sink sync=false", NULL, NULL, NULL);
+    tk_joint_set_output(ret->to, tk_pipeline_get(ret->out, "src"));
+    assert_true(tk_pipeline_set_state(ret->out, GST_STATE_PLAYING, NULL));
+    ret->encoder = cap_encoder_new_picture(&coding, ret->from, ret->to, bench->clock, 0, on_failed,
+                                           NULL, NULL);
+    assert_non_null(ret->encoder);
+    tk_joint_select(ret->to, cap_encoder_input(ret->encoder));
+}
+
+static void unfollow(CapEncoder *leader, Follower *follower)
+{
+    cap_encoder_lead(leader, NULL, 1);
+    tk_joint_set_output(follower->to, NULL);
+    cap_encoder_free(follower->encoder);
+    tk_pipeline_free(follower->out);
+    tk_joint_unref(follower->from);
+    tk_joint_unref(follower->to);
+}
+
+// Up to the picture at `end`: the times of keyframes, and how many pictures there were.
+static GArray *keys_until(GstElement *sink, GstClockTime end, guint *ret_pictures)
+{
+    GArray *keys = g_array_new(FALSE, FALSE, sizeof(GstClockTime));
+    GstClockTime time = 0;
+
+    for (*ret_pictures = 0; time < end; (*ret_pictures)++) {
+        g_autoptr(GstSample) sample = gst_app_sink_try_pull_sample(GST_APP_SINK(sink), PATIENCE);
+        assert_non_null(sample);
+        const GstBuffer *buffer = gst_sample_get_buffer(sample);
+        time = GST_BUFFER_PTS(buffer);
+        if (!GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT))
+            g_array_append_val(keys, time);
+    }
+    return keys;
+}
+
+static void a_follower_has_its_leaders_keyframes(void **state)
+{
+    Bench *bench = *state;
+    const CapPictureCoding coding = {NULL, WIDTH, HEIGHT, FPS, 500};
+    g_autoptr(CapEncoder) leader = cap_encoder_new_picture(&coding, bench->from, bench->to,
+                                                           bench->clock, 0, on_failed, NULL, NULL);
+    Follower follower;
+    guint many, few;
+
+    assert_non_null(leader);
+    tk_joint_select(bench->to, cap_encoder_input(leader));
+    follow(bench, leader, &follower);
+    push_picture(bench, 0);
+    gst_sample_unref(pull(bench)); // which began before it was followed
+    cap_encoder_lead(leader, follower.from, 2);
+    for (guint n = 1; n < 35; n++)
+        push_picture(bench, n);
+    GstElement *sink = tk_pipeline_get(follower.out, "sink");
+    g_autoptr(GArray) before = keys_until(bench->sink, 3 * GST_SECOND, &many);
+    // The follower may ask for one as it likes; the leader's next is not due before 4 s.
+    tk_joint_set_output(follower.to, tk_pipeline_get(follower.out, "src"));
+    push_picture(bench, 35);
+    tk_joint_set_output(bench->to, tk_pipeline_get(bench->out, "src"));
+    for (guint n = 36; n < 61; n++)
+        push_picture(bench, n);
+    g_autoptr(GArray) after = keys_until(bench->sink, 6 * GST_SECOND, &many);
+    g_array_append_vals(before, after->data, after->len);
+    g_autoptr(GArray) followed = keys_until(sink, 6 * GST_SECOND - GST_SECOND / FPS, &few);
+    // At 0 nobody followed yet; at 2 s; when the leader was asked; 2 s after that.
+    assert_int_equal(before->len, 3);
+    assert_int_equal(followed->len, before->len);
+    assert_memory_equal(followed->data, before->data, before->len * sizeof(GstClockTime));
+    // Every second of 4 s; some of those that waited for a keyframe are missing.
+    if (few < 12 || few > 22)
+        fail_msg("%u pictures", few);
+    unfollow(leader, &follower);
+}
+
+static void decoders_find_their_parameters_before_each_keyframe(void **state)
+{
+    Bench *bench = *state;
+    const CapPictureCoding coding = {NULL, WIDTH, HEIGHT, FPS, 500};
+    g_autoptr(CapEncoder) encoder = cap_encoder_new_picture(&coding, bench->from, bench->to,
+                                                            bench->clock, 0, on_failed, NULL, NULL);
+    guint keys = 0;
+
+    assert_non_null(encoder);
+    tk_joint_select(bench->to, cap_encoder_input(encoder));
+    for (guint n = 0; n < 5 * FPS; n++)
+        push_picture(bench, n);
+    while (keys < 3) {
+        g_autoptr(GstSample) sample = pull(bench);
+        assert_non_null(sample);
+        GstBuffer *buffer = gst_sample_get_buffer(sample);
+        GstMapInfo map;
+        guint types = 0;
+        if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT))
+            continue;
+        keys++;
+        assert_true(gst_buffer_map(buffer, &map, GST_MAP_READ));
+        for (gsize at = 0; at + 4 < map.size; at += 4 + GST_READ_UINT32_BE(map.data + at))
+            types |= 1u << (map.data[at + 4] & 31);
+        gst_buffer_unmap(buffer, &map);
+        assert_int_equal(types & (1 << 5 | 1 << 7 | 1 << 8), 1 << 5 | 1 << 7 | 1 << 8);
+    }
+}
+
 static void unknown_encoders_are_refused(void **state)
 {
     Bench *bench = *state;
@@ -182,6 +299,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pictures_are_as_viewers_need_them, setup, teardown),
         cmocka_unit_test_setup_teardown(a_keyframe_comes_when_it_is_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_follower_has_its_leaders_keyframes, setup, teardown),
+        cmocka_unit_test_setup_teardown(decoders_find_their_parameters_before_each_keyframe, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(unknown_encoders_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gap_in_the_sound_is_filled, setup, teardown),
     };
