@@ -9,7 +9,7 @@ import signal
 import unittest
 from fractions import Fraction
 
-from tongke import BUILD, Program, Recorder, Relay, request, run, temporary, wait_below
+from tongke import BUILD, Program, Recorder, Relay, request, run, segments, temporary, wait_below
 from test_library import chunk_numbers, decode, folder_of, wait_chunks
 from uplink import Uplink
 
@@ -94,20 +94,32 @@ class Heal(unittest.TestCase):
         recorder = self.recorder()
         capture = self.capture(recorder)
         recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
-        wait_chunks(self.data, recording_id, 30)
+        wait_chunks(self.data, recording_id, 50)
         self.uplink.cut()
         capture.wait_log("not connected: .*next try in 1 s")
         self.assertEqual("away", self.relay.lesson("math")["state"])  # what live viewers see
         capture.wait_log("not connected: .*next try in 2 s")
         self.uplink.mend()
-        wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 20)
+        wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 45)
+        playlist = recorder.playlist(recording_id)
+        before = {part: request("GET", part).body for part in segments(playlist)}
         capture.stop()
         self.assertEqual(recording_id, self.lesson())
         recording = self.check_complete(recorder, recording_id)
+        self.check_names_mean_what_they_meant(before, segments(playlist))
         healed = [g for g in recording["gaps"] if g["healed"]]
         self.assertEqual(["sender-away"], [g["reason"] for g in healed])
         self.assertGreater(healed[0]["to_s"] - healed[0]["from_s"], 2)
         self.assertFalse(list(folder_of(self.data, recording_id).glob("*.upload")))
+
+    def check_names_mean_what_they_meant(self, before, after):
+        """Of what caches hold nothing is wrong, and what was not changed is found by its name still."""
+        self.assertGreaterEqual(len(before.keys() & after), 3)  # the beginning, which was whole
+        self.assertTrue(set(after) - before.keys())
+        for part, body in before.items():
+            answer = request("GET", part)
+            self.assertEqual((answer.status, answer.body) if part in after else answer.status,
+                             (200, body) if part in after else 404, part)
 
     def test_a_cut_longer_than_the_relay_waits_is_one_lesson(self):
         relay = Relay(self.addCleanup, {"lesson.teardown_s": 1, "lesson.away_s": 1})
