@@ -25,7 +25,6 @@ struct _RecSource {
     TkCmafInit tracks;
     gint64 last_shift_ns; // of the last chunk's media time
     gint64 counted_ns;    // what that would be by the relay's clock alone
-    gboolean moved;       // … or less: a counting that was moved, of an earlier run
     gint64 epoch_ns;      // from which the relay counts; 0 = not known
 
     gboolean over; // the relay said that the stream has ended
@@ -98,7 +97,6 @@ static gboolean file_resume(RecSource *source, GError **error)
     tk_cmaf_init_clear(&source->tracks);
     memset(&source->tracks, 0, sizeof source->tracks);
     rec_lesson_reset_stream(source->lesson, source->stream);
-    source->moved = FALSE;
     for (guint i = 0; i < recovered.entries->len; i++) {
         const RecEntry *entry = &g_array_index(recovered.entries, RecEntry, i);
         rec_lesson_add_entry(source->lesson, source->stream, before, entry);
@@ -106,8 +104,6 @@ static gboolean file_resume(RecSource *source, GError **error)
             init = entry;
             continue;
         }
-        if (before && rec_entry_restarts(before, entry))
-            source->moved = entry->media_ns == rec_entry_end_ns(before);
         before = entry;
     }
     source->has_last = before != NULL;
@@ -117,6 +113,10 @@ static gboolean file_resume(RecSource *source, GError **error)
     if (init)
         init_load(source, init, before);
     source->counted_ns = source->last_shift_ns;
+    g_autofree char *index = rec_stream_path(source->folder, source->stream->name, "index");
+    RecCounting counting;
+    if (rec_index_counting(index, recovered.media_bytes, &counting))
+        source->counted_ns = counting.started_ns - source->lesson->started_ns;
     source->media_end = recovered.media_bytes;
     source->file = rec_writer_open(source->writer, source->folder, source->stream->name,
                                    source->media_end, file_failed, source, error);
@@ -134,9 +134,8 @@ static gint64 source_shift_ns(const RecSource *source)
 // millisecond.
 static gboolean source_begins_anew(const RecSource *source)
 {
-    gint64 later_ns = source_shift_ns(source) - source->counted_ns;
-
-    return source->has_last && (source->moved ? later_ns : ABS(later_ns)) >= 2 * TK_NS_PER_MS;
+    return source->has_last &&
+           ABS(source_shift_ns(source) - source->counted_ns) >= 2 * TK_NS_PER_MS;
 }
 
 static char *source_path(void *user)
@@ -234,12 +233,13 @@ static gboolean chunk_take(RecSource *source, GBytes *piece, const TkCmafChunk *
         gint64 end_ns = source->has_last ? rec_entry_end_ns(&source->last) : 0;
         shift_ns = MAX(source_shift_ns(source), end_ns - entry.media_ns);
         entry.media_ns += shift_ns;
+        const RecCounting counting = {source->epoch_ns, source->media_end};
+        if (source->has_last && source->file)
+            rec_file_counting(source->file, &counting);
     }
     if (piece_append(source, piece, &entry)) {
-        if (begins) {
+        if (begins)
             source->counted_ns = source_shift_ns(source);
-            source->moved = FALSE;
-        }
         source->last = entry;
         source->last_shift_ns = shift_ns;
         source->has_last = TRUE;

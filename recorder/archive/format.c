@@ -238,6 +238,34 @@ char *rec_index_boot(const char *path)
     return end && end - at == BOOT_ID_BYTES ? g_strndup(at, BOOT_ID_BYTES) : NULL;
 }
 
+void rec_counting_format(const RecCounting *counting, GString *out)
+{
+    g_string_append_printf(out, REC_INDEX_RELAY "%" G_GINT64_FORMAT " %" G_GUINT64_FORMAT "\n",
+                           counting->started_ns, counting->offset);
+}
+
+gboolean rec_index_counting(const char *path, guint64 media_bytes, RecCounting *ret)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
+    const char *text = file ? g_mapped_file_get_contents(file) : NULL;
+    gsize size = text ? g_mapped_file_get_length(file) : 0;
+    guint64 started, offset;
+
+    for (const char *at; size && (at = g_strrstr_len(text, (gssize)size, "\n" REC_INDEX_RELAY));
+         size = (gsize)(at - text)) {
+        const char *line = at + strlen("\n" REC_INDEX_RELAY);
+        const char *end = memchr(line, '\n', g_mapped_file_get_length(file) - (gsize)(line - text));
+        g_autofree char *words = end ? g_strndup(line, (gsize)(end - line)) : g_strdup("");
+        char *next = words;
+        if (!number_next(&next, 10, G_MAXINT64, &started) ||
+            !number_next(&next, 10, G_MAXINT64, &offset) || *next || offset >= media_bytes)
+            continue;
+        *ret = (RecCounting){(gint64)started, offset};
+        return TRUE;
+    }
+    return FALSE;
+}
+
 char *rec_folder_path(const char *data, const char *id)
 {
     g_autoptr(GDateTime) when = g_date_time_new_from_unix_utc(tk_ulid_wall_ns(id) / TK_NS_PER_S);

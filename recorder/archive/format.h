@@ -33,6 +33,14 @@ typedef struct {
 // whole, however whole it looks; so whoever writes an index begins with a line that names his boot.
 #define REC_INDEX_BOOT "# boot "
 
+// A relay that was started again counts chunks and media time anew: from the piece at `offset` on,
+// media time is that since `started_ns`. A line of its own, durable before that piece is there.
+#define REC_INDEX_RELAY "# relay "
+typedef struct {
+    gint64 started_ns; // wall clock
+    guint64 offset;    // in <stream>.mp4
+} RecCounting;
+
 // A hole in media time longer than this is a gap; shorter ones are jitter.
 #define REC_GAP_MIN_NS (500 * G_GINT64_CONSTANT(1000000))
 
@@ -85,6 +93,12 @@ gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean
 const char *rec_boot_id(void);
 // The boot in which an index was last written to; NULL: it does not say. Newly allocated.
 char *rec_index_boot(const char *path);
+
+// The last counting anew of which something stands in `media_bytes`. FALSE: there was none.
+gboolean rec_index_counting(const char *path, guint64 media_bytes,
+                            RecCounting *ret) G_GNUC_WARN_UNUSED_RESULT;
+// Appends its line.
+void rec_counting_format(const RecCounting *counting, GString *out);
 
 // <data>/lessons/2026/11/<id>: year and month (UTC) are those inside the id. Newly allocated.
 char *rec_folder_path(const char *data, const char *id);

@@ -159,19 +159,22 @@ static gboolean media_settle(const char *path, guint64 cut_bytes, guint64 bytes,
     return ok;
 }
 
-static gboolean index_write(const char *path, const GArray *entries, GError **error)
-{
-    g_autoptr(GString) text = g_string_new(REC_INDEX_HEADER);
-    for (guint i = 0; i < entries->len; i++)
-        rec_entry_format(&g_array_index(entries, RecEntry, i), text);
-    return rec_file_replace(path, text->str, text->len, error);
-}
-
 static guint64 entries_end(const GArray *entries)
 {
     const RecEntry *last =
         entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
     return last ? last->offset + last->bytes : 0;
+}
+
+static gboolean index_write(const char *path, const GArray *entries, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(REC_INDEX_HEADER);
+    RecCounting counting;
+    if (rec_index_counting(path, entries_end(entries), &counting))
+        rec_counting_format(&counting, text);
+    for (guint i = 0; i < entries->len; i++)
+        rec_entry_format(&g_array_index(entries, RecEntry, i), text);
+    return rec_file_replace(path, text->str, text->len, error);
 }
 
 // After a power cut what was not synced may be there with holes that no box length tells of. More

@@ -284,6 +284,9 @@ static void stream_put(Out *out)
 {
     const RecSpliceStream *stream = out->stream;
     g_autoptr(GBytes) init = NULL;
+    g_autofree char *index = rec_stream_path(stream->folder, stream->name, "index");
+    RecCounting counting;
+    gboolean counted = rec_index_counting(index, G_MAXUINT64, &counting);
     guint next = 0;
 
     for (guint i = 0; i <= stream->entries->len && !out->failed; i++) {
@@ -302,6 +305,10 @@ static void stream_put(Out *out)
             init = g_bytes_new(data, entry->bytes);
         } else if (init) {
             init_put(out, init);
+            if (counted && entry->offset >= counting.offset) {
+                rec_counting_format(&(RecCounting){counting.started_ns, out->at}, out->index);
+                counted = FALSE;
+            }
             chunk_put(out, entry, data);
         }
     }

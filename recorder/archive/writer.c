@@ -27,15 +27,25 @@ struct _RecFile {
     guint64 media_durable, index_durable; // and these are on the disk for certain
     GString *lines;                       // index lines whose media is not synced yet
     gint64 dirty_since_ns;                // 0 = all is durable
+    gint64 oldest_ns;                     // when the oldest piece that is not durable was queued
 };
 
-typedef enum { JOB_APPEND, JOB_CLOSE, JOB_REPLACE, JOB_NOTE, JOB_AFTER, JOB_STOP } JobKind;
+typedef enum {
+    JOB_APPEND,
+    JOB_REMARK,
+    JOB_CLOSE,
+    JOB_REPLACE,
+    JOB_NOTE,
+    JOB_AFTER,
+    JOB_STOP
+} JobKind;
 
 typedef struct {
     JobKind kind;
     RecFile *file;
     GBytes *piece;
     RecEntry entry;
+    gint64 queued_ns;
     char *path, *text;
     void (*done)(void *user);
     void *user;
@@ -156,6 +166,7 @@ static void file_append(RecFile *file, const Job *job, gint64 now_ns)
     rec_entry_format(&job->entry, file->lines);
     if (file->dirty_since_ns == 0) {
         file->dirty_since_ns = now_ns;
+        file->oldest_ns = job->queued_ns;
         g_ptr_array_add(file->writer->dirty, file);
     }
     g_mutex_lock(&file->writer->lock);
@@ -164,6 +175,18 @@ static void file_append(RecFile *file, const Job *job, gint64 now_ns)
     if (file->writer->dirty_since_ns == 0)
         file->writer->dirty_since_ns = now_ns;
     g_mutex_unlock(&file->writer->lock);
+}
+
+static void count_sync(RecFile *file)
+{
+    RecWriter *writer = file->writer;
+    gint64 took_ns = tk_clock_monotonic_ns() - file->oldest_ns;
+
+    g_mutex_lock(&writer->lock);
+    writer->stats.syncs += 2;
+    writer->stats.late += took_ns > REC_WRITER_SYNC_MS_MAX * TK_NS_PER_MS;
+    writer->stats.slowest_ns = MAX(writer->stats.slowest_ns, took_ns);
+    g_mutex_unlock(&writer->lock);
 }
 
 // Media first, so that the index never speaks of bytes that a power cut could take away.
@@ -190,6 +213,17 @@ static void file_sync(RecFile *file)
         return;
     }
     file->index_durable = file->index_end;
+    count_sync(file);
+}
+
+static void file_remark(RecFile *file, const char *line)
+{
+    if (g_atomic_int_get(&file->failed))
+        return;
+    g_string_append(file->lines, line);
+    if (!g_ptr_array_remove(file->writer->dirty, file))
+        file->oldest_ns = tk_clock_monotonic_ns();
+    file_sync(file);
 }
 
 static void sync_all(RecWriter *writer)
@@ -260,6 +294,9 @@ static void job_run(RecWriter *writer, Job *job)
     switch (job->kind) {
     case JOB_APPEND:
         file_append(job->file, job, tk_clock_monotonic_ns());
+        break;
+    case JOB_REMARK:
+        file_remark(job->file, job->text);
         break;
     case JOB_CLOSE:
         if (g_ptr_array_remove(writer->dirty, job->file))
@@ -450,8 +487,20 @@ gboolean rec_file_append(RecFile *file, GBytes *piece, const RecEntry *entry)
     job->file = file_ref(file);
     job->piece = g_bytes_ref(piece);
     job->entry = *entry;
+    job->queued_ns = tk_clock_monotonic_ns();
     job_push(writer, job);
     return TRUE;
+}
+
+void rec_file_counting(RecFile *file, const RecCounting *counting)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    Job *job = job_new(JOB_REMARK);
+
+    rec_counting_format(counting, line);
+    job->file = file_ref(file);
+    job->text = g_strdup(line->str);
+    job_push(file->writer, job);
 }
 
 void rec_file_close(RecFile *file)

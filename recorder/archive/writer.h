@@ -36,6 +36,10 @@ RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stre
 gboolean rec_file_append(RecFile *file, GBytes *piece,
                          const RecEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
 
+// Notes that the relay counts anew from the next piece on, which will stand at counting->offset.
+// Durable before that is written.
+void rec_file_counting(RecFile *file, const RecCounting *counting);
+
 // Syncs and closes after what is queued. on_fail is not called any more. NULL is passed over.
 void rec_file_close(RecFile *file);
 
@@ -50,6 +54,9 @@ void rec_writer_after(RecWriter *writer, void (*done)(void *user), void *user);
 typedef struct {
     guint64 pieces, bytes; // written since the start
     guint64 failures;
+    guint64 syncs;     // fdatasync calls for pieces and their lines
+    guint64 late;      // files that were made durable later than REC_WRITER_SYNC_MS_MAX
+    gint64 slowest_ns; // from a piece's coming to its being durable, at most, since the start
     gsize queued_bytes;
     gint64 unsynced_ns; // age of the oldest piece that is not durable yet
 } RecWriterStats;

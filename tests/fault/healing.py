@@ -74,13 +74,13 @@ class Healing(Scene):
         shutil.copytree(self.stage.copies, copies)
         return copies
 
-    def many(self, all_of_them, at_the_end, full, quick):
-        """Moments to pick: all, or some; half of some near the end, where files are put in place."""
-        if self.full and full >= len(all_of_them):
-            return list(all_of_them)
-        count = full if self.full else quick
-        return sorted(self.rng.sample(all_of_them[:-at_the_end], count // 2) +
-                      self.rng.sample(all_of_them[-at_the_end:], count - count // 2))
+    def some(self, moments, count):
+        """So many of them, or all; half of some near the end, where files are put in place."""
+        if count >= len(moments):
+            return list(moments)
+        late = min(len(moments) - count // 2, 40)
+        return sorted(self.rng.sample(moments[:-late], count // 2) +
+                      self.rng.sample(moments[-late:], count - count // 2))
 
     def deliver(self, recorder, copies):
         return tongke.Program(self.stage.cleanup, [CAPTURE, "--deliver", "--keep", copies,
@@ -143,7 +143,7 @@ class Killed(Healing):
 
     def moments(self):
         _, before, after = self.undisturbed()
-        for number in self.many(range(1, after - before + 1), 40, 1000, 8):
+        for number in self.some(range(1, after - before + 1), 1000 if self.full else 8):
             yield (number,)
 
     def once(self, number):
@@ -169,7 +169,7 @@ class PowerCut(Healing):
     def moments(self):
         control, before, _ = self.undisturbed(trace=True)
         trace = list(records(control.trace))
-        for number in self.many(range(before + 1, len(trace) + 1), 40, 200, 6):
+        for number in self.some(range(before + 1, len(trace) + 1), 1000 if self.full else 6):
             yield number, trace[:number]
 
     def once(self, number, trace):

@@ -307,9 +307,13 @@ class RelayRestarted(Scene):
         stage = self.stage
         self.last = Recorder(stage, place_for(stage, "relay") / "data")
         self.last.wait_flow()
-        for _ in range(5 if self.full else 1):
+        for number in range(5 if self.full else 2):
             stage.reference.wait(self.rng.randint(10, 30))
             moment(self.rng, 3)
+            if number % 2:  # one that was started in between knows what the last one did
+                self.last.kill()
+                self.last = Recorder(stage, self.last.data)
+                self.last.wait_flow()
             after = len(self.last.err)
             stage.relay.kill()
             stage.reference.thread.join(tongke.DEADLINE_S)
