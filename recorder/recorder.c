@@ -132,6 +132,13 @@ static void metrics(void *user, GString *out)
            (double)stats.queued_bytes);
     metric(out, "unsynced_seconds", "gauge", "Age of the oldest piece that is not durable yet.",
            (double)stats.unsynced_ns / 1e9);
+    metric(out, "syncs_total", "counter", "Syncs of media and of their index.",
+           (double)stats.syncs);
+    metric(out, "syncs_late_total", "counter",
+           "Files durable later than a second after a piece came.", (double)stats.late);
+    metric(out, "durable_seconds_max", "gauge",
+           "The longest from a piece's coming to its being durable, since the start.",
+           (double)stats.slowest_ns / 1e9);
     metric(out, "search_seconds_max", "gauge", "The longest search since the start.",
            (double)recorder->search_ns / 1e9);
     metric(out, "http_connections", "gauge", "Open connections to the library.",
