@@ -3,6 +3,7 @@
 // relay costs is measured against it.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -211,6 +212,8 @@ static void on_connection(void *user, guint32 events)
     int fd = accept4(listening.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
+    // The relay's own; where the kernel has no BBR, neither gets it.
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "bbr", strlen("bbr"));
     LoadLink *link = g_new0(LoadLink, 1);
     link->loop = bare.loop;
     link->on_bytes = on_bytes;

@@ -28,10 +28,11 @@ alike.
 * short: viewers that got less than 99 % of what was sent, or that left; missing: packets or chunks
   that the numbers say are missing, over all viewers. Both are the worst of the rounds. Where viewers
   are short the server did less than it was asked, and its CPU time is that of less.
-* receivers: over RTP they report every second, as players do (RFC 3550); to the bare loops and
-  multiudpsink there is nobody to report to. Measuring begins when all have caught up with the
-  sender, 6 s after the last joined at most. What a delay of the relay is worth the bare loops tell:
-  they have the same packets, sockets and machine.
+* receivers: over RTP they report every second, as players do (RFC 3550), and so do those of chunks
+  over WebSocket, as the page does; the other servers there, the bare loops and multiudpsink take no
+  reports. Measuring begins when all have caught up with the sender, 6 s after the last joined at
+  most. What a delay of the relay is worth the bare loops tell: they have the same packets, sockets,
+  congestion control (BBR) and machine.
 """
 
 

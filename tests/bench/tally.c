@@ -190,6 +190,9 @@ void load_count_chunk(LoadCount *count, const guint8 *data, gsize size, gint64 a
     if (count->last_chunk)
         count->missing += chunk.sequence - count->last_chunk - 1;
     count->last_chunk = chunk.sequence;
+    const TkCmafRunInfo *run = &chunk.runs[0];
+    if (chunk.runs_count && run->track_id == LOAD_VIDEO + 1)
+        count->media_ns = (gint64)(run->decode_time + run->duration) * 100000 / 9; // 90 kHz
     take_piece(count, find_piece(count->course, chunk.sequence, chunk.sequence, data, size, at_ns),
                at_ns);
 }

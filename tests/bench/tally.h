@@ -66,6 +66,7 @@ typedef struct {
     guint64 dropped; // on purpose, before they were counted
     guint64 judged;  // packets or pictures of those that the sender sent between from_ns and to_ns
     guint64 last_chunk;
+    gint64 media_ns; // end of its first track's run
     LoadFlow flows[LOAD_TRACKS];
 } LoadCount;
 

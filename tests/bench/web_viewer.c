@@ -201,6 +201,19 @@ static void read_some(LoadViewer *viewer, gsize bytes)
         load_link_read(&web->link, web->shaken ? bytes : 512);
 }
 
+// As the page does. Only where there are chunks: others take no reports.
+static void report(LoadViewer *viewer)
+{
+    WebViewer *web = (WebViewer *)viewer;
+    char text[100];
+    if (web->raw || !viewer->count.last_chunk)
+        return;
+    int size =
+        g_snprintf(text, sizeof text, "{\"type\":\"report\",\"played_s\":%.2f,\"buffer_s\":0}",
+                   (double)viewer->count.media_ns / 1e9);
+    send_frame(web, TEXT, (const guint8 *)text, (gsize)size);
+}
+
 static void free_viewer(LoadViewer *viewer)
 {
     WebViewer *web = (WebViewer *)viewer;
@@ -213,7 +226,7 @@ static void free_viewer(LoadViewer *viewer)
 }
 
 static const LoadViewerKind kind = {
-    .start = start, .stop = stop, .read = read_some, .free = free_viewer};
+    .start = start, .stop = stop, .read = read_some, .report = report, .free = free_viewer};
 
 LoadViewer *load_web_viewer_new(const char *url)
 {
