@@ -12,6 +12,7 @@
 #include "relay/net/audience.h"
 #include "relay/net/origin.h"
 #include "relay/net/tcp.h"
+#include "relay/net/web_loop.h"
 
 G_STATIC_ASSERT(RELAY_WEB_HEADROOM >= LWS_PRE);
 
@@ -22,8 +23,6 @@ G_STATIC_ASSERT(RELAY_WEB_HEADROOM >= LWS_PRE);
 #define TX_PACKET_BYTES (8u << 20)
 // Messages written to one viewer in one go before others get their turn.
 #define MESSAGES_PER_TURN 8
-// Chunks that may wait: several seconds of 40 lessons.
-#define MAILBOX_LIMIT 4096
 
 // The library gives each connection zeroed room for this.
 typedef struct {
@@ -47,9 +46,7 @@ struct _RelayWeb {
     struct lws_protocols protocols[2];
     struct lws_http_mount mounts[5];
     struct lws_vhost *vhost;
-    GThread *thread;
-    RelayMailbox *mailbox;
-    gboolean quit;
+    RelayWebLoop *loop;
     RelayAudience *audience;
     GHashTable *peers; // serial -> Peer that waits for an answer
     guint64 serials;
@@ -149,7 +146,8 @@ static void take_response(gpointer owner, gpointer data)
 static void ask(Peer *p)
 {
     RelayWeb *web = p->web;
-    relay_web_desk_ask(&web->spec.desk, g_steal_pointer(&p->exchange), web->mailbox, take_response);
+    relay_web_desk_ask(&web->spec.desk, g_steal_pointer(&p->exchange),
+                       relay_web_loop_mailbox(web->loop), take_response);
 }
 
 // The request is answered, or its connection gone.
@@ -382,7 +380,7 @@ static void on_viewer(gpointer user, RelayStream *stream, gint change, const cha
 static void on_snapshot(gpointer user, guint64 serial, const TkClaims *claims)
 {
     RelayWeb *web = user;
-    relay_web_desk_ask_snapshot(&web->spec.desk, web->mailbox, serial, claims);
+    relay_web_desk_ask_snapshot(&web->spec.desk, relay_web_loop_mailbox(web->loop), serial, claims);
 }
 
 static void wake_socket(gpointer link)
@@ -411,8 +409,8 @@ static void hurry(gpointer link)
     relay_tcp_hurry(lws_get_socket_fd(link));
 }
 
-// Straight to the kernel: most viewers have room, and to learn that by a poll over all sockets and
-// a call-back for each costs a fifth of the sending. What the kernel does not take the library
+// Straight to the kernel: most viewers have room, and to learn that by a call-back for each costs a
+// good part of the sending. What the kernel does not take the library
 // keeps, one message at most, and its call-back comes when that is out.
 static void push_socket(gpointer link)
 {
@@ -448,11 +446,6 @@ static RelayAudience *make_audience(RelayWeb *web)
 }
 
 // Set-up and thread.
-
-static void wake(gpointer data)
-{
-    lws_cancel_service(((RelayWeb *)data)->context);
-}
 
 static const struct lws_protocol_vhost_options page_headers[] = {
     {&page_headers[1], NULL, "content-security-policy:",
@@ -498,7 +491,10 @@ static gboolean create_context(RelayWeb *web, GError **error)
                                                .per_session_data_size = sizeof(Peer),
                                                .rx_buffer_size = RELAY_SOCKET_MESSAGE_MAX,
                                                .tx_packet_size = TX_PACKET_BYTES};
+    void *loop = relay_web_loop_native(web->loop);
     struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+                                             .options = LWS_SERVER_OPTION_LIBEV,
+                                             .foreign_loops = &loop,
                                              .protocols = web->protocols,
                                              .mounts = web->mounts,
                                              .headers = page_headers,
@@ -512,7 +508,8 @@ static gboolean create_context(RelayWeb *web, GError **error)
     web->vhost = web->context ? lws_get_vhost_by_name(web->context, "tongke") : NULL;
     if (web->vhost)
         return TRUE;
-    g_set_error(error, TK_ERROR, TK_ERROR_INTERNAL, "libwebsockets does not start");
+    g_set_error(error, TK_ERROR, TK_ERROR_INTERNAL,
+                "libwebsockets does not start (is libwebsockets-evlib-ev installed?)");
     return FALSE;
 }
 
@@ -524,7 +521,7 @@ RelayWeb *relay_web_new(guint index, const RelayWebSpec *spec, GError **error)
     web->page = g_strdup(spec->page);
     web->audience = make_audience(web);
     web->peers = g_hash_table_new(g_int64_hash, g_int64_equal);
-    web->mailbox = relay_mailbox_new(MAILBOX_LIMIT, wake, web);
+    web->loop = relay_web_loop_new(web->audience);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
     fill_mounts(web);
     if (create_context(web, error))
@@ -535,7 +532,7 @@ RelayWeb *relay_web_new(guint index, const RelayWebSpec *spec, GError **error)
 
 RelayMailbox *relay_web_mailbox(RelayWeb *web)
 {
-    return web->mailbox;
+    return relay_web_loop_mailbox(web->loop);
 }
 
 typedef struct {
@@ -556,46 +553,29 @@ void relay_web_adopt(RelayWeb *web, int fd)
 {
     Arrival *arrival = g_new(Arrival, 1);
     *arrival = (Arrival){web, fd};
-    relay_mailbox_post(web->mailbox, adopt, arrival);
-}
-
-static gpointer run(gpointer data)
-{
-    RelayWeb *web = data;
-    while (!web->quit && lws_service(web->context, 0) >= 0)
-        relay_mailbox_run(web->mailbox, web->audience);
-    return NULL;
+    relay_mailbox_post(relay_web_loop_mailbox(web->loop), adopt, arrival);
 }
 
 void relay_web_start(RelayWeb *web)
 {
-    web->thread = g_thread_new("web", run, web);
-}
-
-static void quit(gpointer owner, gpointer data)
-{
-    ((RelayWeb *)data)->quit = TRUE;
+    relay_web_loop_start(web->loop);
 }
 
 void relay_web_stop(RelayWeb *web)
 {
-    if (!web->thread)
-        return;
-    relay_mailbox_post(web->mailbox, quit, web);
-    g_thread_join(g_steal_pointer(&web->thread));
-    relay_mailbox_run(web->mailbox, web->audience);
+    relay_web_loop_stop(web->loop);
 }
 
 void relay_web_free(RelayWeb *web)
 {
     if (!web)
         return;
-    relay_mailbox_run(web->mailbox, web->audience); // what was posted since it stopped
+    relay_web_loop_settle(web->loop); // what was posted since it stopped
     if (web->context)
         lws_context_destroy(web->context);
+    relay_web_loop_free(web->loop);
     relay_audience_free(web->audience);
     g_hash_table_unref(web->peers);
-    relay_mailbox_free(web->mailbox);
     g_free(web->page);
     g_free(web);
 }

@@ -4,8 +4,8 @@
 #include "relay/net/audience.h"
 #include "relay/net/web_desk.h"
 
-// A web worker: one libwebsockets context on its own poll loop and thread, with the page, the API's
-// sockets, and its WebSocket viewers. The only module that knows libwebsockets.
+// A web worker: one libwebsockets context on its own loop and thread (web_loop.h), with the page,
+// the API's sockets, and its WebSocket viewers. The only module that knows libwebsockets.
 
 typedef struct _RelayWeb RelayWeb;
 
