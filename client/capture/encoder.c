@@ -171,9 +171,9 @@ static gboolean start(CapEncoder *encoder, GError **error)
 
 static char *picture_describe(const Codec *codec, const CapPictureCoding *coding)
 {
-    // x264's presets differ in a third of the processor time: small machines take the faster. What
-    // a follower does is little beside it, so it may try harder; in one piece, which is smaller.
-    const char *effort = coding->follows               ? "fast threads=1"
+    // x264's presets differ in a third of the processor time: small machines take the faster. A
+    // follower's pictures are small, and smaller in one piece.
+    const char *effort = coding->follows               ? "veryfast threads=1"
                          : g_get_num_processors() >= 4 ? "veryfast"
                                                        : "superfast";
     guint distance = coding->follows ? OWN_KEYFRAME_FOLLOWER : coding->fps * OWN_KEYFRAME_S;

@@ -11,7 +11,7 @@
 #include "common/base/ulid.h"
 
 #define SOUND_KBPS 96
-#define SOUND_LOW_KBPS 48 // a line of 64 kbit/s carries it
+#define SOUND_LOW_KBPS 40 // with its packets' heads a line of 64 kbit/s carries it
 #define LESSON_FILE_BYTES_MAX (64 * 1024)
 
 // What GOption fills in.
@@ -422,7 +422,7 @@ static gboolean parse_raw(int argc, char **argv, Raw *raw, GError **error)
          "KBIT/S"},
         {"slides-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->slides_bitrate, "Default 600", "KBIT/S"},
         {"audio-bitrate", 0, 0, G_OPTION_ARG_INT, &raw->sound_bitrate,
-         "Default 96, with --low 48; below 64 one channel", "KBIT/S"},
+         "Default 96, with --low 40; below 64 one channel", "KBIT/S"},
         {"copy", 0, 0, G_OPTION_ARG_STRING, &raw->copy,
          "Pass H.264 on as it is: auto (rtsp and srt; default), always (files too), never", "WHEN"},
         {"encoder", 'e', 0, G_OPTION_ARG_STRING, &raw->encoder,

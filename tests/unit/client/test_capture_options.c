@@ -200,7 +200,7 @@ static void low_is_sent_when_it_is_asked_for(void **state)
     assert_false(without->low);
     assert_int_equal(without->sound_bitrate_kbps, 96);
     assert_int_equal(with->low_bitrate_kbps, 200);
-    assert_int_equal(with->sound_bitrate_kbps, 48);
+    assert_int_equal(with->sound_bitrate_kbps, 40);
     assert_int_equal(louder->sound_bitrate_kbps, 96);
 }
 
