@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/endpoints.h"
 
-typedef struct {
+typedef struct _Entry {
     RelayAddress said; // key of `said`
     RelayAddress seen; // key of `seen` while it is another one; bytes 0: none
     gpointer owner;
     guint track;
     gboolean rtcp;
-    gboolean heard; // something has come
+    gboolean heard;      // something has come
+    GList silent;        // in its host's queue until then
+    struct _Entry *next; // of its owner's
 } Entry;
+
+// Those of one host of which nothing has come.
+typedef struct {
+    RelayAddress address; // port 0
+    GQueue silent;        // Entry, oldest first
+} Host;
 
 struct _RelayEndpoints {
     GHashTable *said[2]; // Entry, owned; [0] RTP, [1] RTCP
     GHashTable *seen[2]; // Entry, borrowed
-    GPtrArray *silent;   // Entry of which nothing has come, oldest first; borrowed
+    GHashTable *owners;  // its first Entry, borrowed
+    GHashTable *hosts;   // Host, owned; none is empty
 };
 
 RelayEndpoints *relay_endpoints_new(void)
@@ -23,7 +32,8 @@ RelayEndpoints *relay_endpoints_new(void)
         e->said[i] = g_hash_table_new_full(relay_address_hash, relay_address_equal, NULL, g_free);
         e->seen[i] = g_hash_table_new(relay_address_hash, relay_address_equal);
     }
-    e->silent = g_ptr_array_new();
+    e->owners = g_hash_table_new(NULL, NULL);
+    e->hosts = g_hash_table_new_full(relay_address_hash, relay_address_equal, NULL, g_free);
     return e;
 }
 
@@ -31,12 +41,42 @@ void relay_endpoints_free(RelayEndpoints *endpoints)
 {
     if (!endpoints)
         return;
-    g_ptr_array_unref(endpoints->silent);
+    g_hash_table_unref(endpoints->hosts);
+    g_hash_table_unref(endpoints->owners);
     for (guint i = 0; i < 2; i++) {
         g_hash_table_unref(endpoints->seen[i]);
         g_hash_table_unref(endpoints->said[i]);
     }
     g_free(endpoints);
+}
+
+static Host *host_of(const RelayEndpoints *e, const RelayAddress *address)
+{
+    RelayAddress key = relay_address_with_port(address, 0);
+    return g_hash_table_lookup(e->hosts, &key);
+}
+
+static void await(RelayEndpoints *e, Entry *entry)
+{
+    Host *host = host_of(e, &entry->said);
+    if (!host) {
+        host = g_new0(Host, 1);
+        host->address = relay_address_with_port(&entry->said, 0);
+        g_hash_table_add(e->hosts, host);
+    }
+    entry->silent.data = entry;
+    g_queue_push_tail_link(&host->silent, &entry->silent);
+}
+
+static void await_no_more(RelayEndpoints *e, Entry *entry)
+{
+    if (entry->heard)
+        return;
+    entry->heard = TRUE;
+    Host *host = host_of(e, &entry->said);
+    g_queue_unlink(&host->silent, &entry->silent);
+    if (g_queue_is_empty(&host->silent))
+        g_hash_table_remove(e->hosts, host);
 }
 
 static void forget_seen(RelayEndpoints *e, Entry *entry)
@@ -46,54 +86,75 @@ static void forget_seen(RelayEndpoints *e, Entry *entry)
     entry->seen.bytes = 0;
 }
 
-static void let_go(RelayEndpoints *e, Entry *entry)
+static void drop(RelayEndpoints *e, Entry *entry)
 {
     forget_seen(e, entry);
-    g_ptr_array_remove(e->silent, entry);
+    await_no_more(e, entry);
+    g_hash_table_remove(e->said[entry->rtcp], &entry->said);
 }
 
-// Of all tracks when `track` is negative.
-static void remove_entries(RelayEndpoints *e, gboolean rtcp, gpointer owner, gint track)
+static void set_first(RelayEndpoints *e, gpointer owner, Entry *first)
 {
-    GHashTableIter iter;
-    Entry *entry;
-    g_hash_table_iter_init(&iter, e->said[rtcp]);
-    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&entry)) {
-        if (entry->owner != owner || (track >= 0 && entry->track != (guint)track))
-            continue;
-        let_go(e, entry);
-        g_hash_table_iter_remove(&iter);
-    }
+    if (first)
+        g_hash_table_insert(e->owners, owner, first);
+    else
+        g_hash_table_remove(e->owners, owner);
+}
+
+static void drop_one(RelayEndpoints *e, gboolean rtcp, gpointer owner, guint track)
+{
+    Entry *first = g_hash_table_lookup(e->owners, owner), **at = &first;
+    while (*at && ((*at)->rtcp != rtcp || (*at)->track != track))
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    Entry *entry = *at;
+    *at = entry->next;
+    set_first(e, owner, first);
+    drop(e, entry);
 }
 
 gboolean relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
                              gpointer owner, guint track)
 {
-    const Entry *old = g_hash_table_lookup(endpoints->said[rtcp], address);
+    RelayEndpoints *e = endpoints;
+    const Entry *old = g_hash_table_lookup(e->said[rtcp], address);
     if (old && old->owner != owner)
         return FALSE;
-    remove_entries(endpoints, rtcp, owner, (gint)track);
-    Entry *entry = g_new(Entry, 1);
-    *entry = (Entry){.said = *address, .owner = owner, .track = track, .rtcp = rtcp};
-    g_hash_table_replace(endpoints->said[rtcp], &entry->said, entry);
-    g_ptr_array_add(endpoints->silent, entry);
+    if (old)
+        drop_one(e, rtcp, owner, old->track);
+    drop_one(e, rtcp, owner, track);
+    Entry *entry = g_new0(Entry, 1);
+    *entry = (Entry){.said = *address,
+                     .owner = owner,
+                     .track = track,
+                     .rtcp = rtcp,
+                     .next = g_hash_table_lookup(e->owners, owner)};
+    g_hash_table_insert(e->said[rtcp], &entry->said, entry);
+    set_first(e, owner, entry);
+    await(e, entry);
     return TRUE;
 }
 
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner)
 {
-    remove_entries(endpoints, FALSE, owner, -1);
-    remove_entries(endpoints, TRUE, owner, -1);
+    Entry *entry = g_hash_table_lookup(endpoints->owners, owner);
+    g_hash_table_remove(endpoints->owners, owner);
+    while (entry) {
+        Entry *next = entry->next;
+        drop(endpoints, entry);
+        entry = next;
+    }
 }
 
 // The one that a NAT may have moved to `address`.
 static Entry *claim(RelayEndpoints *e, gboolean rtcp, const RelayAddress *address)
 {
-    if (relay_address_is_loopback(address)) // no NAT on the way
-        return NULL;
-    for (guint i = 0; i < e->silent->len; i++) {
-        Entry *entry = e->silent->pdata[i];
-        if (entry->rtcp != rtcp || !relay_address_same_host(&entry->said, address))
+    // On loopback there is no NAT.
+    Host *host = relay_address_is_loopback(address) ? NULL : host_of(e, address);
+    for (GList *link = host ? host->silent.head : NULL; link; link = link->next) {
+        Entry *entry = link->data;
+        if (entry->rtcp != rtcp)
             continue;
         entry->seen = *address;
         g_hash_table_replace(e->seen[rtcp], &entry->seen, entry);
@@ -116,10 +177,7 @@ gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const Re
     }
     if (!entry)
         return FALSE;
-    if (!entry->heard) {
-        entry->heard = TRUE;
-        g_ptr_array_remove(endpoints->silent, entry);
-    }
+    await_no_more(endpoints, entry);
     *ret = (RelayEndpoint){.owner = entry->owner, .track = entry->track, .moved = moved};
     return TRUE;
 }
