@@ -250,8 +250,11 @@ static void place_packet(RelayInputTrack *t, const TkRtp *rtp, gint64 sequence, 
     packet->number = number;
     packet->rtp_timestamp = timestamp;
     packet->arrived_ns = now_ns;
-    if (is_key_start(t, rtp, timestamp))
+    if (is_key_start(t, rtp, timestamp)) {
         packet->flags |= RELAY_UNIT_KEY;
+        if (relay_keyframe_configures(rtp->payload, rtp->payload_bytes))
+            packet->flags |= RELAY_UNIT_CONFIG;
+    }
     if (rtp->marker)
         packet->flags |= RELAY_UNIT_FRAME_END;
     if (t->format.kind == TK_TRACK_AUDIO)

@@ -42,7 +42,16 @@ typedef struct {
     guint8 payload_type; // 96 video, 97 audio
     guint32 ssrc;
     guint32 clock_rate;
+    guint32 sound; // audio: a sum over its configuration; the same: the same decoder does
 } RelayTrackIdentity;
+
+// One point of a track's clock, for sender reports and RTP-Info.
+typedef struct {
+    gboolean known;
+    RelayTrackIdentity identity;
+    gint64 wall_ns;
+    guint32 rtp_timestamp;
+} RelayTrackClock;
 
 typedef struct {
     // Units are handed over with one reference.

@@ -14,7 +14,11 @@ guint relay_input_tracks(const RelayInput *input)
 RelayTrackIdentity relay_input_identity(const RelayInput *input, guint track)
 {
     const RelayRenumber *r = &input->tracks[track].renumber;
-    return (RelayTrackIdentity){r->payload_type, r->ssrc, r->clock_rate};
+    RelayTrackIdentity identity = {r->payload_type, r->ssrc, r->clock_rate, 0};
+    const TkAacConfig *aac = &input->tracks[track].format.aac;
+    for (gsize i = 0; i < aac->config_bytes; i++)
+        identity.sound = (identity.sound ^ aac->config[i]) * 16777619u;
+    return identity;
 }
 
 gboolean relay_input_clock(const RelayInput *input, guint track, gint64 *ret_wall_ns,

@@ -7,3 +7,5 @@
 // key frame: parameter sets, or the first slice of an IDR picture, alone, in a STAP-A, or as the
 // beginning of an FU-A. A viewer may start there.
 gboolean relay_keyframe_starts(const guint8 *payload, gsize size);
+// Whether it brings a sequence parameter set, so that a decoder of another picture may start there.
+gboolean relay_keyframe_configures(const guint8 *payload, gsize size);

@@ -24,11 +24,19 @@ static void set_rate(RelayLineRate *line, gint64 rate_bps)
     line->rate_bps = CLAMP(rate_bps, RELAY_LINE_RATE_MIN_BPS, RELAY_LINE_RATE_MAX_BPS);
 }
 
+static void begin_flood(RelayLineRate *line, gint64 now_ns)
+{
+    line->flood.since_ns = now_ns;
+    line->flood.bytes = line->flood.expected = line->flood.lost = 0;
+    line->flood.reports = line->flood.deep = 0;
+}
+
 void relay_line_rate_init(RelayLineRate *line, gint64 need_bps, gint64 now_ns)
 {
     *line = (RelayLineRate){.since_ns = now_ns,
                             .hurried_ns = now_ns - RELAY_LINE_RATE_CALM_NS,
                             .marked_ns = now_ns - RELAY_LINE_RATE_MARK_EVERY_NS};
+    begin_flood(line, now_ns);
     relay_line_rate_need(line, need_bps);
 }
 
@@ -37,6 +45,12 @@ void relay_line_rate_need(RelayLineRate *line, gint64 need_bps)
     line->need_bps = need_bps;
     if (!line->ceiling_bps && line->rate_bps < floor_of(line))
         set_rate(line, floor_of(line));
+}
+
+void relay_line_rate_hope(RelayLineRate *line, gint64 need_bps)
+{
+    line->ceiling_bps = 0;
+    relay_line_rate_need(line, need_bps);
 }
 
 static gboolean knows_empty(const RelayLineRate *line, gint64 now_ns)
@@ -114,6 +128,7 @@ gboolean relay_line_rate_sent(RelayLineRate *line, gsize bytes, gboolean full, g
     if (full && !was_full)
         begin_burst(line, now_ns);
     line->bytes += (gint64)bytes;
+    line->flood.bytes += (gint64)bytes;
     if (!was_full)
         return FALSE;
     // Until the first probe the line is taken to carry the beginning's rate.
@@ -182,9 +197,49 @@ static void take_queue(RelayLineRate *line, const RelayQuestion *report, gint64 
     gint64 arrived = line->mark.bytes * (256 - report->fraction_lost) / 256;
     gint64 passed_bps = rate_of(arrived, line->mark.span_ns + wait_ns),
            to_bps = passed_bps / 10 * 9;
+    line->proven_bps = passed_bps;
     if (!deep)
         to_bps = MAX(to_bps, MIN(line->rate_bps, floor_of(line)));
     slower(line, to_bps, passed_bps, now_ns);
+}
+
+static void count_losses(RelayLineRate *line, const RelayQuestion *report)
+{
+    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
+        if (line->flood.sources[i].ssrc && line->flood.sources[i].ssrc != report->ssrc)
+            continue;
+        gint32 expected = (gint32)(report->highest - line->flood.sources[i].highest);
+        if (line->flood.sources[i].ssrc && expected > 0) {
+            line->flood.expected += expected;
+            line->flood.lost +=
+                CLAMP((gint64)report->lost - line->flood.sources[i].lost, 0, expected);
+        }
+        line->flood.sources[i].ssrc = report->ssrc;
+        line->flood.sources[i].highest = report->highest;
+        line->flood.sources[i].lost = report->lost;
+        return;
+    }
+}
+
+static void take_flood(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)
+{
+    gint64 span_ns = now_ns - line->flood.since_ns;
+    count_losses(line, report);
+    line->flood.reports++;
+    line->flood.deep += line->samples && report->rtt_ns - line->rtt_ns > RELAY_LINE_RATE_DEEP_NS;
+    if (span_ns < RELAY_LINE_RATE_FLOOD_NS || line->flood.expected < RELAY_LINE_RATE_FLOOD_PACKETS)
+        return;
+    gint64 lost = line->flood.lost * 256 / line->flood.expected;
+    gboolean deep = line->flood.deep * 2 > line->flood.reports && lost >= RELAY_LINE_RATE_LOSSY;
+    gboolean drowned = lost >= RELAY_LINE_RATE_FLOOD_LOST;
+    if (!deep && drowned && span_ns < 2 * RELAY_LINE_RATE_FLOOD_NS)
+        return; // let it be sure
+    gint64 passed_bps = rate_of(line->flood.bytes * (256 - lost) / 256, span_ns);
+    if ((deep || drowned) && passed_bps < line->rate_bps) {
+        line->proven_bps = passed_bps;
+        slower(line, passed_bps / 10 * 9, passed_bps, now_ns);
+    }
+    begin_flood(line, now_ns);
 }
 
 // Who loses keeps what the lesson needs: lines that lose as they please would starve otherwise.
@@ -200,9 +255,18 @@ static void take_loss(RelayLineRate *line, gint64 now_ns)
 static void take_probe(RelayLineRate *line)
 {
     set_rate(line, MAX(line->mark.probe_bps, line->rate_bps));
+    line->proven_bps = MAX(line->proven_bps, line->mark.probe_bps);
     if (line->rate_bps > line->ceiling_bps)
         line->ceiling_bps = 0;
     line->unsure = line->rtt_ns > RELAY_LINE_RATE_NEAR_NS;
+}
+
+// It left without a queue: so much passes at least.
+static void take_burst(RelayLineRate *line, gboolean lossy)
+{
+    line->unsure = FALSE;
+    if (!lossy)
+        line->proven_bps = MAX(line->proven_bps, rate_of(line->mark.bytes, line->mark.span_ns));
 }
 
 static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
@@ -233,10 +297,11 @@ void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gi
         else if (line->mark.probe_bps && !lossy)
             take_probe(line);
         else if (line->mark.burst)
-            line->unsure = FALSE;
+            take_burst(line, lossy);
     }
     if (lossy)
         take_loss(line, now_ns);
+    take_flood(line, report, now_ns);
     if (!answer)
         return;
     if (line->mark.calm)

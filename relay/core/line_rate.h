@@ -43,6 +43,12 @@
 #define RELAY_LINE_RATE_DEEP_NS (150 * G_GINT64_CONSTANT(1000000))
 // Of 256, 2 %: a rate that loses so much is not proven.
 #define RELAY_LINE_RATE_LOSSY 5
+// A line that is flooded loses sender reports like everything else, so no one answer is waited for:
+// over so long most reports tell of such a queue, and of losses; or over twice as long more is lost
+// (of 256: 60 %) than by any line that merely loses. What came through then is what it carries.
+#define RELAY_LINE_RATE_FLOOD_NS (1000 * G_GINT64_CONSTANT(1000000))
+#define RELAY_LINE_RATE_FLOOD_LOST 154
+#define RELAY_LINE_RATE_FLOOD_PACKETS 30 // of fewer no share can be told
 // So long after a probe or the end of a long burst the line is empty; in a burst that does not end
 // so long after its beginning.
 #define RELAY_LINE_RATE_CALM_NS (300 * G_GINT64_CONSTANT(1000000))
@@ -66,6 +72,7 @@ typedef struct {
     gint64 need_bps;              // the lesson's own
     gint64 ceiling_bps;           // what did not pass; 0: nothing yet
     gint64 ceiling_ns;            // when
+    gint64 proven_bps;            // what was seen to pass; 0: nothing yet
     gint64 rtt_ns, rtt_at_ns;     // of the empty line
     gint64 window_ns, least_ns;   // since when, and what it was at least since
     guint samples;                // of it, so far as they are needed
@@ -81,6 +88,15 @@ typedef struct {
     gint64 since_ns, bytes; // what left in it, or since the last mark
     gint64 queue_before_ns; // at `since_ns`
     gint64 marked_ns;
+    struct { // since when; what left; what was reported
+        gint64 since_ns, bytes;
+        guint reports, deep;
+        gint64 expected, lost; // packets
+        struct {
+            guint32 ssrc, highest;
+            gint32 lost;
+        } sources[RELAY_INPUT_TRACKS_MAX];
+    } flood;
     struct { // the newest sender report
         guint32 key;
         gboolean out, burst, calm, lost; // unanswered; behind a burst; on an empty line; loss told
@@ -91,6 +107,9 @@ typedef struct {
 void relay_line_rate_init(RelayLineRate *line, gint64 need_bps, gint64 now_ns);
 // What the stream has now.
 void relay_line_rate_need(RelayLineRate *line, gint64 need_bps);
+
+// The stream is another from now on that needs more than is known to pass: it is tried.
+void relay_line_rate_hope(RelayLineRate *line, gint64 need_bps);
 
 // Bits a second at which to send now.
 static inline gint64 relay_line_rate_bps(const RelayLineRate *line)

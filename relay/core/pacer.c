@@ -35,6 +35,12 @@ gboolean relay_pacer_ready(RelayPacer *pacer, gint64 now_ns)
     return !pacer->waiting;
 }
 
+gboolean relay_pacer_urgent(RelayPacer *pacer, gint64 now_ns)
+{
+    return relay_pacer_ready(pacer, now_ns) ||
+           pacer->tokens > -bytes_in(pacer, RELAY_PACER_DEBT_NS);
+}
+
 gint64 relay_pacer_due_ns(const RelayPacer *pacer)
 {
     return pacer->filled_ns + (1 - pacer->tokens) * 8 * TK_NS_PER_S / MAX(pacer->rate_bps, 1) + 1;

@@ -21,12 +21,18 @@ typedef struct {
 // than its viewers' lines.
 #define RELAY_PACER_LATE_NS (100 * G_GINT64_CONSTANT(1000000))
 
+// What is urgent may be so far ahead of the rate: a burst of sound after a stall passes, and a line
+// that does not even carry that is not buried in it.
+#define RELAY_PACER_DEBT_NS (250 * G_GINT64_CONSTANT(1000000))
+
 void relay_pacer_init(RelayPacer *pacer, gint64 rate_bps, gint64 depth_bytes, gint64 now_ns);
 // Another rate from now on, and the depth that goes with it.
 void relay_pacer_set_rate(RelayPacer *pacer, gint64 rate_bps);
 
 // Whether a packet may leave at `now_ns`.
 gboolean relay_pacer_ready(RelayPacer *pacer, gint64 now_ns);
+// Whether one may that is not to wait for what waits: it is owed, up to RELAY_PACER_DEBT_NS.
+gboolean relay_pacer_urgent(RelayPacer *pacer, gint64 now_ns);
 // When one may, after it was told to wait.
 gint64 relay_pacer_due_ns(const RelayPacer *pacer);
 

@@ -54,17 +54,14 @@ struct _RelayRepair {
     guint32 now_ms;                                             // then
     RelayPacer budget;
     guint32 patience_ms; // the longest time that it was seen to ask for a packet
-    guint16 sequence[RELAY_INPUT_TRACKS_MAX]; // of the next retransmission
     RelayRepairStats stats;
 };
 
-RelayRepair *relay_repair_new(guint32 seed, gint64 now_ns)
+RelayRepair *relay_repair_new(gint64 now_ns)
 {
     RelayRepair *repair = g_new0(RelayRepair, 1);
     relay_pacer_init(&repair->budget, 0, RELAY_REPAIR_BURST_MIN, now_ns);
     repair->patience_ms = RELAY_REPAIR_PATIENCE_NS / TK_NS_PER_MS;
-    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
-        repair->sequence[track] = (guint16)(seed >> 16 * track);
     return repair;
 }
 
@@ -93,6 +90,8 @@ static void read_report(const TkRtcp *part, gint64 wall_ns, RelayQuestion *ret)
         ret->last_sr = report->last_sr;
         ret->rtt_ns = round_trip(report, wall_ns);
         ret->fraction_lost = report->fraction_lost;
+        ret->highest = report->highest_sequence;
+        ret->lost = report->cumulative_lost;
     }
 }
 
@@ -276,7 +275,7 @@ guint32 relay_repair_ssrc(guint32 media_ssrc)
     return media_ssrc ^ 0x52545800; // never the same; "RTX"
 }
 
-RelayUnit *relay_repair_rtx(RelayRepair *repair, const RelayUnit *unit)
+RelayUnit *relay_repair_rtx(const RelayUnit *unit, const guint8 *header, guint16 sequence)
 {
     TkRtp rtp;
     gboolean valid = tk_rtp_parse(unit->data, unit->bytes, &rtp);
@@ -284,13 +283,18 @@ RelayUnit *relay_repair_rtx(RelayRepair *repair, const RelayUnit *unit)
     gsize head = (gsize)(rtp.payload - unit->data), tail = unit->bytes - head;
     RelayUnit *rtx = relay_unit_new(head + 2 + tail);
     memcpy(rtx->data, unit->data, head);
-    tk_poke(rtx->data + head, rtp.sequence, 2);
+    if (header)
+        memcpy(rtx->data, header, TK_RTP_HEADER_BYTES);
+    TkReader r = tk_reader(rtx->data + 2, TK_RTP_HEADER_BYTES - 2);
+    guint16 original = tk_reader_u16(&r);
+    guint32 timestamp = tk_reader_u32(&r), ssrc = tk_reader_u32(&r);
+    tk_poke(rtx->data + head, original, 2);
     memcpy(rtx->data + head + 2, unit->data + head, tail);
-    tk_rtp_rewrite(rtx->data, rtp.payload_type + RELAY_REPAIR_PT_STEP,
-                   repair->sequence[unit->track]++, rtp.timestamp, relay_repair_ssrc(rtp.ssrc));
+    tk_rtp_rewrite(rtx->data, rtp.payload_type + RELAY_REPAIR_PT_STEP, sequence, timestamp,
+                   relay_repair_ssrc(ssrc));
     rtx->track = unit->track;
     rtx->number = unit->number;
-    rtx->rtp_timestamp = unit->rtp_timestamp;
+    rtx->rtp_timestamp = timestamp;
     return rtx;
 }
 

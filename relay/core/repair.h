@@ -63,10 +63,12 @@ static inline void relay_repair_span_add(RelayRepairSpan *span, guint64 number)
 // What one datagram of a viewer asks for.
 typedef struct {
     guint32 ssrc;
-    gboolean reported; // the next three, by its receiver report
+    gboolean reported; // the next five, by its receiver report
     guint32 last_sr;   // which of our reports the round trip is of
     gint64 rtt_ns;
     guint8 fraction_lost; // of 256
+    guint32 highest;      // extended sequence number that came, modulo 2^32
+    gint32 lost;          // of all so far
     guint count;
     guint16 sequences[RELAY_REPAIR_ASKED_MAX];
 } RelayQuestion;
@@ -89,8 +91,7 @@ typedef struct {
 
 typedef struct _RelayRepair RelayRepair; // of one viewer
 
-// `seed` gives the first sequence number of the retransmissions.
-RelayRepair *relay_repair_new(guint32 seed, gint64 now_ns);
+RelayRepair *relay_repair_new(gint64 now_ns);
 void relay_repair_free(RelayRepair *repair);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayRepair, relay_repair_free)
 
@@ -114,8 +115,9 @@ gboolean relay_repair_waiting(const RelayRepair *repair);
 // The viewer was set forward: what waits is of no use to it.
 void relay_repair_forget(RelayRepair *repair);
 
-// `unit` as the viewer's next retransmission packet of its track; a new unit.
-RelayUnit *relay_repair_rtx(RelayRepair *repair, const RelayUnit *unit);
+// `unit` as the viewer's retransmission packet `sequence` of its track; a new unit. `header`: that
+// under which the viewer got it; NULL: the unit's own.
+RelayUnit *relay_repair_rtx(const RelayUnit *unit, const guint8 *header, guint16 sequence);
 // The payload type (above the medium's own) and the SSRC of a track's retransmissions.
 #define RELAY_REPAIR_PT_STEP 2
 guint32 relay_repair_ssrc(guint32 media_ssrc);

@@ -13,3 +13,5 @@ typedef struct {
 #define RELAY_STREAM_RATE_SPAN_NS (1000 * G_GINT64_CONSTANT(1000000))
 
 void relay_stream_rate_note(RelayStreamRate *rate, const RelayUnit *unit);
+// The same where no unit is larger than others.
+void relay_stream_rate_note_any(RelayStreamRate *rate, const RelayUnit *unit);

@@ -10,6 +10,7 @@ typedef enum {
     RELAY_UNIT_FRAME_END = 1 << 1, // packet: carries the marker
     RELAY_UNIT_INIT = 1 << 2,      // an initialisation segment
     RELAY_UNIT_SOUND = 1 << 3,     // packet: of sound; piece: of the rendition of sound alone
+    RELAY_UNIT_CONFIG = 1 << 4,    // packet: of a key frame, and brings its parameter sets
 } RelayUnitFlags;
 
 typedef struct {

@@ -166,6 +166,7 @@ static void play_free(Play *play)
     relay_stream_unref(play->stream);
     relay_conn_unref(play->conn);
     g_free(play->head);
+    g_free((char *)play->spec.school);
     g_free(play);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Play, play_free)
@@ -197,6 +198,7 @@ void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec
     play->conn = relay_conn_ref(conn);
     play->stream = relay_stream_ref(stream);
     play->spec = *tracks;
+    play->spec.school = g_strdup(tracks->school);
     play->head = head;
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         play->urls[track] = urls[track];

@@ -4,28 +4,20 @@
 #include "common/base/clock.h"
 
 #define HOUSEKEEPING_NS (TK_NS_PER_S / 2)
+#define JUDGE_NS (TK_NS_PER_S / 4)
 #define HISTORY_UNITS_MAX 65536
+// Who can be given less is set forward later.
+#define PATIENT_LAG_NS (6 * TK_NS_PER_S)
 
 static void feed_free(gpointer data)
 {
     RelayFeed *feed = data;
     feed->stream->feeds[feed->fanout->index] = NULL;
-    relay_history_free(feed->history);
-    relay_repair_index_free(feed->index);
-    relay_stream_unref(feed->stream);
     g_ptr_array_unref(feed->viewers);
+    g_ptr_array_unref(feed->guests);
+    relay_packet_feed_clear(&feed->packets);
+    relay_stream_unref(feed->stream);
     g_free(feed);
-}
-
-gint64 relay_feed_need(const RelayFeed *feed)
-{
-    guint64 tail = relay_history_tail(feed->history), head = relay_history_head(feed->history);
-    if (feed->rate.bps || tail == head)
-        return feed->rate.bps;
-    gint64 span_ns = relay_history_at(feed->history, head - 1)->arrived_ns -
-                     relay_history_at(feed->history, tail)->arrived_ns;
-    gint64 bits = (gint64)relay_history_bytes(feed->history) * 8;
-    return (gint64)((double)bits * TK_NS_PER_S / (double)MAX(span_ns, TK_NS_PER_S));
 }
 
 static void keep_house(RelayFeed *feed, gint64 now_ns)
@@ -34,15 +26,24 @@ static void keep_house(RelayFeed *feed, gint64 now_ns)
         relay_rtp_viewer_tend(feed->viewers->pdata[i], now_ns);
 }
 
+static void serve_one(RelayFeed *feed, RelayRtpViewer *viewer, gint64 now_ns)
+{
+    gint64 due_ns = relay_rtp_viewer_serve(viewer, now_ns);
+    feed->due_ns = MIN(feed->due_ns, due_ns);
+}
+
 static void serve_feed(RelayFeed *feed, gint64 now_ns)
 {
     feed->pending = FALSE;
     feed->due_ns = G_MAXINT64;
-    feed->need_bps = relay_feed_need(feed);
+    feed->need_bps = relay_packet_feed_need_bps(&feed->packets);
     for (guint i = 0; i < feed->viewers->len; i++) {
-        gint64 due_ns = relay_rtp_viewer_serve(feed->viewers->pdata[i], now_ns);
-        feed->due_ns = MIN(feed->due_ns, due_ns);
+        RelayRtpViewer *v = feed->viewers->pdata[i];
+        if (v->feed == feed)
+            serve_one(feed, v, now_ns);
     }
+    for (guint i = feed->guests->len; i-- > 0;) // who goes elsewhere leaves
+        serve_one(feed, feed->guests->pdata[i], now_ns);
 }
 
 // The batch borrows from viewers and histories: it is gone before either changes.
@@ -59,8 +60,13 @@ static gint64 tick(gpointer user, gint64 now_ns)
 {
     RelayFanout *f = user;
     gint64 due_ns = G_MAXINT64;
+    gboolean judge = now_ns >= f->judge_ns;
+    if (judge)
+        f->judge_ns = now_ns + JUDGE_NS;
     for (guint i = 0; i < f->feeds->len; i++) {
         RelayFeed *feed = f->feeds->pdata[i];
+        if (judge)
+            relay_feed_judge(feed, now_ns);
         if (feed->pending || now_ns >= feed->due_ns)
             serve_feed(feed, now_ns);
         due_ns = MIN(due_ns, feed->due_ns);
@@ -88,7 +94,8 @@ RelayFanout *relay_fanout_new(RelayWorker *worker, guint index, RelayUdp *udp,
     f->pacing = pacing;
     f->history_span_ns = history_span_ns;
     f->history_bytes_max = history_bytes_max;
-    f->limits = RELAY_VIEWER_LIMITS_DEFAULT;
+    f->limits = f->patient = RELAY_VIEWER_LIMITS_DEFAULT;
+    f->patient.lag_max_ns = PATIENT_LAG_NS;
     f->feeds = g_ptr_array_new_with_free_func(feed_free);
     f->report = g_byte_array_new();
     relay_worker_add_tick(worker, tick, f);
@@ -112,12 +119,27 @@ void relay_fanout_open(RelayFanout *fanout, RelayStream *stream)
     RelayFeed *feed = g_new0(RelayFeed, 1);
     feed->fanout = fanout;
     feed->stream = relay_stream_ref(stream);
-    feed->history =
-        relay_history_new(fanout->history_span_ns, fanout->history_bytes_max, HISTORY_UNITS_MAX);
-    feed->index = relay_repair_index_new();
+    relay_packet_feed_init(&feed->packets, fanout->history_span_ns, fanout->history_bytes_max,
+                           HISTORY_UNITS_MAX);
     feed->viewers = g_ptr_array_new_with_free_func(relay_rtp_viewer_free);
+    feed->guests = g_ptr_array_new();
     stream->feeds[fanout->index] = feed;
     g_ptr_array_add(fanout->feeds, feed);
+}
+
+// Nobody holds on to the feed.
+static void let_go(RelayFanout *fanout, const RelayFeed *feed)
+{
+    for (guint i = 0; i < fanout->feeds->len; i++) {
+        const RelayFeed *home = fanout->feeds->pdata[i];
+        for (guint j = 0; j < home->viewers->len; j++) {
+            RelayRtpViewer *v = home->viewers->pdata[j];
+            if (v->feed == feed || v->guest_of == feed || v->course.aim.feed == &feed->packets)
+                relay_rtp_viewer_go_home(v);
+            if (v->before.feed == feed)
+                relay_rtp_viewer_forget_before(v);
+        }
+    }
 }
 
 void relay_fanout_close(RelayFanout *fanout, RelayStream *stream)
@@ -127,6 +149,7 @@ void relay_fanout_close(RelayFanout *fanout, RelayStream *stream)
         return;
     for (guint i = feed->viewers->len; i-- > 0;)
         relay_rtp_viewer_end(feed->viewers->pdata[i]);
+    let_go(fanout, feed);
     g_ptr_array_remove_fast(fanout->feeds, feed);
 }
 
@@ -134,13 +157,10 @@ void relay_fanout_push(RelayFanout *fanout, RelayStream *stream, RelayUnit **uni
 {
     RelayFeed *feed = stream->feeds[fanout->index];
     for (guint i = 0; i < count; i++) {
-        if (feed) {
-            relay_repair_index_note(feed->index, units[i], relay_history_head(feed->history));
-            relay_stream_rate_note(&feed->rate, units[i]);
-            relay_history_push(feed->history, units[i]);
-        } else {
+        if (feed)
+            relay_packet_feed_push(&feed->packets, units[i]);
+        else
             relay_unit_unref(units[i]);
-        }
     }
     if (feed)
         feed->pending = TRUE;
@@ -151,7 +171,7 @@ void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint trac
 {
     RelayFeed *feed = stream->feeds[fanout->index];
     if (feed)
-        feed->clocks[track] = *clock;
+        feed->packets.clocks[track] = *clock;
 }
 
 // The first packet at or behind the numbers that a resuming viewer names; head when there is none.
@@ -172,19 +192,12 @@ RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
     RelayFeed *feed = stream->feeds[fanout->index];
     if (!feed)
         return NULL;
-    RelayRtpViewer *v = g_new0(RelayRtpViewer, 1);
-    v->feed = feed;
-    v->spec = *spec;
-    v->heard_ns = relay_worker_now_ns(fanout->worker);
+    RelayRtpViewer *v = relay_rtp_viewer_new(feed, spec);
     if (spec->resumes)
-        relay_viewer_init_at(&v->place, resume_position(feed->history, spec));
+        relay_follower_init_at(&v->course, &feed->packets,
+                               resume_position(feed->packets.history, spec));
     else
-        relay_viewer_init(&v->place, feed->history);
-    relay_line_rate_init(&v->rate, relay_feed_need(feed), v->heard_ns);
-    if (spec->group)
-        v->rate.rate_bps = RELAY_LINE_RATE_GROUP_BPS;
-    relay_pacer_init(&v->pacer, relay_line_rate_bps(&v->rate), RELAY_PACER_TRAIN_MIN_BYTES,
-                     v->heard_ns);
+        relay_follower_init(&v->course, &feed->packets, !spec->group);
     g_ptr_array_add(feed->viewers, v);
     feed->pending = TRUE;
     relay_stat_add(fanout->viewers, 1);
@@ -194,5 +207,6 @@ RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
 void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer)
 {
     relay_stat_add(fanout->viewers, -1u);
-    g_ptr_array_remove_fast(viewer->feed->viewers, viewer);
+    relay_rtp_viewer_go_home(viewer);
+    g_ptr_array_remove_fast(viewer->home->viewers, viewer);
 }

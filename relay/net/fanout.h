@@ -28,14 +28,6 @@ void relay_fanout_close(RelayFanout *fanout, RelayStream *stream);
 // Takes over the references in `units`.
 void relay_fanout_push(RelayFanout *fanout, RelayStream *stream, RelayUnit **units, guint count);
 
-// One point of a track's clock, for sender reports and RTP-Info.
-typedef struct {
-    gboolean known;
-    RelayTrackIdentity identity;
-    gint64 wall_ns;
-    guint32 rtp_timestamp;
-} RelayTrackClock;
-
 void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint track,
                             const RelayTrackClock *clock);
 
@@ -56,6 +48,9 @@ typedef struct {
     // off.
     gboolean resumes;
     guint16 resume[RELAY_INPUT_TRACKS_MAX];
+    // It gets renditions of the stream when its line carries no more.
+    gboolean moves;
+    const char *school; // whose it is, or NULL; copied
     // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it
     // then.
     void (*on_gone)(gpointer user, const char *reason);
@@ -94,6 +89,7 @@ typedef struct {
     guint viewers;
     RelayFanoutLines lines;
     guint64 units_dropped, viewers_gone;
+    guint64 moves[2]; // of viewers between renditions: down, up
     RelayRepairStats repair;
     RelayUdpStats udp;
 } RelayFanoutStats;

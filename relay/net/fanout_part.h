@@ -1,29 +1,44 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "relay/core/follower.h"
 #include "relay/core/line_rate.h"
 #include "relay/core/pacer.h"
-#include "relay/core/stream_rate.h"
+#include "relay/core/rendition.h"
 #include "relay/net/fanout.h"
 
 // What the fan-out is made of, for the files that it is written in: fanout.c has the feeds and the
-// round, rtp_viewer.c serves one viewer, fanout_stats.c counts.
+// round, rtp_viewer.c serves one viewer, rtp_move.c moves it, fanout_stats.c counts.
 
 // Viewers that wait for their pacers are served together, so often: shorter than a train.
 #define PACING_STEP_NS (RELAY_PACER_TRAIN_NS / 4)
 
 typedef struct _RelayFeed RelayFeed;
 
+// What a viewer asks for again of one feed.
+typedef struct {
+    RelayFeed *feed;     // NULL: none
+    RelayRepair *repair; // NULL until it asks
+    RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
+} RelayMending;
+
 struct _RelayRtpViewer {
-    RelayFeed *feed;
+    RelayFanout *fanout;
+    RelayFeed *home; // of the stream that it asked for
+    RelayFeed *feed; // from which it gets its packets: home, or a rendition of it
     RelayViewerSpec spec;
-    RelayViewer place;
+    RelayFollower course; // in `feed`
+    RelayRenditionChoice choice;
+    RelayRendition aim;  // while course.aim is set
+    RelayFeed *guest_of; // counted there
     RelayPacer pacer;
     RelayLineRate rate;
-    gsize round_bytes; // sent in this tick
-    RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
+    gsize round_bytes;        // sent in this tick
+    gboolean waits;           // more would have left
+    RelayMending now, before; // before: of the feed that it came from, for a while
+    gint64 before_until_ns;
+    guint16 again_sequences[RELAY_INPUT_TRACKS_MAX]; // of the next retransmissions
     RelayRepairLine line;
-    RelayRepair *repair; // NULL until it asks
     gint64 heard_ns, reported_ns;
     guint32 packets[RELAY_INPUT_TRACKS_MAX], octets[RELAY_INPUT_TRACKS_MAX];
     gboolean gone;
@@ -32,14 +47,13 @@ struct _RelayRtpViewer {
 struct _RelayFeed {
     RelayFanout *fanout;
     RelayStream *stream;
-    RelayHistory *history;
-    RelayRepairIndex *index;
-    RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
-    GPtrArray *viewers; // RelayRtpViewer, owned
-    gboolean pending;   // somebody has something to send
-    gint64 due_ns;      // when a pacer lets somebody go on
-    RelayStreamRate rate;
-    gint64 need_bps; // the stream's, as far as known
+    RelayPacketFeed packets;
+    RelayCrossing crossing; // to the lesson's main stream
+    GPtrArray *viewers;     // RelayRtpViewer, owned: who asked for it
+    GPtrArray *guests;      // RelayRtpViewer, borrowed: others who get it
+    gboolean pending;       // somebody has something to send
+    gint64 due_ns;          // when somebody may go on
+    gint64 need_bps;        // the stream's, as far as known
 };
 
 struct _RelayFanout {
@@ -52,18 +66,16 @@ struct _RelayFanout {
     gboolean pacing;
     gint64 history_span_ns;
     gsize history_bytes_max;
-    RelayViewerLimits limits;
+    RelayViewerLimits limits, patient;
     GPtrArray *feeds; // RelayFeed, owned
     GByteArray *report;
-    gint64 housekeeping_ns;
+    gint64 housekeeping_ns, judge_ns;
     guint viewers; // relaxed atomics from here on
     RelayFanoutLines lines;
     guint64 units_dropped, viewers_gone;
+    guint64 moves[2]; // down, up
     RelayRepairStats repair;
 };
-
-// Until a whole group of pictures has passed: what the history holds, over a second at least.
-gint64 relay_feed_need(const RelayFeed *feed);
 
 // Sends what may leave to the viewer now. When to come back: G_MAXINT64 if nothing waits for time.
 gint64 relay_rtp_viewer_serve(RelayRtpViewer *viewer, gint64 now_ns);
@@ -73,6 +85,19 @@ void relay_rtp_viewer_tell_clocks(RelayRtpViewer *viewer, gint64 now_ns);
 void relay_rtp_viewer_tend(RelayRtpViewer *viewer, gint64 now_ns);
 // Its stream is over.
 void relay_rtp_viewer_end(RelayRtpViewer *viewer);
+// Not in a place yet, nor in the feed's list.
+RelayRtpViewer *relay_rtp_viewer_new(RelayFeed *home, const RelayViewerSpec *spec);
 void relay_rtp_viewer_free(gpointer viewer);
 
+// rtp_move.c: between the renditions of a lesson.
+
+// Some times a second: who of the feed's viewers are to be moved.
+void relay_feed_judge(RelayFeed *home, gint64 now_ns);
+// Moves the viewer as it is to be, if that can be done now.
+void relay_rtp_viewer_turn(RelayRtpViewer *viewer, gint64 now_ns);
+// It gets its packets from nowhere else any more. Its feed may be about to go.
+void relay_rtp_viewer_go_home(RelayRtpViewer *viewer);
+void relay_rtp_viewer_forget_before(RelayRtpViewer *viewer);
+
+// fanout_stats.c
 void relay_fanout_count_lines(RelayFanout *fanout);

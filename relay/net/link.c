@@ -9,16 +9,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/media/rtp.h"
+#include "relay/net/tcp.h"
+
 #define READ_BYTES 65536
 #define VECTORS_PER_CALL 64
 // Not yet on its way: a slow viewer's backlog waits in the queue here, where it is seen and can be
 // dropped, and not by the megabyte in the kernel.
 #define NOTSENT_LOWAT_BYTES (64 << 10)
 
+#define FRAME_BYTES 4 // RFC 2326 section 10.12
+
 // One piece of the queue: a header of its own (text: empty) and shared bytes.
 typedef struct {
-    guint8 header[4];
+    guint8 header[FRAME_BYTES + TK_RTP_HEADER_BYTES];
     guint8 header_bytes;
+    guint8 from; // of the unit: what stands before is in the header
     RelayUnit *unit;
 } Piece;
 
@@ -29,7 +35,7 @@ struct _RelayLink {
     gpointer user;
     GByteArray *input;
     GQueue queue; // of Piece
-    gsize queued_bytes, sent_of_first;
+    gsize queue_max, queued_bytes, sent_of_first;
     gboolean paused, closed, broken, wants_out, was_full;
 };
 
@@ -81,6 +87,7 @@ RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayLinkHandler *h
     l->handler = handler;
     l->user = user;
     l->input = g_byte_array_new();
+    l->queue_max = RELAY_LINK_QUEUE_BYTES;
     g_queue_init(&l->queue);
     int on = 1, lowat = NOTSENT_LOWAT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -120,8 +127,8 @@ gsize relay_link_input_bytes(const RelayLink *link)
 
 gboolean relay_link_is_full(RelayLink *link)
 {
-    link->was_full |= link->queued_bytes > RELAY_LINK_QUEUE_BYTES;
-    return link->queued_bytes > RELAY_LINK_QUEUE_BYTES;
+    link->was_full |= link->queued_bytes > link->queue_max;
+    return link->queued_bytes > link->queue_max;
 }
 
 void relay_link_pause(RelayLink *link, gboolean paused)
@@ -134,14 +141,34 @@ void relay_link_pause(RelayLink *link, gboolean paused)
         link->handler->on_input(link->user, link->input);
 }
 
-static void put(RelayLink *l, const guint8 header[4], guint8 header_bytes, RelayUnit *unit)
+static gsize body_bytes(const Piece *piece)
+{
+    return piece->unit->bytes - piece->from;
+}
+
+static void put(RelayLink *l, const Piece *new)
 {
     Piece *piece = g_new(Piece, 1);
-    *piece = (Piece){.header_bytes = header_bytes, .unit = unit};
-    if (header_bytes)
-        memcpy(piece->header, header, header_bytes);
+    *piece = *new;
     g_queue_push_tail(&l->queue, piece);
-    l->queued_bytes += header_bytes + unit->bytes;
+    l->queued_bytes += piece->header_bytes + body_bytes(piece);
+}
+
+void relay_link_keep_short(RelayLink *link)
+{
+    int lowat = RELAY_LINK_SHORT_BYTES;
+    link->queue_max = RELAY_LINK_SHORT_BYTES;
+    setsockopt(link->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+}
+
+gsize relay_link_unsent(const RelayLink *link)
+{
+    return link->queued_bytes + relay_tcp_unsent(link->watch.fd);
+}
+
+gint64 relay_link_passes_bps(const RelayLink *link)
+{
+    return relay_tcp_passes_bps(link->watch.fd);
 }
 
 void relay_link_put_text(RelayLink *link, const char *text)
@@ -149,17 +176,24 @@ void relay_link_put_text(RelayLink *link, const char *text)
     gsize size = strlen(text);
     RelayUnit *unit = relay_unit_new(size);
     memcpy(unit->data, text, size);
-    put(link, NULL, 0, unit);
+    put(link, &(Piece){.unit = unit});
 }
 
-gboolean relay_link_put_unit(RelayLink *link, guint8 channel, RelayUnit *unit)
+gboolean relay_link_put_unit(RelayLink *link, guint8 channel, const guint8 *header, RelayUnit *unit)
 {
-    if (link->queued_bytes > RELAY_LINK_QUEUE_BYTES || unit->bytes > G_MAXUINT16) {
+    if (link->queued_bytes > link->queue_max || unit->bytes > G_MAXUINT16) {
         link->was_full = TRUE;
         return FALSE;
     }
-    guint8 header[4] = {'$', channel, (guint8)(unit->bytes >> 8), (guint8)unit->bytes};
-    put(link, header, sizeof header, relay_unit_ref(unit));
+    Piece piece = {.header = {'$', channel, (guint8)(unit->bytes >> 8), (guint8)unit->bytes},
+                   .header_bytes = FRAME_BYTES,
+                   .unit = relay_unit_ref(unit)};
+    if (header) {
+        memcpy(piece.header + FRAME_BYTES, header, TK_RTP_HEADER_BYTES);
+        piece.header_bytes += TK_RTP_HEADER_BYTES;
+        piece.from = TK_RTP_HEADER_BYTES;
+    }
+    put(link, &piece);
     return TRUE;
 }
 
@@ -167,7 +201,7 @@ gboolean relay_link_put_bytes(RelayLink *link, guint8 channel, const guint8 *dat
 {
     g_autoptr(RelayUnit) unit = relay_unit_new(size);
     memcpy(unit->data, data, size);
-    return relay_link_put_unit(link, channel, unit);
+    return relay_link_put_unit(link, channel, NULL, unit);
 }
 
 // Fills `vectors` from the queue's start; returns how many.
@@ -180,9 +214,9 @@ static guint gather(const RelayLink *l, struct iovec vectors[VECTORS_PER_CALL])
         if (skip < piece->header_bytes)
             vectors[count++] = (struct iovec){piece->header + skip, piece->header_bytes - skip};
         gsize body_skip = skip > piece->header_bytes ? skip - piece->header_bytes : 0;
-        if (body_skip < piece->unit->bytes)
-            vectors[count++] =
-                (struct iovec){piece->unit->data + body_skip, piece->unit->bytes - body_skip};
+        if (body_skip < body_bytes(piece))
+            vectors[count++] = (struct iovec){piece->unit->data + piece->from + body_skip,
+                                              body_bytes(piece) - body_skip};
         skip = 0;
     }
     return count;
@@ -194,7 +228,7 @@ static void take_off(RelayLink *l, gsize sent)
     sent += l->sent_of_first;
     while (!g_queue_is_empty(&l->queue)) {
         const Piece *first = g_queue_peek_head(&l->queue);
-        gsize size = first->header_bytes + first->unit->bytes;
+        gsize size = first->header_bytes + body_bytes(first);
         if (sent < size)
             break;
         sent -= size;
@@ -231,7 +265,7 @@ void relay_link_flush(RelayLink *link)
         l->wants_out = blocked;
         watch_again(l);
     }
-    if (l->was_full && l->queued_bytes < RELAY_LINK_QUEUE_BYTES / 2) {
+    if (l->was_full && l->queued_bytes < l->queue_max / 2) {
         l->was_full = FALSE;
         l->handler->on_room(l->user);
     }

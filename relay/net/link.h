@@ -21,6 +21,8 @@ typedef struct {
 
 // What a viewer may have waiting here before it counts as behind: half a second at 4 Mbit/s.
 #define RELAY_LINK_QUEUE_BYTES (256 << 10)
+// The same where little is to wait: half a second at 250 kbit/s.
+#define RELAY_LINK_SHORT_BYTES (16 << 10)
 
 // Takes `fd` (non-blocking). `handler` and `user` are borrowed for the link's life. NULL: fd
 // closed.
@@ -38,10 +40,20 @@ void relay_link_pause(RelayLink *link, gboolean paused);
 // More is queued than a viewer may have waiting; on_room tells when that is over.
 gboolean relay_link_is_full(RelayLink *link);
 
+// For a viewer that can be given less: little waits here and in the kernel, so that what it is
+// given instead is soon at its turn.
+void relay_link_keep_short(RelayLink *link);
+// Bytes that were taken for the peer and are not acknowledged by it, and how fast they lately
+// passed, bits a second; 0: not known.
+gsize relay_link_unsent(const RelayLink *link);
+gint64 relay_link_passes_bps(const RelayLink *link);
+
 // Queue, then flush. Texts are always taken: who has a full link is not asked for more.
 void relay_link_put_text(RelayLink *link, const char *text);
-// FALSE: the queue is full, nothing was taken. Otherwise a reference is held until sent.
-gboolean relay_link_put_unit(RelayLink *link, guint8 channel, RelayUnit *unit);
+// FALSE: the queue is full, nothing was taken. Otherwise a reference is held until sent. `header`:
+// RTP's, copied, in the place of the unit's own; NULL: it goes as it is.
+gboolean relay_link_put_unit(RelayLink *link, guint8 channel, const guint8 *header,
+                             RelayUnit *unit);
 gboolean relay_link_put_bytes(RelayLink *link, guint8 channel, const guint8 *data, gsize size);
 void relay_link_flush(RelayLink *link);
 

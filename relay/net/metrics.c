@@ -40,6 +40,8 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
                 MIN(sum.lines.least_bps ? sum.lines.least_bps : G_MAXUINT64, one.lines.least_bps);
         sum.units_dropped += one.units_dropped;
         sum.viewers_gone += one.viewers_gone;
+        sum.moves[0] += one.moves[0];
+        sum.moves[1] += one.moves[1];
         sum.repair.asked += one.repair.asked;
         sum.repair.resent += one.repair.resent;
         sum.repair.unanswered += one.repair.unanswered;
@@ -70,6 +72,10 @@ static void put_fanouts(GString *out, const RelayHandoff *handoff)
         "Packets asked for that were too old, not here yet or over the viewer's budget.",
         sum.repair.unanswered);
     put_states(out, "rtp_viewers_by_state", "Viewers over RTP, how they follow.", sum.lines.states);
+    put(out, "rtp_moved_down_total", "counter",
+        "Times that a viewer was given a smaller rendition.", sum.moves[0]);
+    put(out, "rtp_moved_up_total", "counter", "Times that it was given a larger one.",
+        sum.moves[1]);
     put(out, "rtp_viewers_narrow", "gauge",
         "Viewers over UDP whose line carries less than their stream.", sum.lines.narrow);
     put(out, "rtp_line_least_bps", "gauge",

@@ -25,6 +25,7 @@ typedef struct {
     char *peer;
     char *id;              // of the RTSP session
     char *lesson, *stream; // the lesson it has been let in to, by the word in the URL
+    gboolean whole;        // viewing: the URL named no stream
     TkRole role;
     TkClaims *claims; // of its token; NULL when the door is open
     gint64 opened_ns;
@@ -291,6 +292,7 @@ static void do_setup(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         answer(s, request, 455, NULL);
         return;
     }
+    s->whole = url.whole;
     RelayTransport transport;
     if (!relay_transport_choose(tk_rtsp_header(request, "Transport"), relay_conn_peer(s->conn),
                                 (guint)track, r->spec.multicast && !s->announced, &transport)) {
@@ -363,6 +365,13 @@ static void read_resume(const char *header, RelayViewerSpec *spec)
     }
 }
 
+// It passes on what it gets, and has renditions of its own to give.
+static gboolean is_relay(const TkRtspMessage *request)
+{
+    const char *agent = tk_rtsp_header(request, "User-Agent");
+    return agent && g_str_has_prefix(agent, "tongke-relay");
+}
+
 static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     RelayTransportKind kind = RELAY_TRANSPORT_UDP;
@@ -390,7 +399,7 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         answer(s, request, 400, NULL);
         return;
     }
-    RelayViewerSpec spec = {.interleaved = kind == RELAY_TRANSPORT_TCP};
+    RelayViewerSpec spec = {.interleaved = kind == RELAY_TRANSPORT_TCP, .school = school_of(s)};
     char *urls[RELAY_INPUT_TRACKS_MAX] = {0};
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         if (!s->set_up[i] || !description.configs[i])
@@ -405,6 +414,7 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
     read_resume(tk_rtsp_header(request, "X-Tongke-Resume"), &spec);
+    spec.moves = s->whole && !spec.resumes && !is_relay(request);
     begin_viewing(r, s, stream, kind);
     GString *head = begin_answer(s, request, 200);
     g_string_append(head, "Range: npt=now-\r\n");

@@ -64,6 +64,7 @@ gboolean relay_rtsp_url_parse(const char *uri, RelayRtspUrl *ret, GError **error
                     "the URL names no lesson: rtsp://HOST:PORT/LESSON[/STREAM]");
         return FALSE;
     }
+    url.whole = strchr(path + 1, '/') == NULL;
     url.host = host_of(authority);
     url.base = g_steal_pointer(&text);
     *ret = url;

@@ -8,6 +8,7 @@ typedef struct {
     char *host;            // without port and brackets
     char *base;            // everything before query and track, without a slash at the end
     char *lesson, *stream; // stream: "main" when the URL names none
+    gboolean whole;        // it names none: the lesson, as good as it can be had
     char *query;           // or NULL
     gint track;            // -1: none named
 } RelayRtspUrl;

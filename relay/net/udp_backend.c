@@ -29,8 +29,7 @@ static int send_each(int fd, struct mmsghdr *messages, guint count)
 {
     for (guint i = 0; i < count; i++) {
         const struct msghdr *message = &messages[i].msg_hdr;
-        if (sendto(fd, message->msg_iov->iov_base, message->msg_iov->iov_len, 0, message->msg_name,
-                   message->msg_namelen) < 0)
+        if (sendmsg(fd, message, 0) < 0)
             return i ? (int)i : -errno;
     }
     return (int)count;

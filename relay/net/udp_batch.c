@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/media/rtp.h"
 #include "relay/net/stream.h"
 
 #define TRAINS_MAX 64
@@ -29,14 +30,16 @@ typedef union {
 
 struct _RelayUdpBatch {
     RelayUdp *udp;
-    guint trains, packets;
+    guint trains, packets, vectors_used;
     gsize train_bytes; // of the newest train
     gsize bytes;       // of all
     gboolean open;     // the newest train can take more
     struct mmsghdr messages[TRAINS_MAX];
-    const RelayAddress *to; // of the newest train
+    guint pieces[TRAINS_MAX]; // vectors of each packet of a train: its header apart or not
+    const RelayAddress *to;   // of the newest train
     SegmentControl controls[TRAINS_MAX];
-    struct iovec vectors[PACKETS_MAX];
+    struct iovec vectors[2 * PACKETS_MAX];
+    guint8 headers[PACKETS_MAX][TK_RTP_HEADER_BYTES];
     gint64 full_us; // when the buffer was found full first in this period; 0: never yet
     RelayUdpStats stats;
 };
@@ -53,47 +56,70 @@ void relay_udp_batch_free(RelayUdpBatch *batch)
     g_free(batch);
 }
 
-static gboolean fits_train(const RelayUdpBatch *b, const RelayAddress *to, const RelayUnit *unit)
+static gsize segment_bytes(const RelayUdpBatch *b, guint i)
 {
-    if (!b->open || !b->udp->backend->trains)
+    const struct iovec *first = b->messages[i].msg_hdr.msg_iov;
+    return first[0].iov_len + (b->pieces[i] > 1 ? first[1].iov_len : 0);
+}
+
+static gsize segments(const RelayUdpBatch *b, guint i)
+{
+    return b->messages[i].msg_hdr.msg_iovlen / b->pieces[i];
+}
+
+static gboolean fits_train(const RelayUdpBatch *b, const RelayAddress *to, guint pieces,
+                           const RelayUnit *unit)
+{
+    guint i = b->trains - 1;
+    if (!b->open || !b->udp->backend->trains || b->pieces[i] != pieces)
         return FALSE;
-    const struct msghdr *train = &b->messages[b->trains - 1].msg_hdr;
-    gsize segment = train->msg_iov[0].iov_len;
+    gsize segment = segment_bytes(b, i);
     return unit->bytes <= segment && segment <= SEGMENT_BYTES_MAX &&
-           train->msg_iovlen < SEGMENTS_MAX && b->train_bytes + unit->bytes <= TRAIN_BYTES_MAX &&
+           segments(b, i) < SEGMENTS_MAX && b->train_bytes + unit->bytes <= TRAIN_BYTES_MAX &&
            (b->to == to || relay_address_equal(b->to, to));
 }
 
-static void begin_train(RelayUdpBatch *b, const RelayAddress *to)
+static void begin_train(RelayUdpBatch *b, const RelayAddress *to, guint pieces)
 {
     guint i = b->trains++;
     b->to = to;
+    b->pieces[i] = pieces;
     b->messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = (void *)&to->to,
                                                   .msg_namelen = to->bytes,
-                                                  .msg_iov = &b->vectors[b->packets]}};
+                                                  .msg_iov = &b->vectors[b->vectors_used]}};
     b->train_bytes = 0;
 }
 
-void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const RelayUnit *unit)
+static void put_piece(RelayUdpBatch *b, const guint8 *data, gsize bytes)
+{
+    b->vectors[b->vectors_used++] = (struct iovec){(void *)data, bytes};
+    b->messages[b->trains - 1].msg_hdr.msg_iovlen++;
+}
+
+void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const guint8 *header,
+                         const RelayUnit *unit)
 {
     RelayUdpBatch *b = batch;
-    if (b->packets == PACKETS_MAX || (b->trains == TRAINS_MAX && !fits_train(b, to, unit)))
+    guint pieces = header ? 2 : 1;
+    if (b->packets == PACKETS_MAX || (b->trains == TRAINS_MAX && !fits_train(b, to, pieces, unit)))
         relay_udp_batch_flush(b);
-    if (!fits_train(b, to, unit))
-        begin_train(b, to);
-    struct msghdr *train = &b->messages[b->trains - 1].msg_hdr;
-    b->vectors[b->packets++] = (struct iovec){(void *)unit->data, unit->bytes};
+    if (!fits_train(b, to, pieces, unit))
+        begin_train(b, to, pieces);
+    gsize own = header ? TK_RTP_HEADER_BYTES : 0;
+    if (header)
+        put_piece(b, memcpy(b->headers[b->packets], header, own), own);
+    put_piece(b, unit->data + own, unit->bytes - own);
+    b->packets++;
     b->bytes += unit->bytes;
-    train->msg_iovlen++;
     b->train_bytes += unit->bytes;
     // All segments but the last have one size: a shorter packet closes the train.
-    b->open = unit->bytes == train->msg_iov[0].iov_len;
+    b->open = unit->bytes == segment_bytes(b, b->trains - 1);
 }
 
 static void set_segment_size(RelayUdpBatch *b, guint i)
 {
     struct msghdr *train = &b->messages[i].msg_hdr;
-    if (train->msg_iovlen < 2)
+    if (segments(b, i) < 2)
         return;
     train->msg_control = &b->controls[i];
     train->msg_controllen = sizeof b->controls[i];
@@ -101,7 +127,7 @@ static void set_segment_size(RelayUdpBatch *b, guint i)
     control->cmsg_level = IPPROTO_UDP;
     control->cmsg_type = UDP_SEGMENT;
     control->cmsg_len = CMSG_LEN(sizeof(guint16));
-    guint16 size = (guint16)train->msg_iov[0].iov_len;
+    guint16 size = (guint16)segment_bytes(b, i);
     memcpy(CMSG_DATA(control), &size, sizeof size);
 }
 
@@ -139,19 +165,21 @@ static guint send_messages(RelayUdpBatch *b, struct mmsghdr *messages, guint cou
 
 // The kernel took no train of this form: its packets leave one by one, and so do all from now on
 // when it knows no trains at all. (A route with a small MTU refuses only its own.)
-static void send_singly(RelayUdpBatch *b, const struct msghdr *train, int failure)
+static void send_singly(RelayUdpBatch *b, guint train_index, int failure)
 {
+    const struct msghdr *train = &b->messages[train_index].msg_hdr;
+    guint pieces = b->pieces[train_index];
     const RelayUdpBackend *next = relay_udp_backend_next(b->udp->backend);
     if (failure == EIO && b->udp->backend->trains && next) {
         relay_stat_set(b->udp->backend, next);
         tk_warning("the kernel refuses UDP segmentation (%s): sending by %s from now on",
                    strerrordesc_np(failure), next->name);
     }
-    for (gsize i = 0; i < train->msg_iovlen; i++) {
+    for (gsize i = 0; i < train->msg_iovlen; i += pieces) {
         struct mmsghdr single = {.msg_hdr = {.msg_name = train->msg_name,
                                              .msg_namelen = train->msg_namelen,
                                              .msg_iov = train->msg_iov + i,
-                                             .msg_iovlen = 1}};
+                                             .msg_iovlen = pieces}};
         int ignored;
         if (!send_messages(b, &single, 1, &ignored))
             relay_stat_add(b->stats.refused, 1);
@@ -165,11 +193,11 @@ static void send_trains(RelayUdpBatch *b)
         sent += send_messages(b, b->messages + sent, b->trains - sent, &failure);
         if (sent == b->trains)
             break;
-        const struct msghdr *train = &b->messages[sent++].msg_hdr;
-        if (train->msg_iovlen > 1 && (failure == EIO || failure == EINVAL || failure == EMSGSIZE))
+        guint train = sent++;
+        if (segments(b, train) > 1 && (failure == EIO || failure == EINVAL || failure == EMSGSIZE))
             send_singly(b, train, failure);
         else
-            relay_stat_add(b->stats.refused, train->msg_iovlen);
+            relay_stat_add(b->stats.refused, segments(b, train));
     }
 }
 
@@ -182,7 +210,7 @@ void relay_udp_batch_flush(RelayUdpBatch *batch)
     relay_stat_add(b->stats.bytes, b->bytes);
     relay_stat_add(b->stats.datagrams, b->packets);
     relay_stat_add(b->stats.trains, b->trains);
-    b->trains = b->packets = 0;
+    b->trains = b->packets = b->vectors_used = 0;
     b->bytes = 0;
     b->open = FALSE;
 }

@@ -18,8 +18,10 @@ typedef struct {
 
 RelayUdpBatch *relay_udp_batch_new(RelayUdp *udp);
 void relay_udp_batch_free(RelayUdpBatch *batch);
-// Both are borrowed until flush: nothing is counted or copied per viewer.
-void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const RelayUnit *unit);
+// `to` and `unit` are borrowed until flush: nothing is counted or copied per viewer but `header`,
+// RTP's, which stands in the place of the unit's own; NULL: it goes as it is.
+void relay_udp_batch_add(RelayUdpBatch *batch, const RelayAddress *to, const guint8 *header,
+                         const RelayUnit *unit);
 // A full socket buffer is waited for a little: whoever is sent to is served later, not less.
 void relay_udp_batch_flush(RelayUdpBatch *batch);
 // Borrowed; any thread may read it with relay_stat_get.

@@ -28,7 +28,7 @@ class Pacing(unittest.TestCase):
         return Program(self.addCleanup, [
             BUILD / "client" / "player" / "tongke-player", "--latency", "1000", "--transport", "udp",
             "--video-sink", "fakevideosink", "--audio-sink", "fakesink",
-            f"rtsp://127.0.0.1:{self.line.port}/math"])
+            f"rtsp://127.0.0.1:{self.line.port}/math/main"])
 
     def test_each_line_gets_what_it_carries(self):
         """On one line nothing is lost; what is too much for another waits in the relay, and is dropped

@@ -248,7 +248,7 @@ static void arrive_at_relay(gpointer to, const NetEvent *event, gint64 now_ms)
     if (q.count == 0)
         return;
     if (!v->repair)
-        v->repair = relay_repair_new(w->seed + v->id, now_ns);
+        v->repair = relay_repair_new(now_ns);
     note_questions(v, track, &q);
     relay_repair_ask(v->repair, w->index, w->history, track, &v->spans[track], v->place.position,
                      &v->line, &q, w->need_bps, now_ns);
@@ -289,7 +289,8 @@ static gboolean send_repairs(Viewer *v, gint64 now_ns)
     RelayUnit *unit;
     while (v->repair && relay_pacer_ready(&v->pacer, now_ns) &&
            (unit = relay_repair_next(v->repair, w->index, w->history, now_ns))) {
-        g_autoptr(RelayUnit) again = relay_repair_rtx(v->repair, unit);
+        g_autoptr(RelayUnit) again =
+            relay_repair_rtx(unit, NULL, v->again_sequences[unit->track]++);
         Fate *f = fate_of(v, unit->track, unit->number);
         if (f->number == unit->number)
             f->answered_ms = w->now_ms;
@@ -368,8 +369,9 @@ static void serve_udp(Viewer *v, gint64 now_ns)
     v->due_ms = due_ns / TK_NS_PER_MS + 1;
 }
 
-// As tick() of relay/net/fanout.c and relay_rtp_viewer_serve, but that nobody is served because somebody else is:
-// the sockets' side of the relay serves all viewers of a stream when one of them is due.
+// As tick() of relay/net/fanout.c and relay_rtp_viewer_serve, but that nobody is served because
+// somebody else is: the sockets' side of the relay serves all viewers of a stream when one of them
+// is due.
 void viewer_serve(Viewer *viewer, gboolean fresh)
 {
     Viewer *v = viewer;

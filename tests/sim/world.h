@@ -2,15 +2,15 @@
 #pragma once
 
 #include "relay/core/line_rate.h"
-#include "relay/core/stream_rate.h"
 #include "relay/core/pacer.h"
 #include "relay/core/repair.h"
+#include "relay/core/stream_rate.h"
 #include "relay/core/web_viewer.h"
 #include "tests/sim/player.h"
 #include "tests/sim/source.h"
 
-// The relay's core put together as relay/net does it (rtp_viewer.c, web_feed.c, ingest.c), between a
-// made-up sender and made-up viewers, in steps of a millisecond. What must hold at any time is
+// The relay's core put together as relay/net does it (rtp_viewer.c, web_feed.c, ingest.c), between
+// a made-up sender and made-up viewers, in steps of a millisecond. What must hold at any time is
 // checked at every step; who breaks it is named with the seed.
 
 typedef enum { VIEWER_UDP, VIEWER_TCP, VIEWER_WEB } ViewerKind;
@@ -73,6 +73,7 @@ typedef struct {
     RelayRepairSpan spans[RELAY_INPUT_TRACKS_MAX];
     RelayRepairLine line;
     RelayRepair *repair;
+    guint16 again_sequences[RELAY_INPUT_TRACKS_MAX];
     RelayWebViewer web;
     gint64 reported_ms;
     double allowance, asked_bytes; // that its repairs may have now, and wait for

@@ -38,12 +38,26 @@ static void fragments(void **state)
     assert_false(STARTS(0x7c));
 }
 
+#define CONFIGURES(...)                                                                            \
+    relay_keyframe_configures((const guint8[]){__VA_ARGS__}, sizeof((const guint8[]){__VA_ARGS__}))
+
+static void parameter_sets(void **state)
+{
+    assert_true(CONFIGURES(0x67, 0x42));
+    assert_true(CONFIGURES(0x78, 0, 2, 0x09, 0xf0, 0, 2, 0x67, 0x42));
+    assert_false(CONFIGURES(0x65, 0x88));
+    assert_false(CONFIGURES(0x68, 0xce)); // the picture's alone
+    assert_false(CONFIGURES(0x78, 0, 2, 0x06, 0x05, 0, 2, 0x65, 0x88));
+    assert_false(CONFIGURES(0x7c, 0x85, 0x88));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_units),
         cmocka_unit_test(aggregates),
         cmocka_unit_test(fragments),
+        cmocka_unit_test(parameter_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,6 +236,7 @@ static void a_report_of_something_else_changes_nothing(void **state)
     relay_line_rate_mark(&line, 7, 0);
     before = line;
     relay_line_rate_report(&line, &q, MS);
+    before.flood = line.flood; // but that it was heard
     assert_memory_equal(&line, &before, sizeof line);
 }
 

@@ -37,7 +37,7 @@ static int set_up(void **state)
     Fixture *f = g_new0(Fixture, 1);
     f->history = relay_history_new(10 * TK_NS_PER_S, 1 << 24, 8192);
     f->index = relay_repair_index_new();
-    f->repair = relay_repair_new(0x00070005, 0);
+    f->repair = relay_repair_new(0);
     for (f->next = 65536 + FIRST; f->next < 65536 + FIRST + 200; f->next++) {
         push(f, f->next);
         relay_repair_span_add(&f->span, f->next);
@@ -100,7 +100,7 @@ static void a_retransmission_is_what_rfc_4588_says(void **state)
     ask(f, FIRST, 2, 0, 0);
     for (guint i = 0; i < 2; i++) {
         RelayUnit *unit = relay_repair_next(f->repair, f->index, f->history, 0);
-        g_autoptr(RelayUnit) rtx = relay_repair_rtx(f->repair, unit);
+        g_autoptr(RelayUnit) rtx = relay_repair_rtx(unit, NULL, (guint16)(5 + i));
         TkRtp rtp;
         assert_true(tk_rtp_parse(rtx->data, rtx->bytes, &rtp));
         assert_int_equal(rtp.payload_type, 96 + RELAY_REPAIR_PT_STEP);

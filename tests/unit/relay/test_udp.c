@@ -75,7 +75,7 @@ static void sends_to_all(RelayUdp *udp, RelayUdpStats *ret_stats)
     for (guint p = 0; p < PEERS; p++) {
         peer_open(&peers[p]);
         for (guint i = 0; i < G_N_ELEMENTS(sizes); i++)
-            relay_udp_batch_add(batch, &peers[p].at, units[i]);
+            relay_udp_batch_add(batch, &peers[p].at, NULL, units[i]);
     }
     relay_udp_batch_flush(batch);
     for (guint p = 0; p < PEERS; p++) {
@@ -168,7 +168,7 @@ static void fill(int fd, RelayUdpStats *ret_stats)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
     RelayUdpBatch *batch = relay_udp_batch_new(&udp);
     for (guint i = 0; i < MANY; i++)
-        relay_udp_batch_add(batch, &connected, packet);
+        relay_udp_batch_add(batch, &connected, NULL, packet);
     relay_udp_batch_flush(batch);
     *ret_stats = *relay_udp_batch_stats(batch);
     relay_udp_batch_free(batch);
@@ -289,7 +289,7 @@ static void takes_joined_datagrams_apart(void **state)
         guint16 size = (guint16)sizes[i];
         g_byte_array_append(sent, packet->data, packet->bytes);
         g_byte_array_append(sent_sizes, (const guint8 *)&size, sizeof size);
-        relay_udp_batch_add(batch, &address, packet);
+        relay_udp_batch_add(batch, &address, NULL, packet);
         g_ptr_array_add(units, packet);
     }
     relay_udp_batch_flush(batch);
@@ -332,7 +332,7 @@ static void workers_send_alone_and_the_first_receives(void **state)
     g_autoptr(RelayUnit) packet = unit(1, 200);
     for (guint i = 0; i < WORKERS; i++) {
         RelayUdpBatch *batch = relay_udp_batch_new(&pairs[i]);
-        relay_udp_batch_add(batch, &peers[0].at, packet);
+        relay_udp_batch_add(batch, &peers[0].at, NULL, packet);
         relay_udp_batch_flush(batch);
         relay_udp_batch_free(batch);
         guint16 port;
