@@ -11,8 +11,10 @@ void relay_timeline_start(RelayTimeline *timeline, gint64 epoch_wall_ns,
                           const RelayTrackFormat *formats, guint count)
 {
     *timeline = (RelayTimeline){.epoch_wall_ns = epoch_wall_ns, .count = count};
-    for (guint i = 0; i < count; i++)
+    for (guint i = 0; i < count; i++) {
         timeline->tracks[i].clock_rate = formats[i].clock_rate;
+        timeline->tracks[i].is_sound = formats[i].kind == TK_TRACK_AUDIO;
+    }
 }
 
 static guint64 extend(const RelayTimelineTrack *t, guint32 timestamp)
@@ -128,6 +130,28 @@ static void fix_again(RelayTimelineTrack *t, guint64 at, gint64 off_ns, gint64 w
     t->has_report = FALSE;
 }
 
+// By how much a track's report places its frames later than they are placed.
+static gint64 late_ns(const RelayTimeline *timeline, const RelayTimelineTrack *t)
+{
+    return media_ns(timeline, t, t->report_timestamp) -
+           relay_ticks_to_ns((gint64)t->report_timestamp + t->shift_ticks, t->clock_rate);
+}
+
+// What a step of the sender's clock between two reports makes is none of our business: it is larger
+// than what sound can be off, or over with the next report.
+static void follow_pictures(RelayTimeline *timeline, RelayTimelineTrack *t)
+{
+    const RelayTimelineTrack *other = timeline->count == 2 ? &timeline->tracks[0] : t;
+    other = other == t ? &timeline->tracks[timeline->count - 1] : other;
+    if (!t->is_sound || other->is_sound || !t->has_report || !other->has_report || !other->fixed)
+        return;
+    gint64 apart_ns = late_ns(timeline, t) - late_ns(timeline, other);
+    t->follows = ABS(apart_ns) < RELAY_TIMELINE_TRUST_NS &&
+                 ABS(apart_ns) > (t->follows ? RELAY_TIMELINE_NEAR_NS : RELAY_TIMELINE_APART_NS);
+    if (t->follows)
+        t->shift_ticks += apart_ns > 0 ? 1 : -1;
+}
+
 gint64 relay_timeline_place(RelayTimeline *timeline, guint track, guint32 timestamp, gint64 wall_ns)
 {
     RelayTimelineTrack *t = &timeline->tracks[track];
@@ -136,11 +160,18 @@ gint64 relay_timeline_place(RelayTimeline *timeline, guint track, guint32 timest
         gint64 media = relay_ticks_from_ns(media_ns(timeline, t, at), t->clock_rate);
         t->shift_ticks = media - (gint64)at;
         t->ahead_ns = ahead_ns(timeline, t, at, wall_ns);
+        t->placed_wall_ns = wall_ns;
         t->fixed = TRUE;
     }
     gint64 off_ns = ahead_ns(timeline, t, at, wall_ns) - t->ahead_ns;
-    if (ABS(off_ns) > RELAY_TIMELINE_JUMP_NS)
+    if (ABS(off_ns) > RELAY_TIMELINE_JUMP_NS) {
         fix_again(t, at, off_ns, wall_ns);
+    } else {
+        gint64 drift_ns = MAX(wall_ns - t->placed_wall_ns, 0) / RELAY_TIMELINE_DRIFT;
+        t->ahead_ns += CLAMP(off_ns, -drift_ns, drift_ns);
+        follow_pictures(timeline, t);
+    }
+    t->placed_wall_ns = MAX(t->placed_wall_ns, wall_ns);
     return (gint64)at + t->shift_ticks;
 }
 

@@ -8,7 +8,8 @@
 // Media time zero is the lesson's epoch for every stream. For each sender and track one relation
 //     media ticks = extended timestamp + shift
 // is fixed once, so media time has the rhythm of the sender's own clock, without jumps or rounding
-// drift. It comes from the sender's reports; without them from when packets arrived.
+// drift. It comes from the sender's reports; without them from when packets arrived. Only where the
+// reports say that sound leaves the pictures it follows them, a tick a frame.
 //
 // `wall_ns` is the receiver's wall clock at the event's arrival. It must not step while a lesson
 // lasts (the input derives it from the monotonic clock). Embedded; nothing to clear.
@@ -20,8 +21,16 @@
 // Frames whose times leave the passage of time by more than this have another clock behind them.
 #define RELAY_TIMELINE_JUMP_NS (10 * TK_NS_PER_S)
 
+// Sound that its reports see so far from where the pictures' reports see them (a sound card's clock
+// is 500 ppm off, which in six hours makes 11 s) follows until it is as near as that again.
+#define RELAY_TIMELINE_APART_NS (10 * TK_NS_PER_MS)
+#define RELAY_TIMELINE_NEAR_NS (1 * TK_NS_PER_MS)
+// A clock drifts by no more than this share of the time that passes.
+#define RELAY_TIMELINE_DRIFT 1000
+
 typedef struct {
     guint32 clock_rate;
+    gboolean is_sound, follows;
     gboolean has_packet;
     guint64 newest; // extended timestamp
     // The packet that came with the least delay.
@@ -33,7 +42,8 @@ typedef struct {
     gint64 report_wall_ns;
     gboolean fixed;
     gint64 shift_ticks;
-    gint64 ahead_ns; // media time over time passed since the epoch, when it was fixed
+    gint64 ahead_ns; // media time over time passed since the epoch; drifts
+    gint64 placed_wall_ns;
 } RelayTimelineTrack;
 
 typedef struct {

@@ -90,8 +90,8 @@ def record(count, seconds, folder):
 
 
 HEAD = ("lessons", "recorder, % of a core", "a lesson's", "write calls/s a lesson", "syncs/s a lesson",
-        "written, kB/s a lesson", "slowest durable, ms", "late", "gaps", "live delay p99, ms", "relay, %", "senders, %",
-        "machine, %")
+        "written, kB/s a lesson", "slowest durable, ms", "late", "gaps", "live delay p99, ms", "relay, %",
+        "senders, %", "machine, %")
 
 
 def row(f):
