@@ -166,8 +166,8 @@ static gboolean add_slides(Program *program, GstClockTime base_time, GError **er
     return o->slides.kind == CAP_SOURCE_NONE || add_stream(program, config, base_time, error);
 }
 
-// Without a copy: the library has the main one.
-static gboolean add_low(Program *program, GstClockTime base_time, GError **error)
+// Without a copy: the library has the main one. Without it the lesson goes out all the same.
+static void add_low(Program *program, GstClockTime base_time)
 {
     const CapOptions *o = program->options;
     const CapStreamConfig config = {
@@ -177,7 +177,10 @@ static gboolean add_low(Program *program, GstClockTime base_time, GError **error
         .format = {.width = o->low_width, .height = o->low_height, .fps = o->fps},
         .bitrate_kbps = o->low_bitrate_kbps,
     };
-    return !o->low || add_stream(program, config, base_time, error);
+    g_autoptr(GError) error = NULL;
+
+    if (o->low && !add_stream(program, config, base_time, &error))
+        tk_error("%s: it is not sent: %s", config.name, error->message);
 }
 
 static void deliver_run(GTask *task, void *source, void *data, GCancellable *cancellable)
@@ -231,9 +234,9 @@ static gboolean streams_begin(Program *program, GError **error)
 {
     GstClockTime base_time = gst_clock_get_time(program->clock);
 
-    if (!add_main(program, base_time, error) || !add_slides(program, base_time, error) ||
-        !add_low(program, base_time, error))
+    if (!add_main(program, base_time, error) || !add_slides(program, base_time, error))
         return FALSE;
+    add_low(program, base_time);
     if (program->keep)
         cap_keep_begin(program->keep);
     return TRUE;
