@@ -8,6 +8,7 @@
 #include "client/capture/encoder.h"
 #include "client/capture/source.h"
 #include "common/gst/pipeline.h"
+#include "common/media/bytes.h"
 
 #define WIDTH 320
 #define HEIGHT 180
@@ -234,8 +235,12 @@ static void decoders_find_their_parameters_before_each_keyframe(void **state)
             continue;
         keys++;
         assert_true(gst_buffer_map(buffer, &map, GST_MAP_READ));
-        for (gsize at = 0; at + 4 < map.size; at += 4 + GST_READ_UINT32_BE(map.data + at))
-            types |= 1u << (map.data[at + 4] & 31);
+        TkReader r = tk_reader(map.data, map.size);
+        while (tk_reader_left(&r) > 0) {
+            const guint8 *nal = tk_reader_take(&r, tk_reader_u32(&r));
+            assert_non_null(nal);
+            types |= 1u << (nal[0] & 31);
+        }
         gst_buffer_unmap(buffer, &map);
         assert_int_equal(types & (1 << 5 | 1 << 7 | 1 << 8), 1 << 5 | 1 << 7 | 1 << 8);
     }
