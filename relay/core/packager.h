@@ -31,8 +31,8 @@ typedef struct {
     GBytes *config; // borrowed; decoder configuration from this sample on; NULL: as before
 } RelaySample;
 
-// `formats` give the tracks' kinds and clocks for good, `chunk_ns` how long a chunk lasts. `sink` is
-// copied; its on_packet is unused.
+// `formats` give the tracks' kinds and clocks for good, `chunk_ns` how long a chunk lasts. `sink`
+// is copied; its on_packet is unused.
 RelayPackager *relay_packager_new(const RelayTrackFormat *formats, guint count, gint64 chunk_ns,
                                   const RelayInputSink *sink, void *user);
 void relay_packager_free(RelayPackager *packager);

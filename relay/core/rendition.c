@@ -51,20 +51,40 @@ static RelayRendition step_down(const RelayRenditionChoice *c, const RelayLadder
                                 const RelayLineSeen *seen)
 {
     RelayRendition to = worse(ladder, c->at);
-    while (seen->passes_bps && ladder->need_bps[to] > seen->passes_bps && worse(ladder, to) != to)
+    gint64 carries_bps = seen->full_bps ? seen->full_bps : seen->passes_bps;
+    while (carries_bps && ladder->need_bps[to] > carries_bps && worse(ladder, to) != to)
         to = worse(ladder, to);
     return to;
 }
 
-static gboolean is_too_much(RelayRenditionChoice *c, const RelayLineSeen *seen, gint64 now_ns)
+static gboolean is_trial(const RelayRenditionChoice *c, gint64 now_ns)
 {
-    if (seen->behind_ns < c->least_behind_ns) {
-        c->least_behind_ns = seen->behind_ns;
+    return c->raised_ns && c->raised_ns == c->moved_ns &&
+           now_ns - c->raised_ns < RELAY_RENDITION_SETTLE_MAX_NS;
+}
+
+// How far behind the viewer is, its line's short stops apart.
+static gint64 settled_ns(RelayRenditionChoice *c, gint64 behind_ns, gint64 now_ns)
+{
+    if (now_ns - c->window_ns >= RELAY_RENDITION_WINDOW_NS) {
+        c->nearest_ns[0] = c->window_ns ? c->nearest_ns[1] : behind_ns;
+        c->nearest_ns[1] = behind_ns;
+        c->window_ns = now_ns;
+    }
+    c->nearest_ns[1] = MIN(c->nearest_ns[1], behind_ns);
+    return MIN(c->nearest_ns[0], c->nearest_ns[1]);
+}
+
+static gboolean is_too_much(RelayRenditionChoice *c, gint64 behind_ns, gint64 now_ns)
+{
+    if (behind_ns < c->least_behind_ns) {
+        c->least_behind_ns = behind_ns;
         c->improved_ns = now_ns;
     }
-    if (seen->behind_ns <= RELAY_RENDITION_LATE_NS)
+    if (behind_ns <=
+        (c->at == RELAY_RENDITION_MAIN ? RELAY_RENDITION_LATE_NS : RELAY_RENDITION_LATE_WEAK_NS))
         return FALSE;
-    if (!c->moved_ns || c->raised_ns == c->moved_ns)
+    if (is_trial(c, now_ns))
         return TRUE;
     return now_ns - c->moved_ns > RELAY_RENDITION_SETTLE_MAX_NS ||
            now_ns - MAX(c->improved_ns, c->moved_ns) > RELAY_RENDITION_SETTLE_NS;
@@ -74,19 +94,37 @@ static gboolean may_have_more(const RelayRenditionChoice *c, const RelayLineSeen
                               gint64 need_bps, gint64 now_ns)
 {
     gint64 clean_ns = now_ns - MAX(c->clean_ns, c->moved_ns);
-    gint64 patience_ns = c->patience_ns ? c->patience_ns : RELAY_RENDITION_PATIENCE_NS;
+    // After a try that failed more patience, unless the line shows that it has changed.
+    gboolean changed = seen->passes_bps > c->failed_bps + c->failed_bps / 2;
+    gint64 patience_ns = c->patience_ns && !changed ? c->patience_ns : RELAY_RENDITION_PATIENCE_NS;
     if (!c->clean_ns)
         return FALSE;
+    // Without a picture there are no bursts that show what passes, and any picture is worth a try.
+    if (c->at == RELAY_RENDITION_AUDIO)
+        patience_ns = MIN(patience_ns, RELAY_RENDITION_PATIENCE_SOUND_NS);
+    else if (seen->passes_bps && seen->passes_bps < need_bps)
+        patience_ns = MAX(patience_ns, RELAY_RENDITION_PATIENCE_DOUBT_NS);
     if (seen->passes_bps >= need_bps + need_bps / 4)
         return clean_ns >= RELAY_RENDITION_PATIENCE_SURE_NS;
     return clean_ns >= patience_ns && !(seen->fails_bps && seen->fails_bps < need_bps);
+}
+
+void relay_rendition_begin(RelayRenditionChoice *choice, RelayRendition best, gint64 now_ns)
+{
+    *choice =
+        (RelayRenditionChoice){.best = best, .moved_ns = now_ns, .least_behind_ns = G_MAXINT64};
 }
 
 RelayRendition relay_rendition_judge(RelayRenditionChoice *choice, const RelayLadder *ladder,
                                      const RelayLineSeen *seen, gint64 now_ns)
 {
     RelayRenditionChoice *c = choice;
-    if (seen->behind_ns > RELAY_RENDITION_CLEAN_NS)
+    if (seen->passes_bps)
+        c->passes_bps = seen->passes_bps;
+    gint64 behind_ns = settled_ns(c, seen->behind_ns, now_ns);
+    if (is_trial(c, now_ns)) // nothing is let pass
+        behind_ns = seen->behind_ns;
+    if (behind_ns > RELAY_RENDITION_CLEAN_NS)
         c->clean_ns = 0;
     else if (!c->clean_ns)
         c->clean_ns = now_ns;
@@ -94,7 +132,7 @@ RelayRendition relay_rendition_judge(RelayRenditionChoice *choice, const RelayLa
         c->raised_ns = c->patience_ns = 0;
     if (c->at < c->best || !ladder->need_bps[c->at])
         return nearest(c, ladder);
-    if (is_too_much(c, seen, now_ns))
+    if (is_too_much(c, behind_ns, now_ns))
         return step_down(c, ladder, seen);
     RelayRendition up = better(c, ladder);
     return up != c->at && may_have_more(c, seen, ladder->need_bps[up], now_ns) ? up : c->at;
@@ -105,14 +143,17 @@ void relay_rendition_moved(RelayRenditionChoice *choice, RelayRendition to, gint
     RelayRenditionChoice *c = choice;
     gint64 patience_ns = c->patience_ns ? c->patience_ns : RELAY_RENDITION_PATIENCE_NS;
     gint64 tried_ns = now_ns - c->raised_ns;
-    if (to > c->at && c->raised_ns) // sooner taken back, the further the line was from it
+    if (to > c->at && c->raised_ns) { // sooner taken back, the further the line was from it
         c->patience_ns = tried_ns < RELAY_RENDITION_SETTLE_NS * 2
                              ? MIN(patience_ns * 2, RELAY_RENDITION_PATIENCE_MAX_NS)
                              : RELAY_RENDITION_PATIENCE_NS;
+        c->failed_bps = c->passes_bps;
+    }
     c->raised_ns = to < c->at ? now_ns : 0;
     c->at = to;
     c->moved_ns = now_ns;
     c->least_behind_ns = G_MAXINT64;
+    c->window_ns = 0;
 }
 
 RelayViewerState relay_rendition_state(RelayViewerState place, RelayRendition at)

@@ -111,8 +111,7 @@ static void open_live(RelaySocket *s, const RelaySocketRequest *request, gint64 
     s->kind = RELAY_SOCKET_LIVE;
     s->close_code = 0;
     if (feed) {
-        relay_socket_attach(s, feed);
-        relay_socket_begin_as_wished(s, now_ns);
+        relay_socket_attach(s, feed, now_ns);
     } else if (tk_ulid_valid(s->word) && !lesson_runs(s->audience, s->word)) {
         say_state(s, "ended"); // no name looks like an id, and ids are given to lessons that run
         s->close_code = RELAY_CLOSE_OVER;
@@ -232,6 +231,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
         return RELAY_WEB_TEXT;
     if (s->attached && !s->close_code) {
         RelayWebNext next = relay_web_viewer_next(&s->viewer, ret_message);
+        s->sent_bytes += *ret_message ? (*ret_message)->bytes : 0;
         if (next != RELAY_WEB_OVER && next != RELAY_WEB_TOO_SLOW)
             return next;
         s->close_code = next == RELAY_WEB_OVER ? RELAY_CLOSE_OVER : RELAY_CLOSE_TOO_SLOW;
@@ -297,7 +297,7 @@ static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream, const cha
     g_hash_table_iter_init(&iter, a->sockets);
     while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL))
         if (s->kind == RELAY_SOCKET_LIVE && !s->attached && !s->close_code && wants(s, feed))
-            relay_socket_attach(s, feed);
+            relay_socket_attach(s, feed, tk_clock_monotonic_ns());
     return feed;
 }
 

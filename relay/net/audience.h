@@ -35,6 +35,8 @@ typedef struct {
     void (*push)(gpointer link);
     // Bytes sent there that have not arrived, as far as the kernel knows.
     gsize (*unsent)(gpointer link);
+    // Nothing more is pushed until it has room again.
+    void (*hold)(gpointer link);
     // Bits a second that were lately seen to pass there; 0: not known.
     gint64 (*passes_bps)(gpointer link);
     // More is sent from now on than was: find out afresh what passes.

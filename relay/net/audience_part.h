@@ -26,10 +26,17 @@ struct _RelaySocket {
     gboolean automatic;  // it is moved to the rendition that its line carries
     gboolean attached;   // not: waiting for the lesson
     RelayWebViewer viewer;
+    RelayStream *guest_of;    // a smaller rendition that it gets or wants; a reference
     RelayViewerState counted; // in the statistics
     gint64 reported_ns;       // when it last told how far it is
     gint64 sampled_ns;        // when its socket was last asked
     gint64 line_ns;           // when it was last looked at what its line carries
+    guint64 sent_bytes;       // so far
+    guint64 left_bytes;       // of them had left this machine at `full_ns`
+    gint64 full_ns;           // since then there was always something to send; 0: there is not
+    gint64 full_bps;          // so much passes then; 0: not known
+    gint64 hurried_ns;        // when what passes was last begun to be found out afresh
+    gint64 passed_bps;        // by the kernel's word, which was not so then
     // RELAY_SOCKET_EVENTS
     gboolean has_snapshot;
     // Its own messages.
@@ -58,9 +65,8 @@ static inline RelayStream *relay_audience_stream(const RelayWebFeed *feed)
 void relay_socket_queue(RelaySocket *socket, const char *text);
 
 // The socket views `feed` from now on, or no longer what it viewed.
-void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed);
-// Before anything is sent: no byte of a better rendition than the one that is wished for.
-void relay_socket_begin_as_wished(RelaySocket *socket, gint64 now_ns);
+// It begins with no better rendition than it wishes for.
+void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns);
 void relay_socket_detach(RelaySocket *socket);
 // A whole message came of it.
 void relay_socket_take_message(RelaySocket *socket, const char *text, gsize bytes, gint64 now_ns);

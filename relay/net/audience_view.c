@@ -9,6 +9,11 @@
 // Who may be moved to another rendition is looked at more often: what is late can be made up for
 // while it is little.
 #define LINE_EVERY_NS (250 * TK_NS_PER_MS)
+// Below the best rendition what passes is found out afresh so often: keyframes are bursts that show
+// it, once nothing holds them back.
+#define HURRY_EVERY_NS (5 * TK_NS_PER_S)
+// With so many bytes under way a line has always something to carry.
+#define FULL_BYTES 8192
 
 static const char *school_of(const RelaySocket *s)
 {
@@ -17,16 +22,21 @@ static const char *school_of(const RelaySocket *s)
 
 static void join(RelaySocket *s)
 {
+    const RelayWebFeed *low = relay_web_feed_rendition(s->viewer.home, RELAY_RENDITION_LOW);
     relay_web_feed_join(s->viewer.feed, s);
-    if (s->viewer.feed != s->viewer.home)
-        relay_stat_add(relay_audience_stream(s->viewer.feed)->guests, 1);
+    // Who has the sound alone wants it next: where it comes from another relay, it is fetched.
+    if (s->viewer.choice.at != RELAY_RENDITION_MAIN && low) {
+        s->guest_of = relay_stream_ref(relay_audience_stream(low));
+        relay_stat_add(s->guest_of->guests, 1);
+    }
 }
 
 static void leave(RelaySocket *s)
 {
     relay_web_feed_leave(s->viewer.feed, s);
-    if (s->viewer.feed != s->viewer.home)
-        relay_stat_add(relay_audience_stream(s->viewer.feed)->guests, -1u);
+    if (s->guest_of)
+        relay_stat_add(s->guest_of->guests, -1u);
+    g_clear_pointer(&s->guest_of, relay_stream_unref);
 }
 
 static RelayViewerState state_of(const RelaySocket *s)
@@ -42,12 +52,12 @@ static gboolean move(RelaySocket *s, RelayRendition to, gint64 now_ns)
     return moved;
 }
 
-void relay_socket_begin_as_wished(RelaySocket *socket, gint64 now_ns)
+// Before anything is sent: no byte of a better rendition than the one that is wished for.
+static void begin_as_wished(RelaySocket *s, gint64 now_ns)
 {
-    RelaySocket *s = socket;
     RelayLadder ladder;
     RelayLineSeen nothing = {0};
-    if (!s->attached || s->viewer.choice.best == RELAY_RENDITION_MAIN)
+    if (s->viewer.choice.best == RELAY_RENDITION_MAIN)
         return;
     relay_web_feed_ladder(s->viewer.home, now_ns, &ladder);
     RelayRendition to = relay_rendition_judge(&s->viewer.choice, &ladder, &nothing, now_ns);
@@ -55,15 +65,16 @@ void relay_socket_begin_as_wished(RelaySocket *socket, gint64 now_ns)
         (void)!move(s, to, now_ns);
 }
 
-void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed)
+void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns)
 {
     RelaySocket *s = socket;
     RelayAudience *a = s->audience;
     RelayStream *stream = relay_audience_stream(feed);
     s->attached = TRUE;
     relay_web_viewer_init(&s->viewer, feed, s->from);
-    s->viewer.choice.best = s->best;
+    relay_rendition_begin(&s->viewer.choice, s->best, now_ns);
     join(s);
+    begin_as_wished(s, now_ns);
     relay_stat_add(a->stats.viewers, 1);
     s->counted = state_of(s);
     relay_stat_add(a->stats.states[s->counted], 1);
@@ -142,16 +153,47 @@ void relay_socket_take_message(RelaySocket *socket, const char *text, gsize byte
     note(s, relay_web_viewer_take_report(&s->viewer, limits_of(s), &report, now_ns));
 }
 
-static void look_at_line(const RelaySocket *s, gint64 now_ns, RelayLineSeen *ret)
+// What passes can be told while there is always something to send; over a second, for a line that
+// loses stands still now and then.
+static void measure(RelaySocket *s, gsize unsent, gint64 now_ns)
+{
+    guint64 left_bytes = s->sent_bytes - MIN(s->sent_bytes, unsent);
+    gint64 span_ns = now_ns - s->full_ns;
+    if (unsent < FULL_BYTES) {
+        s->full_ns = s->full_bps = 0;
+        return;
+    }
+    if (s->full_ns && span_ns < TK_NS_PER_S)
+        return;
+    if (s->full_ns)
+        s->full_bps = (gint64)((double)(left_bytes - s->left_bytes) * 8e9 / (double)span_ns) + 1;
+    s->full_ns = now_ns;
+    s->left_bytes = left_bytes;
+}
+
+static void look_at_line(RelaySocket *s, gint64 now_ns, RelayLineSeen *ret)
 {
     const RelayAudience *a = s->audience;
     gsize unsent = a->spec.unsent(s->link);
-    *ret = (RelayLineSeen){.behind_ns = relay_web_viewer_behind_ns(&s->viewer, unsent, now_ns)};
+    measure(s, unsent, now_ns);
+    *ret = (RelayLineSeen){.behind_ns = relay_web_viewer_behind_ns(&s->viewer, unsent, now_ns),
+                           .full_bps = s->full_bps};
+    if (s->full_ns && ret->behind_ns > RELAY_RENDITION_CLEAN_NS)
+        a->spec.hold(s->link);
     // What stands in between, a proxy, may take all that the line does not carry.
     if (now_ns - s->reported_ns < REPORT_FRESH_NS)
         ret->behind_ns = MAX(ret->behind_ns, s->viewer.report_behind_ns);
-    if (s->viewer.choice.at != RELAY_RENDITION_MAIN)
-        ret->passes_bps = a->spec.passes_bps(s->link);
+    if (s->viewer.choice.at == RELAY_RENDITION_MAIN)
+        return;
+    // What the kernel saw best may have been before the line was full.
+    gint64 passes_bps = a->spec.passes_bps(s->link);
+    if (s->full_bps && passes_bps > 2 * s->full_bps)
+        s->passed_bps = passes_bps;
+    ret->passes_bps = passes_bps == s->passed_bps ? 0 : passes_bps;
+    if (!s->full_ns && now_ns - s->hurried_ns > HURRY_EVERY_NS) {
+        s->hurried_ns = now_ns;
+        a->spec.hurry(s->link);
+    }
 }
 
 static void follow_line(RelaySocket *s, gint64 now_ns)

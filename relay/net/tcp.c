@@ -8,10 +8,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-// Bytes not yet on their way above which the kernel takes no more: half a second of a 2 Mbit/s
-// lesson, and a keyframe of it whole. SO_SNDBUF stays the kernel's own, which grows with what the
-// line holds: a fixed one would be too small for a long line or too large for a thin one.
-#define NOTSENT_LOWAT_BYTES (128 << 10)
+// Bytes not yet on their way above which the kernel says that it has no room: an eighth of a second
+// of a 2 Mbit/s lesson, and half a second of a line that carries the smaller one. SO_SNDBUF stays
+// the kernel's own, which grows with what the line holds: a fixed one would be too small for a long
+// line or too large for a thin one.
+#define NOTSENT_LOWAT_BYTES (32 << 10)
 
 static gboolean set_congestion(int fd, const char *name)
 {

@@ -399,6 +399,11 @@ static gsize unsent_bytes(gpointer link)
     return relay_tcp_unsent(lws_get_socket_fd(link));
 }
 
+static void hold(gpointer link)
+{
+    wait_for_room(lws_wsi_user(link));
+}
+
 static gint64 passes_bps(gpointer link)
 {
     return relay_tcp_passes_bps(lws_get_socket_fd(link));
@@ -436,6 +441,7 @@ static RelayAudience *make_audience(RelayWeb *web)
                               .wake = wake_socket,
                               .push = push_socket,
                               .unsent = unsent_bytes,
+                              .hold = hold,
                               .passes_bps = passes_bps,
                               .hurry = hurry,
                               .drop = drop_socket,

@@ -27,7 +27,7 @@ class City:
     """A relay in a place of its own, with a lesson, and a browser beside it: what that one lacks the
     camera did not send."""
 
-    def __init__(self, cleanup, **settings):
+    def __init__(self, cleanup, *, camera=("--size", "320x180", "--bitrate", "300"), **settings):
         self.cleanup = cleanup
         self.folder = temporary(cleanup)
         self.key = Key(self.folder)
@@ -37,8 +37,8 @@ class City:
                                      "web.listen": "0.0.0.0", **settings}, place=self.place)
         sender = self.key.token("sender", "--lesson", "math")
         self.capture = Program(cleanup, self.place.inside([
-            BUILD / "client" / "capture" / "tongke-capture", "--size", "320x180", "--fps", FPS, "--bitrate",
-            "300", "--relay", f"rtsp://127.0.0.1:{self.relay.rtsp_port}/math"]), {"TONGKE_TOKEN": sender})
+            BUILD / "client" / "capture" / "tongke-capture", "--fps", FPS, *camera,
+            "--relay", f"rtsp://127.0.0.1:{self.relay.rtsp_port}/math"]), {"TONGKE_TOKEN": sender})
         self.chunks = self.place.call(self.socket, "127.0.0.1")
         self.chunks.next_binary()
         self.browser = Browser(self, self.place, "127.0.0.1")

@@ -20,6 +20,8 @@ typedef struct {
 
 static void run(Line *l, gint64 ns)
 {
+    if (!l->choice.moved_ns)
+        relay_rendition_begin(&l->choice, l->choice.best, l->now_ns - 20 * SECOND);
     for (gint64 end_ns = l->now_ns + ns; l->now_ns < end_ns; l->now_ns += STEP) {
         gint64 sent = l->ladder.need_bps[l->choice.at] * STEP / SECOND;
         gint64 passed = MIN(l->waiting_bits + sent, l->bps * STEP / SECOND);

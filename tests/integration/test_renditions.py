@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""A class whose line narrows gets a smaller picture, then the sound alone, and the best again when the
+line is well; its sound does not stop. stairs.py does the same for longer."""
+
+# tools/test: alone, for what is late on a busy machine is late for the relay as well.
+
+import unittest
+
+from lines import City
+from places import Place, Wire, possible
+from stairs import CAMERA, Browser
+from tongke import Deadline
+
+
+@unittest.skipUnless(possible(), "no right to make network namespaces and tun devices")
+class Renditions(unittest.TestCase):
+    def setUp(self):
+        self.city = City(self.addCleanup, camera=CAMERA)
+        place = Place(self.addCleanup)
+        self.wire = Wire(self.addCleanup, self.city.place, place, delay=25, buffer=64)
+        self.wire.set(rate=4000)
+        self.browser = Browser(self.city, place, self.wire.near, store=2.5)
+        self.city.pass_time(3)
+
+    def wait_for(self, *renditions):
+        deadline = Deadline()
+        while self.browser.rendition not in renditions:
+            self.assertFalse(deadline.over(), f"never {renditions}: {self.browser.steps}")
+            self.city.pass_time(0.5)
+
+    def test_the_picture_follows_the_line_and_the_sound_goes_on(self):
+        self.assertEqual(self.browser.rendition, "main")
+        self.wire.set(rate=1000)
+        self.wait_for("low")
+        self.wire.set(rate=200)
+        self.wait_for("audio")
+        self.wire.set(rate=4000)
+        self.wait_for("main")
+        self.city.pass_time(2)
+        self.assertEqual(self.browser.gaps, [])
+        down = self.city.place.call(self.city.relay.metric, "ws_moved_down_total")
+        self.assertGreaterEqual(down, 2)
+        self.assertEqual(self.city.place.call(self.city.relay.metric, "ws_chunks_dropped_total"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
