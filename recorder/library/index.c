@@ -3,6 +3,7 @@
 
 #include "common/base/error.h"
 #include "common/base/log.h"
+#include "recorder/library/find.h"
 #include "recorder/library/search.h"
 
 #include <glib/gstdio.h>
@@ -15,6 +16,7 @@ const char *const shelf_facet_names[SHELF_FACETS] = {"subject", "grade", "teache
 
 struct _ShelfIndex {
     sqlite3 *db;
+    ShelfColumns *columns;
     sqlite3_stmt *put, *put_text, *remove, *remove_text, *get, *newest;
 };
 
@@ -23,12 +25,9 @@ static const char schema[] =
     "CREATE TABLE recording(no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     " state INTEGER NOT NULL, started_ns INTEGER NOT NULL, subject TEXT, grade TEXT, teacher TEXT,"
     " school TEXT, document TEXT NOT NULL);"
-    "CREATE INDEX recording_started ON recording(started_ns);"
+    "CREATE INDEX recording_columns ON recording(started_ns, subject, grade, teacher, school, "
+    "name);"
     "CREATE INDEX recording_name ON recording(name, started_ns);"
-    "CREATE INDEX recording_subject ON recording(subject, started_ns);"
-    "CREATE INDEX recording_grade ON recording(grade, started_ns);"
-    "CREATE INDEX recording_teacher ON recording(teacher, started_ns);"
-    "CREATE INDEX recording_school ON recording(school, started_ns);"
     "CREATE VIRTUAL TABLE words USING fts5(title, unit, teacher, school, subject, grade,"
     " description, context, tokenize='tongke', prefix='1');"
     "PRAGMA user_version=" G_STRINGIFY(VERSION) ";";
@@ -74,7 +73,7 @@ static gboolean prepare_all(ShelfIndex *index, GError **error)
          " context) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
         {&index->remove_text,
          "DELETE FROM words WHERE rowid = (SELECT no FROM recording WHERE id = ?1)"},
-        {&index->remove, "DELETE FROM recording WHERE id = ?1"},
+        {&index->remove, "DELETE FROM recording WHERE id = ?1 RETURNING no"},
         {&index->get, "SELECT document FROM recording WHERE id = ?1"},
         {&index->newest,
          "SELECT document FROM recording WHERE name = ?1 ORDER BY started_ns DESC LIMIT 1"},
@@ -95,6 +94,7 @@ void shelf_index_free(ShelfIndex *index)
     for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(index->db);
+    shelf_columns_free(index->columns);
     g_free(index);
 }
 
@@ -110,6 +110,29 @@ static gboolean database_good(ShelfIndex *index)
          g_strcmp0((const char *)sqlite3_column_text(check, 0), "ok") == 0);
     sqlite3_finalize(check);
     return good;
+}
+
+// Reads recording_columns alone, in the order of its recordings' beginnings.
+static gboolean columns_load(ShelfIndex *index, GError **error)
+{
+    sqlite3_stmt *all = NULL;
+    const char *values[SHELF_COLUMNS];
+    int code = sqlite3_prepare_v2(index->db,
+                                  "SELECT no, started_ns, subject, grade, teacher, school, name"
+                                  " FROM recording ORDER BY started_ns",
+                                  -1, &all, NULL);
+
+    index->columns = shelf_columns_new();
+    while (code == SQLITE_OK && sqlite3_step(all) == SQLITE_ROW) {
+        for (int i = 0; i < SHELF_COLUMNS; i++)
+            values[i] = (const char *)sqlite3_column_text(all, i + 2);
+        shelf_columns_put(index->columns, sqlite3_column_int64(all, 0),
+                          sqlite3_column_int64(all, 1), values);
+    }
+    if (code == SQLITE_OK)
+        code = sqlite3_reset(all);
+    sqlite3_finalize(all);
+    return code == SQLITE_OK || fail(index, "read what is counted", error);
 }
 
 static ShelfIndex *open_once(const char *path, gboolean *ret_fresh, GError **error)
@@ -140,7 +163,7 @@ static ShelfIndex *open_once(const char *path, gboolean *ret_fresh, GError **err
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the library's index is damaged");
         return NULL;
     }
-    return g_steal_pointer(&index);
+    return columns_load(index, error) ? g_steal_pointer(&index) : NULL;
 }
 
 ShelfIndex *shelf_index_open(const char *data, gboolean *ret_fresh, GError **error)
@@ -166,7 +189,10 @@ ShelfIndex *shelf_index_open(const char *data, gboolean *ret_fresh, GError **err
 
 gboolean shelf_index_clear(ShelfIndex *index, GError **error)
 {
-    return run(index, "BEGIN; DELETE FROM recording; DELETE FROM words; COMMIT;", error);
+    if (!run(index, "BEGIN; DELETE FROM recording; DELETE FROM words; COMMIT;", error))
+        return FALSE;
+    shelf_columns_clear(index->columns);
+    return TRUE;
 }
 
 gboolean shelf_index_begin(ShelfIndex *index, GError **error)
@@ -240,6 +266,10 @@ gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, GError **er
     ok = ok && put_words(index, lesson, no, error);
     if (!run(index, ok ? "RELEASE put" : "ROLLBACK TO put; RELEASE put", ok ? error : NULL))
         return FALSE;
+    if (ok)
+        shelf_columns_put(index->columns, no, lesson->started_ns,
+                          (const char *[]){info->subject, info->grade, info->teacher, info->school,
+                                           lesson->name});
     return ok;
 }
 
@@ -247,8 +277,13 @@ gboolean shelf_index_remove(ShelfIndex *index, const char *id, GError **error)
 {
     bind_text(index->remove_text, 1, id);
     bind_text(index->remove, 1, id);
-    return step_done(index, index->remove_text, "forget words", error) &&
-           step_done(index, index->remove, "forget a recording", error);
+    if (!step_done(index, index->remove_text, "forget words", error))
+        return FALSE;
+    gboolean ok = sqlite3_step(index->remove) == SQLITE_ROW;
+    if (ok)
+        shelf_columns_remove(index->columns, sqlite3_column_int64(index->remove, 0));
+    ok = sqlite3_reset(index->remove) == SQLITE_OK;
+    return ok || fail(index, "forget a recording", error);
 }
 
 static RecLesson *document_parse(sqlite3_stmt *statement, int column, GError **error)
@@ -329,201 +364,8 @@ GPtrArray *shelf_index_older(ShelfIndex *index, gint64 before_ns, guint limit, g
     return ok ? g_steal_pointer(&lessons) : NULL;
 }
 
-static void facet_clear(void *data)
-{
-    g_free(((ShelfFacet *)data)->value);
-}
-
-void shelf_page_clear(ShelfPage *page)
-{
-    g_clear_pointer(&page->lessons, g_ptr_array_unref);
-    for (guint i = 0; i < SHELF_FACETS; i++)
-        g_clear_pointer(&page->facets[i], g_array_unref);
-}
-
-// The FROM and WHERE of a filter; `bindings` collects the values of its question marks in order.
-static char *filter_sql(const ShelfFilter *filter, const char *expression, GPtrArray *bindings)
-{
-    const char *const values[SHELF_FACETS] = {filter->subject, filter->grade, filter->teacher,
-                                              filter->school};
-    GString *sql = g_string_new(" FROM recording");
-
-    if (expression) {
-        g_string_append(sql, " JOIN words ON words.rowid = recording.no WHERE words MATCH ?");
-        g_ptr_array_add(bindings, g_strdup(expression));
-    } else {
-        g_string_append(sql, " WHERE 1");
-    }
-    for (guint i = 0; i < SHELF_FACETS; i++) {
-        if (!values[i] || !*values[i])
-            continue;
-        g_string_append_printf(sql, " AND recording.%s = ?", shelf_facet_names[i]);
-        g_ptr_array_add(bindings, g_strdup(values[i]));
-    }
-    if (filter->name && *filter->name) {
-        g_string_append(sql, " AND recording.name = ?");
-        g_ptr_array_add(bindings, g_strdup(filter->name));
-    }
-    if (filter->lesson) {
-        g_string_append(sql, " AND ? IN (recording.name, recording.id)");
-        g_ptr_array_add(bindings, g_strdup(filter->lesson));
-    }
-    if (filter->from_ns)
-        g_string_append_printf(sql, " AND started_ns >= %" G_GINT64_FORMAT, filter->from_ns);
-    if (filter->to_ns)
-        g_string_append_printf(sql, " AND started_ns < %" G_GINT64_FORMAT, filter->to_ns);
-    return g_string_free(sql, FALSE);
-}
-
-static sqlite3_stmt *filter_prepare(ShelfIndex *index, const char *before, const char *where,
-                                    const char *after, const GPtrArray *bindings, GError **error)
-{
-    g_autofree char *sql = g_strconcat(before, where, after, NULL);
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(index->db, sql, -1, &statement, NULL) != SQLITE_OK) {
-        fail(index, "search", error);
-        return NULL;
-    }
-    for (guint i = 0; i < bindings->len; i++)
-        bind_text(statement, (int)i + 1, bindings->pdata[i]);
-    return statement;
-}
-
-static gboolean find_lessons(ShelfIndex *index, const ShelfFilter *filter, gboolean ranked,
-                             const char *where, const GPtrArray *bindings, ShelfPage *page,
-                             GError **error)
-{
-    g_autofree char *order = g_strdup_printf(
-        " ORDER BY %sstarted_ns DESC, recording.no DESC LIMIT %u OFFSET %u",
-        ranked ? "bm25(words, 10, 4, 4, 2, 3, 3, 1, 5), " : "", filter->limit, filter->offset);
-    sqlite3_stmt *statement =
-        filter_prepare(index, "SELECT document", where, order, bindings, error);
-    int code;
-
-    if (!statement)
-        return FALSE;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        RecLesson *lesson = document_parse(statement, 0, NULL);
-        if (lesson)
-            g_ptr_array_add(page->lessons, lesson);
-    }
-    if (code != SQLITE_DONE)
-        fail(index, "search", error);
-    sqlite3_finalize(statement);
-    return code == SQLITE_DONE;
-}
-
-static gboolean find_facet(ShelfIndex *index, const char *column, const char *where,
-                           const GPtrArray *bindings, GArray *facets, GError **error)
-{
-    g_autofree char *select = g_strdup_printf("SELECT recording.%s, count(*)", column);
-    g_autofree char *group =
-        g_strdup_printf(" AND recording.%s IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %d",
-                        column, SHELF_FACET_VALUES_MAX);
-    sqlite3_stmt *statement = filter_prepare(index, select, where, group, bindings, error);
-    int code;
-
-    if (!statement)
-        return FALSE;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        ShelfFacet facet = {g_strdup((const char *)sqlite3_column_text(statement, 0)),
-                            (guint)sqlite3_column_int64(statement, 1)};
-        g_array_append_val(facets, facet);
-    }
-    if (code != SQLITE_DONE)
-        fail(index, "count", error);
-    sqlite3_finalize(statement);
-    return code == SQLITE_DONE;
-}
-
-static gint facet_compare(gconstpointer a, gconstpointer b)
-{
-    const ShelfFacet *x = a, *y = b;
-    return x->count != y->count ? (x->count < y->count ? 1 : -1) : strcmp(x->value, y->value);
-}
-
-// What a search finds is gone through once for the total and all facets: finding it again for each
-// of them costs more than counting here.
-static gboolean find_counts(ShelfIndex *index, const char *where, const GPtrArray *bindings,
-                            ShelfPage *page, GError **error)
-{
-    sqlite3_stmt *statement = filter_prepare(
-        index, "SELECT recording.subject, recording.grade, recording.teacher, recording.school",
-        where, "", bindings, error);
-    GHashTable *counts[SHELF_FACETS];
-    int code;
-
-    if (!statement)
-        return FALSE;
-    for (guint i = 0; i < SHELF_FACETS; i++)
-        counts[i] = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        page->total++;
-        for (guint i = 0; i < SHELF_FACETS; i++) {
-            const char *value = (const char *)sqlite3_column_text(statement, (int)i);
-            void *count = value ? g_hash_table_lookup(counts[i], value) : NULL;
-            if (value)
-                g_hash_table_insert(counts[i], g_strdup(value),
-                                    GUINT_TO_POINTER(GPOINTER_TO_UINT(count) + 1));
-        }
-    }
-    if (code != SQLITE_DONE)
-        fail(index, "count", error);
-    sqlite3_finalize(statement);
-    for (guint i = 0; i < SHELF_FACETS; i++) {
-        GHashTableIter iter;
-        void *value, *count;
-        g_hash_table_iter_init(&iter, counts[i]);
-        while (g_hash_table_iter_next(&iter, &value, &count)) {
-            ShelfFacet facet = {g_strdup(value), GPOINTER_TO_UINT(count)};
-            g_array_append_val(page->facets[i], facet);
-        }
-        g_hash_table_unref(counts[i]);
-        g_array_sort(page->facets[i], facet_compare);
-        if (page->facets[i]->len > SHELF_FACET_VALUES_MAX)
-            g_array_set_size(page->facets[i], SHELF_FACET_VALUES_MAX);
-    }
-    return code == SQLITE_DONE;
-}
-
-// Without words the columns' own indexes count.
-static gboolean list_counts(ShelfIndex *index, const char *where, const GPtrArray *bindings,
-                            ShelfPage *page, GError **error)
-{
-    sqlite3_stmt *count = filter_prepare(index, "SELECT count(*)", where, "", bindings, error);
-    if (!count)
-        return FALSE;
-    gboolean ok = sqlite3_step(count) == SQLITE_ROW || fail(index, "count", error);
-    page->total = (guint)sqlite3_column_int64(count, 0);
-    sqlite3_finalize(count);
-    for (guint i = 0; ok && i < SHELF_FACETS; i++)
-        ok = find_facet(index, shelf_facet_names[i], where, bindings, page->facets[i], error);
-    return ok;
-}
-
 gboolean shelf_index_find(ShelfIndex *index, const ShelfFilter *filter, ShelfPage *ret,
                           GError **error)
 {
-    g_auto(ShelfPage)
-        page = {.lessons = g_ptr_array_new_with_free_func((GDestroyNotify)rec_lesson_free)};
-    g_autoptr(GPtrArray) bindings = g_ptr_array_new_with_free_func(g_free);
-    gboolean asked = filter->query && *filter->query;
-    g_autofree char *expression = asked ? shelf_search_expression(filter->query) : NULL;
-
-    for (guint i = 0; i < SHELF_FACETS; i++) {
-        page.facets[i] = g_array_new(FALSE, FALSE, sizeof(ShelfFacet));
-        g_array_set_clear_func(page.facets[i], facet_clear);
-    }
-    // A query of punctuation alone finds nothing.
-    if (!asked || expression) {
-        g_autofree char *where = filter_sql(filter, expression, bindings);
-        gboolean ok =
-            (expression ? find_counts : list_counts)(index, where, bindings, &page, error) &&
-            find_lessons(index, filter, expression != NULL, where, bindings, &page, error);
-        if (!ok)
-            return FALSE;
-    }
-    *ret = page;
-    memset(&page, 0, sizeof page);
-    return TRUE;
+    return shelf_find(index->db, index->columns, filter, ret, error);
 }

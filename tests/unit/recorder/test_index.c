@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The catalogue: what is found by which words, and that it can be made again.
+#include "recorder/library/find.h"
 #include "recorder/library/index.h"
 #include "recorder/library/search.h"
 #include "recorder/scan.h"
@@ -242,6 +243,136 @@ static void check_replace_and_remove(void **state)
     lesson_folder_free(data);
 }
 
+#define MANY 6000 // more than are weighed
+
+static const char *const few[][2] = {{"数学", "物理"}, {"高一", "高二"}};
+
+// Every 7th has the word in its title, every one as its subject or not at all.
+static RecLesson *many_lesson(guint i)
+{
+    g_autofree char *title = g_strdup_printf("%s %u", i % 7 == 0 ? "数学之美" : "绪论", i);
+    g_autofree char *teacher = g_strdup_printf("老师%u", i % 50);
+    RecLesson *lesson = lesson_new(i, title, few[1][i % 2], few[0][i % 5 == 4], teacher);
+    g_free(lesson->name);
+    lesson->name = g_strdup_printf("room-%u", i % 3);
+    return lesson;
+}
+
+static void many_check(ShelfIndex *index, const ShelfFilter *filter, guint total, guint first,
+                       guint last)
+{
+    g_auto(ShelfPage) page = {0};
+    g_autoptr(GError) error = NULL;
+    if (!shelf_index_find(index, filter, &page, &error))
+        fail_msg("%s", error->message);
+    assert_int_equal(page.total, total);
+    assert_int_equal(page.lessons->len, MIN(filter->limit, total - MIN(total, filter->offset)));
+    guint in_facets = 0;
+    for (guint i = 0; i < page.facets[0]->len; i++)
+        in_facets += g_array_index(page.facets[0], ShelfFacet, i).count;
+    assert_int_equal(in_facets, total);
+    if (page.lessons->len == 0)
+        return;
+    const RecLesson *a = page.lessons->pdata[0], *z = page.lessons->pdata[page.lessons->len - 1];
+    assert_int_equal(a->started_ns, LESSON_WALL_NS + first * 86400 * TK_NS_PER_S);
+    assert_int_equal(z->started_ns, LESSON_WALL_NS + last * 86400 * TK_NS_PER_S);
+}
+
+// How many of [0, MANY) hold; the largest and the smallest of them.
+#define COUNT_WHERE(condition, total, first, last)                                                 \
+    for (guint i = 0; i < MANY; i++)                                                               \
+        if (condition) {                                                                           \
+            if ((total)++ == 0)                                                                    \
+                last = i;                                                                          \
+            first = i;                                                                             \
+        }
+
+static void many_look(ShelfIndex *index, guint gone)
+{
+    const gint64 day_ns = 86400 * TK_NS_PER_S;
+    guint total = 0, first = 0, last = 0;
+    COUNT_WHERE((i + 1) % gone, total, first, last)
+    many_check(index, &(ShelfFilter){.limit = MANY}, total, first, last);
+    many_check(index, &(ShelfFilter){.limit = 1, .offset = total - 1}, total, last, last);
+    many_check(index, &(ShelfFilter){.limit = 1, .offset = total}, total, 0, 0);
+    total = 0;
+    COUNT_WHERE((i + 1) % gone && i % 5 == 4 && i % 2 == 0 && i % 3 == 1 && i >= 100 && i < 900,
+                total, first, last)
+    many_check(index,
+               &(ShelfFilter){.subject = "物理",
+                              .grade = "高一",
+                              .name = "room-1",
+                              .from_ns = LESSON_WALL_NS + 100 * day_ns,
+                              .to_ns = LESSON_WALL_NS + 900 * day_ns,
+                              .limit = MANY},
+               total, first, last);
+    total = 0;
+    COUNT_WHERE((i + 1) % gone && i % 3 == 2, total, first, last)
+    many_check(index, &(ShelfFilter){.lesson = "room-2", .limit = MANY}, total, first, last);
+    many_check(index, &(ShelfFilter){.lesson = "room-2", .name = "room-1", .limit = 1}, 0, 0, 0);
+    many_check(index, &(ShelfFilter){.teacher = "nobody", .limit = 1}, 0, 0, 0);
+    // Too many to be weighed: what has it in its title comes first.
+    total = 0;
+    COUNT_WHERE((i + 1) % gone && (i % 5 != 4 || i % 7 == 0), total, first, last)
+    assert_true(total > SHELF_FIND_WEIGHED_MAX);
+    guint titled = 0, newest = 0, oldest = 0;
+    COUNT_WHERE((i + 1) % gone && i % 7 == 0, titled, newest, oldest)
+    many_check(index, &(ShelfFilter){.query = "数学", .limit = titled}, total, newest, oldest);
+    guint rest = 0, rest_newest = 0, rest_oldest = 0;
+    COUNT_WHERE((i + 1) % gone && i % 5 != 4 && i % 7, rest, rest_newest, rest_oldest)
+    many_check(index, &(ShelfFilter){.query = "数学", .limit = MANY, .offset = titled}, total,
+               rest_newest, rest_oldest);
+    // The same where a facet is chosen, too.
+    titled = total = 0;
+    COUNT_WHERE((i + 1) % gone && i % 2 && i % 7 == 0, titled, newest, oldest)
+    COUNT_WHERE((i + 1) % gone && i % 2 && (i % 5 != 4 || i % 7 == 0), total, first, last)
+    assert_true(total > SHELF_FIND_WEIGHED_MAX);
+    many_check(index, &(ShelfFilter){.query = "数学", .grade = "高二", .limit = titled}, total,
+               newest, oldest);
+    // Few are weighed; here they are counted.
+    total = 0;
+    COUNT_WHERE((i + 1) % gone && i % 7 == 0 && i % 2, total, first, last)
+    many_check(index, &(ShelfFilter){.query = "数学 之美", .grade = "高二", .limit = 0}, total,
+               first, last);
+}
+
+// Against a count by hand: all, after some are gone, and when it is opened again.
+static void check_many(void **state)
+{
+    char *data = lesson_folder_new();
+    gboolean fresh;
+    g_autoptr(ShelfIndex) index = shelf_index_open(data, &fresh, NULL);
+    g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+
+    assert_true(shelf_index_begin(index, NULL));
+    // In no order: a library that is made anew does not know it either.
+    for (guint i = 0; i < MANY; i++) {
+        guint number = i * 1201 % MANY;
+        g_autoptr(RecLesson) lesson = many_lesson(number);
+        assert_true(shelf_index_put(index, lesson, NULL));
+        if ((number + 1) % 11 == 0)
+            g_ptr_array_add(gone, g_strdup(lesson->id));
+    }
+    assert_true(shelf_index_commit(index, NULL));
+    many_look(index, MANY + 1);
+    for (guint i = 0; i < gone->len; i++)
+        assert_true(shelf_index_remove(index, gone->pdata[i], NULL));
+    many_look(index, 11);
+    shelf_index_free(index);
+    index = shelf_index_open(data, &fresh, NULL);
+    assert_false(fresh);
+    many_look(index, 11);
+    g_autoptr(RecLesson) newest = shelf_index_newest(index, "room-1", NULL);
+    assert_int_equal(newest->started_ns,
+                     LESSON_WALL_NS + (gint64)5998 * 86400 * TK_NS_PER_S); // 5998 % 3 == 1
+    many_check(index, &(ShelfFilter){.lesson = newest->id, .limit = 5}, 1, 5998, 5998);
+    assert_null(shelf_index_newest(index, "room-9", NULL));
+    assert_true(shelf_index_clear(index, NULL));
+    many_check(index, &(ShelfFilter){.limit = 5}, 0, 0, 0);
+    g_clear_pointer(&index, shelf_index_free);
+    lesson_folder_free(data);
+}
+
 static char *everything(ShelfIndex *index)
 {
     g_auto(ShelfPage) page = {0};
@@ -309,6 +440,7 @@ int main(void)
         cmocka_unit_test(check_search),
         cmocka_unit_test(check_filters),
         cmocka_unit_test(check_replace_and_remove),
+        cmocka_unit_test(check_many),
         cmocka_unit_test(check_rebuild),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
