@@ -24,7 +24,7 @@ RelayRtpViewer *relay_rtp_viewer_new(RelayFeed *home, const RelayViewerSpec *spe
     v->heard_ns = relay_worker_now_ns(v->fanout->worker);
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         v->again_sequences[track] = (guint16)g_random_int();
-    relay_rendition_moved(&v->choice, RELAY_RENDITION_MAIN, v->heard_ns);
+    relay_rendition_begin(&v->choice, RELAY_RENDITION_MAIN, v->heard_ns);
     relay_line_rate_init(&v->rate, relay_packet_feed_need_bps(&home->packets), v->heard_ns);
     if (spec->group)
         v->rate.rate_bps = RELAY_LINE_RATE_GROUP_BPS;

@@ -95,6 +95,26 @@ class Low(unittest.TestCase):
             self.assertEqual(frame, other_frame, at)
         self.assertEqual(len(ours), len(others))
 
+    def check_sound_alone(self, main):
+        """`audio` is main's sound, frame by frame, in chunks of its own."""
+        alone = WebSocket(self.addCleanup, self.relay.ws("/live/math/audio"))
+        said = alone.wait_json(lambda text: text["type"] == "init")
+        self.assertTrue(said["mime"].startswith("audio/mp4"), said)
+        self.assertEqual(said["timescale"], {"1": SOUND_HZ})
+        frames, chunks = {}, 0
+        while len(frames) < 100:
+            data = alone.next_binary()
+            if is_init(data):
+                continue
+            chunk, chunks = Chunk(data), chunks + 1
+            self.assertEqual(list(chunk.times), [1])
+            for index, frame in enumerate(chunk.samples[1]):
+                frames[chunk.times[1] + index * FRAME] = frame
+        self.assertLess(chunks, len(frames) / 8)  # 200 ms each
+        main.read_until(lambda: main.sound[-1][0] * SOUND_HZ >= max(frames))
+        whole = {round(at * SOUND_HZ): frame for at, frame in main.sound}
+        self.assertEqual(frames, {at: whole.get(at) for at in frames})
+
     def test_keyframes_and_sound_are_those_of_main(self):
         recorder = Recorder(self.addCleanup, self.relay.url, temporary(self.addCleanup))
         sender = capture(self.addCleanup, self.relay, "math", "--low", *SMALL, *WHOLE)
@@ -102,6 +122,7 @@ class Low(unittest.TestCase):
         main, low = self.watch("main"), self.watch("low")
         main.pass_time(5)
         low.pass_time(5)
+        self.check_sound_alone(main)
         # A busy machine may leave out a keyframe of low, but make none of its own.
         keys, low_keys = common(main.keys, low.keys)
         self.assertGreaterEqual(len(low_keys), 2)
