@@ -61,7 +61,7 @@ gboolean ctl_lesson_show(const CtlOptions *options, GError **error)
 
 gboolean ctl_lesson_edit(const CtlOptions *options, GError **error)
 {
-    g_autoptr(json_t) patch = ctl_record_patch(options->words + 1, error);
+    g_autoptr(json_t) patch = ctl_record_patch(options->words + 1, FALSE, error);
 
     return patch && request(options, "PATCH", "", patch, error);
 }

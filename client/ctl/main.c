@@ -19,6 +19,7 @@ static const char usage[] =
     "  recording list | search WORD… [--subject S] [--grade G] [--teacher T] [--school S]\n"
     "        [--from DATE] [--to DATE] [--limit N]\n"
     "  recording show ID | edit ID FIELD=VALUE… | delete ID --reason TEXT [--dry-run]\n"
+    "        (fields also review, consent, keep=yes|no, by which old ones are deleted)\n"
     "  health\n"
     "\n"
     "  --relay URL        default http://127.0.0.1:8080\n"

@@ -4,8 +4,9 @@
 #include "common/base/json.h"
 
 // "title=函数的单调性" … as the body of a PATCH request; "title=" clears. Refuses fields that a
-// lesson's record has not. New reference.
-json_t *ctl_record_patch(char *const *assignments, GError **error);
+// lesson's record has not; `decides`: but review, consent and keep (yes, no), which recordings
+// have. New reference.
+json_t *ctl_record_patch(char *const *assignments, gboolean decides, GError **error);
 
 // Prints `answer` whole, or its text when there is nothing to put into columns.
 void ctl_record_print(const json_t *answer, gboolean as_json);

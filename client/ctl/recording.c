@@ -104,7 +104,7 @@ gboolean ctl_recording_show(const CtlOptions *options, GError **error)
 
 gboolean ctl_recording_edit(const CtlOptions *options, GError **error)
 {
-    g_autoptr(json_t) patch = ctl_record_patch(options->words + 1, error);
+    g_autoptr(json_t) patch = ctl_record_patch(options->words + 1, TRUE, error);
     g_autoptr(json_t) answer = patch ? request(options, "PATCH", "", patch, error) : NULL;
 
     if (!answer)

@@ -197,6 +197,15 @@ class WithServers(unittest.TestCase):
         self.ask("recording", "edit", found["id"], "teacher=王老师", token=self.viewer, status=1)
         self.ask("recording", "edit", found["id"], "teacher=王老师", token=self.admin)
         self.assertIn("王老师", self.ask("recording", "list", "--grade", "高一", token=self.viewer))
+        decided = json.loads(self.ask("--json", "recording", "edit", found["id"], "review=approved",
+                                      "consent=given", "keep=yes", "title=函数的单调性",
+                                      token=self.admin))
+        self.assertEqual(("approved", "given", True), tuple(decided[k] for k in ("review", "consent", "keep")))
+        self.ask("recording", "edit", found["id"], "review=nice", token=self.admin, status=1)
+        self.ask("recording", "edit", found["id"], "keep=often", token=self.admin, status=1)
+        decided = json.loads(self.ask("--json", "recording", "edit", found["id"], "consent=", "keep=no",
+                                      token=self.admin))
+        self.assertFalse(decided.get("consent") or decided.get("keep"))
         self.assertIn("0 of 0", self.ask("recording", "list", "--grade", "高二", token=self.viewer))
         self.assertIn("--reason", self.ask("recording", "delete", found["id"], token=self.admin,
                                            status=1))

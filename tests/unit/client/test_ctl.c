@@ -89,19 +89,29 @@ static void durations_are_shown(void **state)
 static void patches_are_made_of_known_fields(void **state)
 {
     char *good[] = {(char *)"title=a=b", (char *)"grade=", NULL};
-    char *wrong[][2] = {{(char *)"titel=x", NULL},
-                        {(char *)"title", NULL},
-                        {(char *)"title=\n", NULL},
-                        {(char *)"=x", NULL}};
-    g_autoptr(json_t) patch = ctl_record_patch(good, NULL);
+    char *wrong[][2] = {{(char *)"titel=x", NULL},    {(char *)"title", NULL},
+                        {(char *)"title=\n", NULL},   {(char *)"=x", NULL},
+                        {(char *)"keep=often", NULL}, {(char *)"review=approved", NULL}};
+    g_autoptr(json_t) patch = ctl_record_patch(good, FALSE, NULL);
     g_autofree char *text = tk_json_dump(patch);
 
     assert_string_equal(text, "{\"title\":\"a=b\",\"grade\":null}");
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autoptr(GError) error = NULL;
-        assert_null(ctl_record_patch(wrong[i], &error));
+        assert_null(ctl_record_patch(wrong[i], i % 2 == 0, &error));
         check_error(error, TK_ERROR_INVALID);
     }
+}
+
+static void decisions_are_for_recordings(void **state)
+{
+    char *words[] = {(char *)"review=approved", (char *)"consent=", (char *)"keep=yes",
+                     (char *)"title=x", NULL};
+    g_autoptr(json_t) patch = ctl_record_patch(words, TRUE, NULL);
+    g_autofree char *text = tk_json_dump(patch);
+
+    assert_string_equal(text,
+                        "{\"review\":\"approved\",\"consent\":null,\"keep\":true,\"title\":\"x\"}");
 }
 
 static void paths_take_names_only(void **state)
@@ -127,6 +137,7 @@ int main(void)
         cmocka_unit_test(objects_are_described),
         cmocka_unit_test(durations_are_shown),
         cmocka_unit_test(patches_are_made_of_known_fields),
+        cmocka_unit_test(decisions_are_for_recordings),
         cmocka_unit_test(paths_take_names_only),
     };
 
