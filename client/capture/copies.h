@@ -22,8 +22,8 @@ gboolean cap_copy_save(const char *folder, const json_t *lesson, GError **error)
 // Lessons' folders, oldest first: ids are sorted by time. Newly allocated.
 char **cap_copy_folders(const char *folder);
 
-// Throws away what is over `bytes_max` or older than `oldest_ns`; never what is in `busy` (may be
-// NULL), the folder that is being written.
+// Throws away what is over `bytes_max` or older than `oldest_ns`; never a file that was begun in
+// the last minute, nor the folder `busy` (may be NULL), which is being written.
 void cap_copies_trim(const char *folder, const char *busy, guint64 bytes_max, gint64 oldest_ns);
 
 // What the copy of a stream reaches over. FALSE: there is none.

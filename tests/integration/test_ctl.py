@@ -200,7 +200,8 @@ class WithServers(unittest.TestCase):
         decided = json.loads(self.ask("--json", "recording", "edit", found["id"], "review=approved",
                                       "consent=given", "keep=yes", "title=函数的单调性",
                                       token=self.admin))
-        self.assertEqual(("approved", "given", True), tuple(decided[k] for k in ("review", "consent", "keep")))
+        self.assertEqual(("approved", "given", True),
+                         (decided["review"], decided["consent"], decided["keep"]))
         self.ask("recording", "edit", found["id"], "review=nice", token=self.admin, status=1)
         self.ask("recording", "edit", found["id"], "keep=often", token=self.admin, status=1)
         decided = json.loads(self.ask("--json", "recording", "edit", found["id"], "consent=", "keep=no",

@@ -26,6 +26,8 @@ class Heap(unittest.TestCase):
             WebSocket(stack.callback, cls.relay.ws("/live/math")).next_binary()
         # The lesson waits for its sender: what is in the history stays as it is.
         cls.relay.wait_log("the sender has left")
+        if cls.relay.metric("heap_bytes") == 0:
+            raise unittest.SkipTest("a sanitizer's allocator does not tell what is in use")
 
     def play(self, cleanup, transport):
         peer = Rtsp(cleanup, self.relay)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Hours of a lesson (LESSON_S) whose clocks run apart: made-up RTP by a made-up clock through the
-// relay's real input, its chunks through the recorder's real writer to the disk, and read from there.
+// relay's real input, its chunks through the recorder's real writer to the disk and back.
 #include "common/base/clock.h"
 #include "recorder/archive/lesson.h"
 #include "recorder/archive/patch.h"
