@@ -6,6 +6,8 @@
 #define HOUSEKEEPING_NS (TK_NS_PER_S / 2)
 #define JUDGE_NS (TK_NS_PER_S / 4)
 #define HISTORY_UNITS_MAX 65536
+// Viewers served in one go before requests and packets that have come meanwhile are: a millisecond.
+#define TURNS 128
 // Who can be given less is set forward later.
 #define PATIENT_LAG_NS (6 * TK_NS_PER_S)
 
@@ -32,18 +34,33 @@ static void serve_one(RelayFeed *feed, RelayRtpViewer *viewer, gint64 now_ns)
     feed->due_ns = MIN(feed->due_ns, due_ns);
 }
 
-static void serve_feed(RelayFeed *feed, gint64 now_ns)
+static void serve_next(RelayFeed *feed, gint64 now_ns)
 {
-    feed->pending = FALSE;
-    feed->due_ns = G_MAXINT64;
-    feed->need_bps = relay_packet_feed_need_bps(&feed->packets);
-    for (guint i = 0; i < feed->viewers->len; i++) {
-        RelayRtpViewer *v = feed->viewers->pdata[i];
-        if (v->feed == feed)
-            serve_one(feed, v, now_ns);
+    guint home = feed->viewers->len;
+    if (feed->next >= home + feed->guests->len)
+        feed->next = 0;
+    guint i = feed->next++;
+    RelayRtpViewer *v = i < home ? feed->viewers->pdata[i] : feed->guests->pdata[i - home];
+    if (v->feed == feed)
+        serve_one(feed, v, now_ns);
+}
+
+// Gives out `turns` at most; returns how many are left of them.
+static guint serve_feed(RelayFeed *feed, guint turns, gint64 now_ns)
+{
+    if (feed->pending || (!feed->left && now_ns >= feed->due_ns)) {
+        feed->pending = FALSE;
+        feed->due_ns = G_MAXINT64;
+        feed->left = feed->viewers->len + feed->guests->len;
+        feed->need_bps = relay_packet_feed_need_bps(&feed->packets);
     }
-    for (guint i = feed->guests->len; i-- > 0;) // who goes elsewhere leaves
-        serve_one(feed, feed->guests->pdata[i], now_ns);
+    feed->left = MIN(feed->left, feed->viewers->len + feed->guests->len);
+    for (; feed->left && turns; turns--) {
+        feed->left--;
+        serve_next(feed, now_ns);
+        feed->left = MIN(feed->left, feed->viewers->len + feed->guests->len);
+    }
+    return turns;
 }
 
 // The batch borrows from viewers and histories: it is gone before either changes.
@@ -60,17 +77,18 @@ static gint64 tick(gpointer user, gint64 now_ns)
 {
     RelayFanout *f = user;
     gint64 due_ns = G_MAXINT64;
+    guint turns = TURNS;
     gboolean judge = now_ns >= f->judge_ns;
     if (judge)
         f->judge_ns = now_ns + JUDGE_NS;
     for (guint i = 0; i < f->feeds->len; i++) {
-        RelayFeed *feed = f->feeds->pdata[i];
+        RelayFeed *feed = f->feeds->pdata[(f->first + i) % f->feeds->len];
         if (judge)
             relay_feed_judge(feed, now_ns);
-        if (feed->pending || now_ns >= feed->due_ns)
-            serve_feed(feed, now_ns);
-        due_ns = MIN(due_ns, feed->due_ns);
+        turns = serve_feed(feed, turns, now_ns);
+        due_ns = MIN(due_ns, feed->left ? now_ns : feed->due_ns);
     }
+    f->first++; // nobody is the first for ever
     flush(f, now_ns);
     if (now_ns >= f->housekeeping_ns) {
         f->housekeeping_ns = now_ns + HOUSEKEEPING_NS;
@@ -208,5 +226,6 @@ void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer)
 {
     relay_stat_add(fanout->viewers, -1u);
     relay_rtp_viewer_go_home(viewer);
+    viewer->home->pending = TRUE; // who takes its place in the row may have been behind it
     g_ptr_array_remove_fast(viewer->home->viewers, viewer);
 }

@@ -53,6 +53,7 @@ struct _RelayFeed {
     GPtrArray *guests;      // RelayRtpViewer, borrowed: others who get it
     gboolean pending;       // somebody has something to send
     gint64 due_ns;          // when somebody may go on
+    guint next, left;       // whose turn it is, and how many turns this round has still
     gint64 need_bps;        // the stream's, as far as known
 };
 
@@ -70,6 +71,7 @@ struct _RelayFanout {
     GPtrArray *feeds; // RelayFeed, owned
     GByteArray *report;
     gint64 housekeeping_ns, judge_ns;
+    guint first;   // of the feeds, in this tick
     guint viewers; // relaxed atomics from here on
     RelayFanoutLines lines;
     guint64 units_dropped, viewers_gone;
