@@ -121,6 +121,25 @@ static gboolean probe(RelayLineRate *line, gsize bytes)
     return FALSE;
 }
 
+void relay_line_rate_aim(RelayLineRate *line, gint64 target_bps)
+{
+    line->target_bps = target_bps;
+}
+
+gint64 relay_line_rate_try(RelayLineRate *line, gint64 now_ns)
+{
+    if (line->target_bps <= line->proven_bps || line->full || line->probe_bps ||
+        !knows_empty(line, now_ns) || !is_calm(line, now_ns) ||
+        now_ns - line->tried_ns < RELAY_LINE_RATE_TRY_EVERY_NS ||
+        (line->mark.out && now_ns - line->marked_ns < RELAY_LINE_RATE_TRY_EVERY_NS))
+        return 0;
+    line->tried_ns = line->hurried_ns = now_ns;
+    gint64 known_bps = MIN(line->rate_bps, MAX(line->proven_bps, RELAY_LINE_RATE_MIN_BPS));
+    line->try_bytes = CLAMP(bytes_in(known_bps, RELAY_LINE_RATE_PROBE_MAX_NS),
+                            RELAY_LINE_RATE_TRY_MIN_BYTES, RELAY_LINE_RATE_PROBE_BYTES);
+    return line->try_bytes;
+}
+
 gboolean relay_line_rate_sent(RelayLineRate *line, gsize bytes, gboolean full, gint64 now_ns)
 {
     gboolean was_full = line->full;
@@ -129,6 +148,8 @@ gboolean relay_line_rate_sent(RelayLineRate *line, gsize bytes, gboolean full, g
         begin_burst(line, now_ns);
     line->bytes += (gint64)bytes;
     line->flood.bytes += (gint64)bytes;
+    if (line->try_bytes)
+        line->try_bytes = (gint64)bytes; // with what left at the same time
     if (!was_full)
         return FALSE;
     // Until the first probe the line is taken to carry the beginning's rate.
@@ -146,11 +167,17 @@ gboolean relay_line_rate_sent(RelayLineRate *line, gsize bytes, gboolean full, g
 gboolean relay_line_rate_expects(const RelayLineRate *line, gint64 now_ns)
 {
     return line->mark.out && now_ns - line->marked_ns < RELAY_LINE_RATE_PATIENCE_NS &&
-           (line->mark.probe_bps || !knows_empty(line, now_ns));
+           (line->mark.probe_bps || line->mark.try_bytes || !knows_empty(line, now_ns));
 }
 
 gboolean relay_line_rate_curious(const RelayLineRate *line, gint64 now_ns)
 {
+    // Whether they come of a queue is to be known soon.
+    gboolean asked = line->mark.out && (line->mark.burst || line->mark.try_bytes);
+    if (!line->full && !asked && line->lossy_ns &&
+        now_ns - line->lossy_ns < RELAY_LINE_RATE_MARK_EVERY_NS &&
+        now_ns - line->marked_ns >= RELAY_LINE_RATE_MARK_EVERY_NS)
+        return TRUE;
     if (line->mark.out || !is_calm(line, now_ns))
         return FALSE;
     if (line->samples < RELAY_LINE_RATE_SAMPLES)
@@ -170,6 +197,8 @@ void relay_line_rate_mark(RelayLineRate *line, guint32 key, gint64 now_ns)
     line->mark.span_ns = now_ns - line->since_ns;
     line->mark.queue_before_ns = line->queue_before_ns;
     line->mark.probe_bps = line->due ? line->probe_bps : 0;
+    line->mark.try_bytes = line->try_bytes;
+    line->try_bytes = 0;
     if (line->due)
         line->probe_bps = 0;
     line->due = FALSE;
@@ -232,7 +261,7 @@ static void take_flood(RelayLineRate *line, const RelayQuestion *report, gint64 
     gint64 lost = line->flood.lost * 256 / line->flood.expected;
     gboolean deep = line->flood.deep * 2 > line->flood.reports && lost >= RELAY_LINE_RATE_LOSSY;
     gboolean drowned = lost >= RELAY_LINE_RATE_FLOOD_LOST;
-    if (!deep && drowned && span_ns < 2 * RELAY_LINE_RATE_FLOOD_NS)
+    if (!deep && drowned && span_ns < 4 * RELAY_LINE_RATE_FLOOD_NS)
         return; // let it be sure
     gint64 passed_bps = rate_of(line->flood.bytes * (256 - lost) / 256, span_ns);
     if ((deep || drowned) && passed_bps < line->rate_bps) {
@@ -269,6 +298,23 @@ static void take_burst(RelayLineRate *line, gboolean lossy)
         line->proven_bps = MAX(line->proven_bps, rate_of(line->mark.bytes, line->mark.span_ns));
 }
 
+// All of it left at once: the wait behind it tells what passes, if only that it is no shorter than
+// what a wait can be told from.
+static void take_try(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)
+{
+    gint64 least_ns = RELAY_LINE_RATE_JITTER_NS + line->rtt_ns / 8;
+    gint64 arrived = line->mark.try_bytes * (256 - report->fraction_lost) / 256;
+    gint64 passed_bps = rate_of(arrived, MAX(line->queue_ns, least_ns));
+    if (passed_bps < line->target_bps) {
+        gint64 enough_bps = MIN(passed_bps, line->need_bps);
+        slower(line, MAX(passed_bps / 10 * 9, enough_bps), passed_bps, now_ns);
+    } else {
+        set_rate(line, MAX(line->rate_bps, line->target_bps));
+        line->ceiling_bps = 0;
+    }
+    line->proven_bps = MIN(passed_bps, line->target_bps);
+}
+
 static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
 {
     gboolean known = line->samples > 0 && now_ns - line->rtt_at_ns < RELAY_LINE_RATE_STALE_NS;
@@ -292,7 +338,9 @@ void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gi
     if (answer && line->samples == RELAY_LINE_RATE_SAMPLES) {
         line->rtt_ns = MIN(line->rtt_ns, report->rtt_ns);
         line->queue_ns = report->rtt_ns - line->rtt_ns;
-        if (line->queue_ns > RELAY_LINE_RATE_JITTER_NS + line->rtt_ns / 8)
+        if (line->mark.try_bytes)
+            take_try(line, report, now_ns);
+        else if (line->queue_ns > RELAY_LINE_RATE_JITTER_NS + line->rtt_ns / 8)
             take_queue(line, report, now_ns);
         else if (line->mark.probe_bps && !lossy)
             take_probe(line);
@@ -301,6 +349,8 @@ void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gi
     }
     if (lossy)
         take_loss(line, now_ns);
+    if (lossy)
+        line->lossy_ns = now_ns;
     take_flood(line, report, now_ns);
     if (!answer)
         return;

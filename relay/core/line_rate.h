@@ -44,9 +44,9 @@
 // Of 256, 2 %: a rate that loses so much is not proven.
 #define RELAY_LINE_RATE_LOSSY 5
 // A line that is flooded loses sender reports like everything else, so no one answer is waited for:
-// over so long most reports tell of such a queue, and of losses; or over twice as long more is lost
-// (of 256: 60 %) than by any line that merely loses. What came through then is what it carries.
-#define RELAY_LINE_RATE_FLOOD_NS (1000 * G_GINT64_CONSTANT(1000000))
+// over so long most reports tell of such a queue, and of losses; or over four times as long more is
+// lost (of 256: 60 %) than by any line that merely loses. What came through is what it carries.
+#define RELAY_LINE_RATE_FLOOD_NS (500 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_FLOOD_LOST 154
 #define RELAY_LINE_RATE_FLOOD_PACKETS 30 // of fewer no share can be told
 // So long after a probe or the end of a long burst the line is empty; in a burst that does not end
@@ -67,12 +67,19 @@
 // little more than players need that report every 5 s.
 #define RELAY_LINE_RATE_PATIENCE_NS (8 * G_GINT64_CONSTANT(1000000000))
 
+// Who gets less than the lesson has no bursts that would tell whether more passes: packets go again
+// for that, at once, so often at most.
+#define RELAY_LINE_RATE_TRY_EVERY_NS (3000 * G_GINT64_CONSTANT(1000000))
+#define RELAY_LINE_RATE_TRY_MIN_BYTES 2400
+
 typedef struct {
     gint64 rate_bps;              // what passes, as far as known
     gint64 need_bps;              // the lesson's own
     gint64 ceiling_bps;           // what did not pass; 0: nothing yet
     gint64 ceiling_ns;            // when
     gint64 proven_bps;            // what was seen to pass; 0: nothing yet
+    gint64 target_bps;            // what would be of use if it passed; 0: no more
+    gint64 try_bytes, tried_ns;   // what goes again for that now; when last
     gint64 rtt_ns, rtt_at_ns;     // of the empty line
     gint64 window_ns, least_ns;   // since when, and what it was at least since
     guint samples;                // of it, so far as they are needed
@@ -88,6 +95,7 @@ typedef struct {
     gint64 since_ns, bytes; // what left in it, or since the last mark
     gint64 queue_before_ns; // at `since_ns`
     gint64 marked_ns;
+    gint64 lossy_ns; // when losses were last reported
     struct { // since when; what left; what was reported
         gint64 since_ns, bytes;
         guint reports, deep;
@@ -100,7 +108,7 @@ typedef struct {
     struct { // the newest sender report
         guint32 key;
         gboolean out, burst, calm, lost; // unanswered; behind a burst; on an empty line; loss told
-        gint64 bytes, span_ns, queue_before_ns, probe_bps;
+        gint64 bytes, span_ns, queue_before_ns, probe_bps, try_bytes;
     } mark;
 } RelayLineRate;
 
@@ -110,6 +118,12 @@ void relay_line_rate_need(RelayLineRate *line, gint64 need_bps);
 
 // The stream is another from now on that needs more than is known to pass: it is tried.
 void relay_line_rate_hope(RelayLineRate *line, gint64 need_bps);
+
+// It would be of use to know that so much passes; 0: it would not.
+void relay_line_rate_aim(RelayLineRate *line, gint64 target_bps);
+// How many bytes are to go again now, only to see whether they pass; mostly 0. A sender report
+// is wanted behind them.
+gint64 relay_line_rate_try(RelayLineRate *line, gint64 now_ns);
 
 // Bits a second at which to send now.
 static inline gint64 relay_line_rate_bps(const RelayLineRate *line)

@@ -45,13 +45,14 @@ typedef struct {
     guint64 number;
     gint64 due_ns;
     guint track;
+    gboolean sound;
 } Waiting;
 
 struct _RelayRepair {
     Recent recent[RELAY_INPUT_TRACKS_MAX][RELAY_REPAIR_RECENT]; // at number modulo the length
-    Waiting waiting[RELAY_REPAIR_QUEUE];                        // in the order of asking
-    guint count, at;                                            // at: what next() gave
-    guint32 now_ms;                                             // then
+    Waiting waiting[RELAY_REPAIR_QUEUE]; // sound first, in the order of asking
+    guint count, at;                     // at: what next() gave
+    guint32 now_ms;                      // then
     RelayPacer budget;
     guint32 patience_ms; // the longest time that it was seen to ask for a packet
     RelayRepairStats stats;
@@ -147,13 +148,22 @@ static Recent *recent_of(RelayRepair *repair, guint track, guint64 number)
     return &repair->recent[track][number % RELAY_REPAIR_RECENT];
 }
 
+// Sound goes before pictures, and where pictures have used all that may leave.
 static gboolean enqueue(RelayRepair *repair, guint track, const RelayUnit *unit, gint64 due_ns,
                         gint64 now_ns)
 {
-    if (repair->count == RELAY_REPAIR_QUEUE || !relay_pacer_ready(&repair->budget, now_ns))
+    gboolean sound = (unit->flags & RELAY_UNIT_SOUND) != 0;
+    guint at = repair->count;
+    if (repair->count == RELAY_REPAIR_QUEUE ||
+        !(sound ? relay_pacer_urgent : relay_pacer_ready)(&repair->budget, now_ns))
         return FALSE;
+    while (sound && at > 0 && !repair->waiting[at - 1].sound)
+        at--;
+    memmove(&repair->waiting[at + 1], &repair->waiting[at],
+            (repair->count - at) * sizeof repair->waiting[0]);
     relay_pacer_spend(&repair->budget, unit->bytes);
-    repair->waiting[repair->count++] = (Waiting){unit->number, due_ns, track};
+    repair->waiting[at] = (Waiting){unit->number, due_ns, track, sound};
+    repair->count++;
     recent_of(repair, track, unit->number)->waiting++;
     return TRUE;
 }

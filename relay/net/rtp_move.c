@@ -10,7 +10,7 @@
 // waits for it.
 #define MEND_NS (3 * TK_NS_PER_S)
 // What did not pass a while ago may pass now.
-#define FAILED_NS (10 * TK_NS_PER_S)
+#define FAILED_NS (30 * TK_NS_PER_S)
 
 // The lesson's stream that shows the same as `home` in smaller; NULL: there is none here.
 static RelayFeed *low_of(const RelayFeed *home)
@@ -80,6 +80,15 @@ static RelayLineSeen look_at_line(const RelayRtpViewer *v, gint64 now_ns)
     return seen;
 }
 
+// What has to be known to pass before more is tried: some more than the next better one needs.
+static gint64 target_of(const RelayRtpViewer *v, const RelayLadder *ladder)
+{
+    for (RelayRendition r = v->choice.at; r-- > v->choice.best;)
+        if (ladder->need_bps[r])
+            return ladder->need_bps[r] / 8 * 11;
+    return 0;
+}
+
 // Who gets the feed in place of its own, or is about to want to, keeps it coming.
 static void be_guest(RelayRtpViewer *v, RelayFeed *feed)
 {
@@ -115,6 +124,7 @@ static void judge(RelayRtpViewer *v, RelayFeed *low, const RelayLadder *ladder, 
     gboolean weak = v->choice.at != RELAY_RENDITION_MAIN || to != v->choice.at ||
                     seen.behind_ns > RELAY_RENDITION_CLEAN_NS;
     be_guest(v, weak ? low : NULL);
+    relay_line_rate_aim(&v->rate, target_of(v, ladder));
     if (to == v->choice.at)
         relay_follower_stay(&v->course);
     else

@@ -13,6 +13,8 @@
 #define REPORT_INTERVAL_NS (2 * TK_NS_PER_S)
 // Who is to be moved waits for a key frame of another stream.
 #define TURN_STEP_NS (10 * TK_NS_PER_MS)
+// Among so many of the newest are enough that it has got.
+#define TRY_UNITS_MAX 256
 
 RelayRtpViewer *relay_rtp_viewer_new(RelayFeed *home, const RelayViewerSpec *spec)
 {
@@ -147,9 +149,10 @@ static void send_again(RelayRtpViewer *v, RelayMending *m, RelayUnit *unit)
 static gboolean send_repairs(RelayRtpViewer *v, RelayMending *m, gint64 now_ns)
 {
     RelayUnit *unit;
-    while (m->repair && may_send(v, FALSE, now_ns) &&
+    while (m->repair &&
            (unit = relay_repair_next(m->repair, m->feed->packets.index, m->feed->packets.history,
-                                     now_ns))) {
+                                     now_ns)) &&
+           may_send(v, (unit->flags & RELAY_UNIT_SOUND) != 0, now_ns)) {
         send_again(v, m, unit);
         relay_repair_done(m->repair);
         relay_stat_add(v->fanout->repair.resent, 1);
@@ -174,6 +177,27 @@ void relay_rtp_viewer_forget_before(RelayRtpViewer *viewer)
     viewer->before = (RelayMending){0};
 }
 
+// Packets that it has got go once more where it is of use to know whether more would pass.
+static gboolean try_more(RelayRtpViewer *v, gint64 now_ns)
+{
+    gint64 left = v->fanout->pacing ? relay_line_rate_try(&v->rate, now_ns) : 0;
+    if (!left)
+        return FALSE;
+    const RelayHistory *history = v->feed->packets.history;
+    guint64 at = v->course.place.position, tail = relay_history_tail(history);
+    for (guint64 end = MAX(tail, at - MIN(at, TRY_UNITS_MAX)); left > 0 && at > end;) {
+        RelayUnit *unit = relay_history_at(history, --at);
+        const RelayRepairSpan *span = &v->now.spans[unit->track];
+        if (!v->spec.tracks[unit->track].enabled || !span->first || unit->number < span->first ||
+            unit->number > span->last ||
+            (v->course.no_picture && !(unit->flags & RELAY_UNIT_SOUND)))
+            continue;
+        send_again(v, &v->now, unit);
+        left -= unit->bytes;
+    }
+    return TRUE;
+}
+
 static gint64 need_of(const RelayRtpViewer *v)
 {
     return v->course.no_picture ? relay_packet_feed_sound_bps(&v->feed->packets)
@@ -190,8 +214,11 @@ static gint64 serve_udp(RelayRtpViewer *v, gint64 now_ns)
     gboolean repairing = send_repairs(v, &v->before, now_ns);
     repairing |= send_repairs(v, &v->now, now_ns);
     send_media(v, now_ns);
-    if (v->fanout->pacing && (relay_line_rate_sent(&v->rate, v->round_bytes, v->waits, now_ns) ||
-                              relay_line_rate_curious(&v->rate, now_ns)))
+    gboolean asks = !v->waits && !repairing && try_more(v, now_ns);
+    if (v->fanout->pacing)
+        asks |= relay_line_rate_sent(&v->rate, v->round_bytes, v->waits, now_ns) ||
+                relay_line_rate_curious(&v->rate, now_ns);
+    if (asks)
         g_ptr_array_add(v->fanout->asking, v);
     if (repairing)
         due_ns = now_ns + PACING_STEP_NS;

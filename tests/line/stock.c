@@ -8,7 +8,34 @@
 #include "client/player/losses.h"
 #include "client/player/pictures.h"
 
+#define SOUND_STEP 1024 // of AAC-LC, and one frame in a packet
+
 static PlayPictures pictures;
+static struct {
+    gboolean began;
+    guint32 newest; // RTP timestamp
+    guint frames, missing;
+    gint twice; // came again, or not in order
+} sounds;
+
+// By RTP's own timestamps: the jitter buffer smooths its times.
+static GstPadProbeReturn on_sound(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    guint8 header[12];
+    if (gst_buffer_extract(GST_PAD_PROBE_INFO_BUFFER(info), 0, header, sizeof header) < 12)
+        return GST_PAD_PROBE_OK;
+    guint32 timestamp = GST_READ_UINT32_BE(header + 4);
+    gint32 step = (gint32)(timestamp - sounds.newest);
+    sounds.frames++;
+    if (sounds.began && step <= 0)
+        sounds.twice++;
+    if (sounds.began && step > SOUND_STEP)
+        sounds.missing += (guint)(step + SOUND_STEP / 2) / SOUND_STEP - 1;
+    if (!sounds.began || step > 0)
+        sounds.newest = timestamp;
+    sounds.began = TRUE;
+    return GST_PAD_PROBE_OK;
+}
 
 static void on_pad(GstElement *src, GstPad *pad, gpointer bin)
 {
@@ -23,6 +50,8 @@ static void on_pad(GstElement *src, GstPad *pad, gpointer bin)
     g_autoptr(GstPad) door = gst_element_get_static_pad(branch, "sink");
     if (video)
         play_pictures_watch(&pictures, in);
+    else
+        gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_sound, NULL, NULL);
     gst_bin_add(bin, branch);
     gst_pad_link(pad, door);
     gst_element_sync_state_with_parent(branch);
@@ -47,9 +76,10 @@ int main(int argc, char **argv)
     play_losses_read(pipeline, &losses);
     printf("received %" G_GUINT64_FORMAT " packets; %" G_GUINT64_FORMAT " lost, %" G_GUINT64_FORMAT
            " late; %" G_GUINT64_FORMAT " asked for again, %" G_GUINT64_FORMAT
-           " repaired; %d pictures, %d missing\n",
+           " repaired; %d pictures, %d missing; %u sounds, %u missing, %d twice\n",
            losses.packets, losses.lost, losses.late, losses.asked, losses.repaired,
-           g_atomic_int_get(&pictures.decoded), g_atomic_int_get(&pictures.missing));
+           g_atomic_int_get(&pictures.decoded), g_atomic_int_get(&pictures.missing), sounds.frames,
+           sounds.missing, sounds.twice);
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_object_unref(pipeline);
     return EXIT_SUCCESS;
