@@ -206,5 +206,5 @@ void relay_rtp_viewer_go_home(RelayRtpViewer *viewer)
     relay_follower_go(&v->course, &v->home->packets);
     set_feed(v, v->home, now_ns);
     relay_rtp_viewer_forget_before(v);
-    relay_rendition_moved(&v->choice, RELAY_RENDITION_MAIN, now_ns);
+    relay_rendition_begin(&v->choice, RELAY_RENDITION_MAIN, now_ns);
 }
