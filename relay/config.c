@@ -65,6 +65,9 @@ const TkConfigField relay_config_fields[] = {
      "are missing here."},
     {"pacing", "enabled", TK_CONFIG_BOOL, "true", 0, 0, NULL,
      "Whether viewers over UDP are sent to no faster than their lines are seen to carry."},
+    {"qos", "dscp", I, "34", 0, 63, NULL,
+     "Traffic class (DSCP) of what is sent to viewers, by which routers may let it go first: 34 is "
+     "AF41, interactive video; 0 = none."},
     {"multicast", "enabled", TK_CONFIG_BOOL, "false", 0, 0, NULL,
      "Whether viewers of this relay's own LAN may have a lesson by multicast: one copy for all of "
      "them. Not for a relay on a WAN."},

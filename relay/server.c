@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "relay/net/api.h"
 #include "relay/net/cores.h"
+#include "relay/net/dscp.h"
 #include "relay/net/listener.h"
 #include "relay/net/metrics.h"
 #include "relay/net/mirror.h"
@@ -96,6 +97,8 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
                         (guint16)number(s, "rtsp", "rtp_port"), text(s, "udp", "backend"), error))
         return FALSE;
     for (guint i = 0; i < count; i++) {
+        relay_dscp_mark(s->udp[i].rtp_fd, (guint)number(s, "qos", "dscp"));
+        relay_dscp_mark(s->udp[i].rtcp_fd, (guint)number(s, "qos", "dscp"));
         g_autofree char *name = g_strdup_printf("packets-%u", i);
         h->workers[i] = relay_worker_new(name, error);
         if (!h->workers[i])
@@ -141,6 +144,7 @@ static gboolean make_web_workers(RelayServer *s, GError **error)
     RelayWebSpec spec = {
         .page = *page ? page : TONGKE_PAGE_DIR,
         .bbr = g_str_equal(text(s, "web", "congestion"), "bbr"),
+        .dscp = (guint)number(s, "qos", "dscp"),
         .connections_max = (guint)number(s, "limits", "connections"),
         .history_span_ns = number(s, "history", "chunk_s") * TK_NS_PER_S,
         .history_bytes_max = (gsize)number(s, "history", "chunk_mib") << 20,
@@ -166,6 +170,7 @@ static void on_web_accept(gpointer user, int fd, const RelayAddress *peer)
 static void on_rtsp_accept(gpointer user, int fd, const RelayAddress *peer)
 {
     RelayServer *s = user;
+    relay_dscp_mark(fd, (guint)number(s, "qos", "dscp")); // it may carry media
     relay_rtsp_accept(s->rtsp, s->conns[s->next_conns], fd, peer);
     s->next_conns = (s->next_conns + 1) % s->handoff.packet_count;
 }

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "relay/net/address.h"
 #include "relay/net/audience.h"
+#include "relay/net/dscp.h"
 #include "relay/net/origin.h"
 #include "relay/net/tcp.h"
 #include "relay/net/web_loop.h"
@@ -252,6 +253,7 @@ static void on_established(RelayWeb *web, struct lws *wsi, Peer *p)
     char from[2048], rendition[2048]; // must hold every argument before it
     relay_stat_add(web->stats.sockets, 1);
     relay_stat_add(web->stats.bbr, relay_tcp_tune(lws_get_socket_fd(wsi), web->spec.bbr));
+    relay_dscp_mark(lws_get_socket_fd(wsi), web->spec.dscp);
     g_autofree char *path = header_of(wsi, WSI_TOKEN_GET_URI), *token = token_of(wsi);
     p->web = web;
     p->wsi = wsi;

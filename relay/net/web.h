@@ -12,6 +12,7 @@ typedef struct _RelayWeb RelayWeb;
 typedef struct {
     const char *page; // folder of the page, or NULL
     gboolean bbr;     // congestion control of WebSocket viewers, where the kernel has it
+    guint dscp;       // of what WebSocket viewers are sent
     guint connections_max;
     gint64 history_span_ns;
     gsize history_bytes_max; // per stream

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "relay/net/dscp.h"
 #include "relay/net/udp_batch.h"
 #include "relay/net/udp_receiver.h"
 
@@ -366,6 +367,56 @@ static void another_relay_gets_no_share_of_the_port(void **state)
     relay_udp_close(&mine[1]);
 }
 
+// The traffic class of the next datagram, as its receiver sees it.
+static int class_of_next(int fd, int level, int type)
+{
+    guint8 data[64], control[64];
+    struct iovec vector = {data, sizeof data};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
+    assert_true(recvmsg(fd, &message, 0) > 0);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+        if (c->cmsg_level == level && c->cmsg_type == type)
+            return level == IPPROTO_IP ? *CMSG_DATA(c) : *(const int *)(const void *)CMSG_DATA(c);
+    return -1;
+}
+
+static void says_class(const char *sender, const char *receiver, guint dscp)
+{
+    RelayAddress from, any;
+    assert_true(relay_address_parse(sender, 0, &from, NULL));
+    assert_true(relay_address_parse(receiver, 0, &any, NULL));
+    int out = socket(from.to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+    int in = socket(any.to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    gboolean six = any.to.ss_family == AF_INET6, mapped = from.to.ss_family == AF_INET6 && !six;
+    assert_int_equal(bind(in, (struct sockaddr *)&any.to, any.bytes), 0);
+    guint16 port = relay_address_bound_port(in);
+    setsockopt(in, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVTCLASS : IP_RECVTOS, &on,
+               sizeof on);
+    relay_dscp_mark(out, dscp);
+    RelayAddress to = relay_address_with_port(&any, port);
+    if (mapped)
+        assert_true(relay_address_parse("::ffff:127.0.0.1", port, &to, NULL));
+    assert_int_equal(sendto(out, "x", 1, 0, (struct sockaddr *)&to.to, to.bytes), 1);
+    assert_int_equal(class_of_next(in, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS),
+                     dscp << 2);
+    close(in);
+    close(out);
+}
+
+static void says_its_traffic_class_by_ipv4_and_ipv6(void **state)
+{
+    says_class("127.0.0.1", "127.0.0.1", 34);
+    says_class("127.0.0.1", "127.0.0.1", 63);
+    says_class("127.0.0.1", "127.0.0.1", 0);
+    says_class("::1", "::1", 34);
+    says_class("::", "127.0.0.1", 34);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +429,7 @@ int main(void)
         cmocka_unit_test(takes_joined_datagrams_apart),
         cmocka_unit_test(workers_send_alone_and_the_first_receives),
         cmocka_unit_test(another_relay_gets_no_share_of_the_port),
+        cmocka_unit_test(says_its_traffic_class_by_ipv4_and_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
