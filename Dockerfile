@@ -16,7 +16,7 @@ RUN apt-get update \
         ca-certificates gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base \
         gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-rtsp gstreamer1.0-x \
         fonts-noto-cjk libgstreamer-plugins-base1.0-0 libjansson4 libpangocairo-1.0-0 \
-        libsodium23 libsoup-3.0-0 libsqlite3-0 libwebsockets17 \
+        libev4 libsodium23 libsoup-3.0-0 libsqlite3-0 libwebsockets17 libwebsockets-evlib-ev \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/tongke --create-home tongke
 COPY --from=build /image /
