@@ -31,8 +31,6 @@ def counters(recorder, relay, sender):
     text = request("GET", recorder.url + "/metrics").text()
     found = {name: float(value)
              for name, value in re.findall(r"^tongke_recorder_(\w+) (\S+)$", text, re.M)}
-    io = pathlib.Path(f"/proc/{recorder.pid}/io").read_text()
-    found |= {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)$", io, re.M)}
     stat = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     busy = (sum(map(int, stat)) - int(stat[3]) - int(stat[4])) * TICK_S
     return found | {"cpu_s": cpu_s(recorder.pid), "relay_s": cpu_s(relay.pid),
@@ -89,7 +87,7 @@ def record(count, seconds, folder):
             "live_ms": live["delay_ms"]["p99"], "durable_s": after["durable_seconds_max"]}
 
 
-HEAD = ("lessons", "recorder, % of a core", "a lesson's", "write calls/s a lesson", "syncs/s a lesson",
+HEAD = ("lessons", "recorder, % of a core", "a lesson's", "writes/s a lesson", "syncs/s a lesson",
         "written, kB/s a lesson", "slowest durable, ms", "late", "gaps", "live delay p99, ms", "relay, %",
         "senders, %", "machine, %")
 
@@ -98,7 +96,7 @@ def row(f):
     each = f["lessons"] * f["seconds"]
     share = 100 / f["seconds"]
     return (f["lessons"], f"{f['cpu_s'] * share:.1f}", f"{f['cpu_s'] * 100 / each:.2f}",
-            f"{f['syscw'] / each:.1f}", f"{f['syncs_total'] / each:.1f}",
+            f"{(f['chunks_total'] + f['syncs_total'] / 2) / each:.1f}", f"{f['syncs_total'] / each:.1f}",
             f"{f['bytes_total'] / each / 1000:.0f}", f"{f['durable_s'] * 1000:.0f}",
             f"{late(f)}", f["gaps"], f"{f['live_ms']:.0f}",
             f"{f['relay_s'] * share:.0f}", f"{f['sender_s'] * share:.0f}",

@@ -76,12 +76,10 @@ class Heal(unittest.TestCase):
 
     def check_complete(self, recorder, lesson):
         recording = recorder.get(f"/api/v1/recordings/{lesson}")
-        self.assertEqual([g for g in recording["gaps"] if not g["healed"]], [])
         url = f"{recorder.url}/api/v1/recordings/{lesson}/main"
         playlist = recorder.playlist(lesson)
         for way in (playlist, url + "/download.mp4"):
             self.assertEqual(decode(way), "0", way)
-        self.assertNotIn("DISCONTINUITY", request("GET", playlist).text())
         times = {}
         for stream in "v", "a":
             recorded = packets(url + "/download.mp4", stream)
@@ -95,7 +93,7 @@ class Heal(unittest.TestCase):
         left = [gap for gap in recording["gaps"] if not gap["healed"]]
         self.assertLessEqual(len(left), paused, left)
         if not left:
-            self.assertNotIn("DISCONTINUITY", request("GET", url + "/playlist.m3u8").text())
+            self.assertNotIn("DISCONTINUITY", request("GET", playlist).text())
         self.assertLess(apart_s(times["v"], times["a"]), IN_STEP_S)
         return recording
 
