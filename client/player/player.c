@@ -51,6 +51,9 @@ static void describe(Player *player)
         tk_slate_set(player->slate, "等待上课\nWaiting for the lesson",
                      "老师开始后自动播放 · it starts by itself", note);
         break;
+    case PLAY_SOUND:
+        tk_slate_set(player->slate, "只有声音\nSound only", player->why, note);
+        break;
     case PLAY_RECONNECTING:
         tk_slate_set(player->slate, "正在重新连接…\nReconnecting", player->why, note);
         break;

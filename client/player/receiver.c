@@ -8,6 +8,7 @@
 #include "client/peer/peer.h"
 #include "client/player/losses.h"
 #include "client/player/pictures.h"
+#include "client/player/sounds.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/gst/pipeline.h"
@@ -45,14 +46,15 @@ struct _PlayReceiver {
     gint pictures_input, sound_input;
     gint repairs; // the SDP announces feedback
     PlayPictures decoded;
+    PlaySounds heard;
 };
 
 static void connect_now(PlayReceiver *receiver);
 
 const char *play_state_word(PlayState state)
 {
-    static const char *const words[] = {"connecting", "waiting", "playing", "reconnecting",
-                                        "refused"};
+    static const char *const words[] = {"connecting", "waiting",      "playing",
+                                        "sound",      "reconnecting", "refused"};
 
     return words[state];
 }
@@ -88,10 +90,13 @@ static void tell_losses(PlayReceiver *receiver)
     if (losses.packets)
         tk_info("received %" G_GUINT64_FORMAT " packets; %" G_GUINT64_FORMAT
                 " lost, %" G_GUINT64_FORMAT " late; %" G_GUINT64_FORMAT
-                " asked for again, %" G_GUINT64_FORMAT " repaired; %d pictures, %d missing",
+                " asked for again, %" G_GUINT64_FORMAT " repaired; %d pictures, %d missing; "
+                "%d sounds, %d missing",
                 losses.packets, losses.lost, losses.late, losses.asked, losses.repaired,
                 g_atomic_int_get(&receiver->decoded.decoded),
-                g_atomic_int_get(&receiver->decoded.missing));
+                g_atomic_int_get(&receiver->decoded.missing),
+                g_atomic_int_get(&receiver->heard.frames),
+                g_atomic_int_get(&receiver->heard.missing));
 }
 
 static void drop_pipeline(PlayReceiver *receiver)
@@ -238,13 +243,14 @@ static void on_pad(GstElement *src, GstPad *pad, gpointer data)
         add_branch(receiver, src, pad,
                    "decodebin name=in ! videoconvert ! video/x-raw ! appsink name=out sync=false",
                    receiver->pictures, &receiver->pictures_input);
-    else if (g_strcmp0(media, "audio") == 0 && !g_atomic_int_get(&receiver->sound_input))
+    else if (g_strcmp0(media, "audio") == 0 && !g_atomic_int_get(&receiver->sound_input)) {
+        play_sounds_watch(&receiver->heard, pad);
         add_branch(receiver, src, pad,
                    "decodebin name=in ! audioconvert ! audioresample ! "
                    "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved ! "
                    "appsink name=out sync=false async=false",
                    receiver->sound, &receiver->sound_input);
-    else
+    } else
         add_branch(receiver, src, pad, "fakesink name=in sync=false async=false", NULL, NULL);
 }
 
@@ -301,10 +307,14 @@ static gboolean on_tick(gpointer data)
     PlayReceiver *receiver = data;
     guint input = (guint)g_atomic_int_get(&receiver->pictures_input);
     gint64 now_ns = tk_clock_monotonic_ns();
-    TkJointInputStats stats;
+    TkJointInputStats stats, sound = {0};
 
     if (!receiver->pipeline)
         return G_SOURCE_CONTINUE;
+    if (g_atomic_int_get(&receiver->sound_input))
+        tk_joint_input_stats(receiver->sound, (guint)g_atomic_int_get(&receiver->sound_input),
+                             &sound);
+    gboolean heard = sound.seen_ns && now_ns - sound.seen_ns < QUIET_AFTER_NS;
     tk_joint_input_stats(receiver->pictures, input, &stats);
     if (stats.seen == 0) {
         gint64 waited_ns = now_ns - receiver->opened_ns;
@@ -319,12 +329,15 @@ static gboolean on_tick(gpointer data)
                    input ? "没有画面 · no picture comes"
                          : "服务器没有回应 · the relay does not answer");
         }
+    } else if (now_ns - stats.seen_ns > QUIET_AFTER_NS && heard) {
+        if (receiver->state != PLAY_SOUND)
+            set_state(receiver, PLAY_SOUND, "网络太慢，先保证声音 · the line carries no more");
     } else if (now_ns - stats.seen_ns > REOPEN_AFTER_NS) {
         failed(receiver, PLAY_RECONNECTING, "没有画面 · no picture comes");
     } else if (now_ns - stats.seen_ns > QUIET_AFTER_NS) {
-        if (receiver->state == PLAY_PLAYING)
+        if (receiver->state == PLAY_PLAYING || receiver->state == PLAY_SOUND)
             set_state(receiver, PLAY_RECONNECTING, "没有画面 · no picture comes");
-    } else if (receiver->state == PLAY_RECONNECTING) {
+    } else if (receiver->state == PLAY_RECONNECTING || receiver->state == PLAY_SOUND) {
         tk_joint_select(receiver->pictures, input);
         set_state(receiver, PLAY_PLAYING, NULL);
     }

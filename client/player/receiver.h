@@ -12,6 +12,7 @@ typedef enum {
     PLAY_CONNECTING,
     PLAY_WAITING, // for a lesson that has not begun
     PLAY_PLAYING,
+    PLAY_SOUND, // without the picture: the line carries no more
     PLAY_RECONNECTING,
     PLAY_REFUSED, // the relay wants another token
 } PlayState;

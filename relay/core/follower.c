@@ -132,6 +132,8 @@ void relay_follower_sent(RelayFollower *follower, const RelayUnit *packet)
 {
     RelayFollower *f = follower;
     relay_outgoing_sent(&f->tracks[packet->track], packet);
+    if (!is_sound(packet))
+        f->midway = !(packet->flags & RELAY_UNIT_FRAME_END);
     if (relay_follower_is_ahead(f, packet))
         f->sound_at++;
     else
@@ -242,7 +244,8 @@ gboolean relay_follower_turn(RelayFollower *follower, gint64 now_ns)
 {
     RelayFollower *f = follower;
     guint64 at = 0;
-    if (!f->aim.feed || (f->aim.picture && !find_key(f, &at)))
+    if (!f->aim.feed || (f->aim.picture && !find_key(f, &at)) ||
+        (f->midway && now_ns - f->aim.since_ns < RELAY_FOLLOWER_REST_NS))
         return FALSE;
     gboolean elsewhere = f->aim.feed != f->feed;
     if (!f->told[RELAY_PICTURE_TRACK].clock_rate)
@@ -252,7 +255,7 @@ gboolean relay_follower_turn(RelayFollower *follower, gint64 now_ns)
     else
         turn_sound(f);
     f->parted = TRUE;
-    f->fresh = FALSE;
+    f->fresh = f->midway = FALSE;
     f->feed = f->aim.feed;
     if (f->aim.picture) {
         const RelayUnit *key = relay_history_at(f->feed->history, at);

@@ -12,6 +12,8 @@
 // A key frame of where it is waits so long for the same one of where it is to go: both are made at
 // once, but the larger one is longer under way.
 #define RELAY_FOLLOWER_HOLD_NS (200 * G_GINT64_CONSTANT(1000000))
+// The rest of a picture that it has begun to get is waited for so long.
+#define RELAY_FOLLOWER_REST_NS (200 * G_GINT64_CONSTANT(1000000))
 // After so long without a key frame behind what was sent, the picture waits until one comes: of
 // streams whose key frames are not made together one may always lie before the other.
 #define RELAY_FOLLOWER_PAUSE_NS (6 * G_GINT64_CONSTANT(1000000000))
@@ -27,6 +29,7 @@ typedef struct {
     gboolean parted;                  // it does
     guint64 sound_at;                 // where the next sound stands, or behind that
     gboolean no_picture;              // it gets the sound alone
+    gboolean midway;                  // it has a part of a picture
     struct {
         const RelayPacketFeed *feed; // NULL: nowhere
         gboolean picture;

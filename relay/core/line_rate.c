@@ -47,6 +47,11 @@ void relay_line_rate_need(RelayLineRate *line, gint64 need_bps)
         set_rate(line, floor_of(line));
 }
 
+void relay_line_rate_fail(RelayLineRate *line, gint64 need_bps)
+{
+    line->proven_bps = MIN(line->proven_bps, need_bps);
+}
+
 void relay_line_rate_hope(RelayLineRate *line, gint64 need_bps)
 {
     line->ceiling_bps = 0;
@@ -354,7 +359,9 @@ void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gi
     take_flood(line, report, now_ns);
     if (!answer)
         return;
-    if (line->mark.calm)
+    // What waits behind losses is no empty line, however long it does.
+    if (line->mark.calm &&
+        !(lossy && line->samples && report->rtt_ns - line->rtt_ns > RELAY_LINE_RATE_DEEP_NS))
         take_empty(line, report->rtt_ns, now_ns);
     line->mark.out = FALSE;
     if (line->full && !line->probe_bps)

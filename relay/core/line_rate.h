@@ -96,7 +96,7 @@ typedef struct {
     gint64 queue_before_ns; // at `since_ns`
     gint64 marked_ns;
     gint64 lossy_ns; // when losses were last reported
-    struct { // since when; what left; what was reported
+    struct {         // since when; what left; what was reported
         gint64 since_ns, bytes;
         guint reports, deep;
         gint64 expected, lost; // packets
@@ -118,6 +118,9 @@ void relay_line_rate_need(RelayLineRate *line, gint64 need_bps);
 
 // The stream is another from now on that needs more than is known to pass: it is tried.
 void relay_line_rate_hope(RelayLineRate *line, gint64 need_bps);
+
+// The stream needed more than passes, whatever was taken for proven.
+void relay_line_rate_fail(RelayLineRate *line, gint64 need_bps);
 
 // It would be of use to know that so much passes; 0: it would not.
 void relay_line_rate_aim(RelayLineRate *line, gint64 target_bps);

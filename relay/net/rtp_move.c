@@ -70,8 +70,8 @@ static RelayLineSeen look_at_line(const RelayRtpViewer *v, gint64 now_ns)
         seen.behind_ns = relay_follower_behind_ns(&v->course, now_ns);
     if (v->spec.link) {
         seen.behind_ns = MAX(seen.behind_ns, way_ns(v, now_ns));
-        if (v->choice.at != RELAY_RENDITION_MAIN)
-            seen.passes_bps = relay_link_passes_bps(v->spec.link);
+        if (v->waits) // else it tells what was sent
+            seen.full_bps = relay_link_passes_bps(v->spec.link);
         return seen;
     }
     seen.passes_bps = rate->proven_bps;
@@ -175,8 +175,8 @@ static void log_move(const RelayRtpViewer *v, RelayRendition to)
 {
     const char *school = v->spec.school;
     TkLogFields fields = {.lesson = v->home->stream->lesson_name, .stream = v->home->stream->name};
-    tk_log(TK_LOG_INFO, &fields, "a viewer over RTP%s%s: %s, was %s", school ? " of " : "",
-           school ? school : "",
+    tk_log(TK_LOG_INFO, &fields, "a viewer over %s%s%s: %s, was %s", v->spec.link ? "TCP" : "UDP",
+           school ? " of " : "", school ? school : "",
            relay_viewer_state_word(relay_rendition_state(RELAY_VIEWER_LIVE, to)),
            relay_viewer_state_word(relay_rendition_state(RELAY_VIEWER_LIVE, v->choice.at)));
 }
@@ -187,6 +187,8 @@ void relay_rtp_viewer_turn(RelayRtpViewer *viewer, gint64 now_ns)
     if (!relay_follower_turn(&v->course, now_ns))
         return;
     gboolean up = v->aim < v->choice.at;
+    if (!up)
+        relay_line_rate_fail(&v->rate, v->feed->need_bps);
     set_feed(v, feed_of(v->fanout, v->course.feed), now_ns);
     log_move(v, v->aim);
     relay_rendition_moved(&v->choice, v->aim, now_ns);

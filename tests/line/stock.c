@@ -7,35 +7,10 @@
 
 #include "client/player/losses.h"
 #include "client/player/pictures.h"
-
-#define SOUND_STEP 1024 // of AAC-LC, and one frame in a packet
+#include "client/player/sounds.h"
 
 static PlayPictures pictures;
-static struct {
-    gboolean began;
-    guint32 newest; // RTP timestamp
-    guint frames, missing;
-    gint twice; // came again, or not in order
-} sounds;
-
-// By RTP's own timestamps: the jitter buffer smooths its times.
-static GstPadProbeReturn on_sound(GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-    guint8 header[12];
-    if (gst_buffer_extract(GST_PAD_PROBE_INFO_BUFFER(info), 0, header, sizeof header) < 12)
-        return GST_PAD_PROBE_OK;
-    guint32 timestamp = GST_READ_UINT32_BE(header + 4);
-    gint32 step = (gint32)(timestamp - sounds.newest);
-    sounds.frames++;
-    if (sounds.began && step <= 0)
-        sounds.twice++;
-    if (sounds.began && step > SOUND_STEP)
-        sounds.missing += (guint)(step + SOUND_STEP / 2) / SOUND_STEP - 1;
-    if (!sounds.began || step > 0)
-        sounds.newest = timestamp;
-    sounds.began = TRUE;
-    return GST_PAD_PROBE_OK;
-}
+static PlaySounds sounds;
 
 static void on_pad(GstElement *src, GstPad *pad, gpointer bin)
 {
@@ -51,7 +26,7 @@ static void on_pad(GstElement *src, GstPad *pad, gpointer bin)
     if (video)
         play_pictures_watch(&pictures, in);
     else
-        gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_sound, NULL, NULL);
+        play_sounds_watch(&sounds, pad);
     gst_bin_add(bin, branch);
     gst_pad_link(pad, door);
     gst_element_sync_state_with_parent(branch);
@@ -76,7 +51,7 @@ int main(int argc, char **argv)
     play_losses_read(pipeline, &losses);
     printf("received %" G_GUINT64_FORMAT " packets; %" G_GUINT64_FORMAT " lost, %" G_GUINT64_FORMAT
            " late; %" G_GUINT64_FORMAT " asked for again, %" G_GUINT64_FORMAT
-           " repaired; %d pictures, %d missing; %u sounds, %u missing, %d twice\n",
+           " repaired; %d pictures, %d missing; %d sounds, %d missing, %d twice\n",
            losses.packets, losses.lost, losses.late, losses.asked, losses.repaired,
            g_atomic_int_get(&pictures.decoded), g_atomic_int_get(&pictures.missing), sounds.frames,
            sounds.missing, sounds.twice);

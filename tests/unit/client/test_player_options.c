@@ -62,6 +62,7 @@ static void states_have_words(void **state)
     assert_string_equal(play_state_word(PLAY_CONNECTING), "connecting");
     assert_string_equal(play_state_word(PLAY_WAITING), "waiting");
     assert_string_equal(play_state_word(PLAY_PLAYING), "playing");
+    assert_string_equal(play_state_word(PLAY_SOUND), "sound");
     assert_string_equal(play_state_word(PLAY_RECONNECTING), "reconnecting");
     assert_string_equal(play_state_word(PLAY_REFUSED), "refused");
 }

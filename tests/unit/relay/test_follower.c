@@ -30,6 +30,7 @@ typedef struct {
     gboolean began[2];
     guint sounds, keys;
     gboolean no_key_yet; // the next picture is a key frame
+    gboolean whole;      // all of the newest picture came
 } World;
 
 static void push(World *w, Stream *s, guint track, guint32 flags, guint32 ticks, guint8 what)
@@ -67,7 +68,7 @@ static void stream_step(World *w, Stream *s, gint64 ms)
     if (ms >= 0 && ms == (gint64)s->pictures * FRAME_MS) {
         guint32 key = s->pictures % KEY_EVERY ? 0 : RELAY_UNIT_KEY | RELAY_UNIT_CONFIG;
         for (guint i = 0; i < 3; i++)
-            push(w, s, 0, i ? 0 : key, (guint32)ms * 90, 1);
+            push(w, s, 0, i == 2 ? RELAY_UNIT_FRAME_END : i ? 0 : key, (guint32)ms * 90, 1);
         s->pictures++;
     }
     while (ms * 48 >= (gint64)s->sounds * SOUND_STEP) {
@@ -100,8 +101,12 @@ static void arrive(World *w, const RelayUnit *unit)
     }
     if (!t && w->no_key_yet)
         assert_true(unit->flags & RELAY_UNIT_KEY);
-    if (!t)
+    if (!t) {
+        // No picture is left in pieces.
+        assert_true(w->whole || !(unit->flags & RELAY_UNIT_KEY));
+        w->whole = (unit->flags & RELAY_UNIT_FRAME_END) != 0;
         w->no_key_yet = FALSE;
+    }
     w->keys += (unit->flags & RELAY_UNIT_KEY) != 0;
     w->sounds += t;
     w->began[t] = TRUE;
@@ -138,6 +143,7 @@ static int setup(void **state)
     stream_init(&w->main, 1, 0);
     stream_init(&w->low, 9300, 3 * MS); // its clock is off
     w->now_ms = -1;
+    w->whole = TRUE;
     relay_follower_init(&w->viewer, &w->main.feed, TRUE);
     return 0;
 }
@@ -230,6 +236,20 @@ static void sound_goes_ahead_where_pictures_wait(void **state)
     to(w, &w->low, TRUE);
     assert_true(step(w, 1000, 0)); // the key frame at 2000 ms is ahead of it
     play(w, 4000, 1000, 0);
+    all_sound_came(w);
+}
+
+// A packet at a time.
+static void no_picture_is_left_in_pieces(void **state)
+{
+    World *w = *state;
+    while (w->now_ms < 1500)
+        step(w, 1, 0);
+    for (guint i = 0; i < 10; i++) {
+        to(w, i % 2 ? &w->main : &w->low, TRUE);
+        for (gboolean moved = FALSE; !moved;)
+            moved = step(w, w->now_ms % 3 == 0, 0);
+    }
     all_sound_came(w);
 }
 
@@ -342,6 +362,7 @@ int main(void)
         TEST(down_and_up_nothing_of_the_sound_is_missing),
         TEST(one_stream_may_be_later_than_the_other),
         TEST(sound_goes_ahead_where_pictures_wait),
+        TEST(no_picture_is_left_in_pieces),
         TEST(sound_alone_and_back),
         TEST(being_set_forward_costs_no_sound),
         TEST(what_it_calls_a_packet_is_found),
