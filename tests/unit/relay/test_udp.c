@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/media/rtp.h"
 #include "relay/net/dscp.h"
 #include "relay/net/udp_batch.h"
 #include "relay/net/udp_receiver.h"
@@ -48,7 +49,8 @@ static gsize peer_read(const Peer *peer, guint8 *data, guint16 *ret_port)
 static RelayUnit *unit(guint8 content, guint bytes)
 {
     RelayUnit *made = relay_unit_new(bytes);
-    memset(made->data, content, bytes);
+    for (guint i = 0; i < bytes; i++)
+        made->data[i] = (guint8)(content + i);
     return made;
 }
 
@@ -66,6 +68,17 @@ static const guint sizes[] = {1200, 1200, 1200, 700, 700,  100,  1200, 1460, 146
                               12,   12,   1300, 1,   1200, 1200, 1200, 1200, 1200, 333};
 #define PEERS 70
 
+// Every other peer, and one of three packets of every seventh, has headers of its own.
+static gboolean has_own_header(guint peer, guint packet)
+{
+    return sizes[packet] >= TK_RTP_HEADER_BYTES && (peer % 2 || (peer % 7 == 0 && packet % 3 == 0));
+}
+
+static void own_header(guint peer, guint packet, guint8 ret[TK_RTP_HEADER_BYTES])
+{
+    memset(ret, (guint8)(100 + peer + packet), TK_RTP_HEADER_BYTES);
+}
+
 static void sends_to_all(RelayUdp *udp, RelayUdpStats *ret_stats)
 {
     static Peer peers[PEERS];
@@ -75,16 +88,23 @@ static void sends_to_all(RelayUdp *udp, RelayUdpStats *ret_stats)
         units[i] = unit((guint8)i, sizes[i]);
     for (guint p = 0; p < PEERS; p++) {
         peer_open(&peers[p]);
-        for (guint i = 0; i < G_N_ELEMENTS(sizes); i++)
-            relay_udp_batch_add(batch, &peers[p].at, NULL, units[i]);
+        for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+            guint8 header[TK_RTP_HEADER_BYTES];
+            own_header(p, i, header);
+            relay_udp_batch_add(batch, &peers[p].at, has_own_header(p, i) ? header : NULL,
+                                units[i]);
+        }
     }
     relay_udp_batch_flush(batch);
     for (guint p = 0; p < PEERS; p++) {
         for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
-            guint8 data[DATAGRAM_BYTES_MAX];
+            guint8 data[DATAGRAM_BYTES_MAX], header[TK_RTP_HEADER_BYTES];
             guint16 port;
             assert_int_equal(peer_read(&peers[p], data, &port), sizes[i]);
-            assert_memory_equal(data, units[i]->data, sizes[i]);
+            gsize own = has_own_header(p, i) ? sizeof header : 0;
+            own_header(p, i, header);
+            assert_memory_equal(data, header, own);
+            assert_memory_equal(data + own, units[i]->data + own, sizes[i] - own);
             assert_int_equal(port, udp->port);
         }
         close(peers[p].fd);
