@@ -17,6 +17,12 @@
 // and at a step down the group of pictures that has begun; of a longer one the next is waited for.
 #define MOVE_DOWN_TWICE_NS (4000 * G_GINT64_CONSTANT(1000000))
 
+// The sound of a chunk lies so far before its pictures: by a chunk, the wait of the pictures for it
+// and what senders' sound comes later;
+#define SOUND_BEFORE_NS (300 * G_GINT64_CONSTANT(1000000))
+// and in one rendition so much further than in another.
+#define SOUND_APART_NS (100 * G_GINT64_CONSTANT(1000000))
+
 static const RelayHistory *history_of(const RelayWebViewer *v)
 {
     return relay_web_feed_history(v->feed);
@@ -192,6 +198,10 @@ gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64
     if (until_ns == G_MAXINT64)
         return FALSE;
     twice_ns = to < v->choice.at ? MOVE_UP_TWICE_NS : MOVE_DOWN_TWICE_NS;
+    if (to == RELAY_RENDITION_AUDIO)
+        until_ns -= SOUND_BEFORE_NS;
+    else if (v->choice.at != RELAY_RENDITION_AUDIO)
+        until_ns -= SOUND_APART_NS;
     guint64 key = key_before(feed, until_ns + MOVE_SLACK_NS);
     const RelayUnit *unit = relay_history_at(history, key);
     if (!unit || unit->media_ns < until_ns - twice_ns)

@@ -17,6 +17,7 @@ typedef struct {
     gint64 now_ns; // of media and of the clock
     gint64 skew_ns;
     guint64 numbers[RELAY_RENDITIONS];
+    gint64 first_ns;     // of the media that came
     gint64 got_until_ns; // media that came
     gint64 twice_ns, missing_ns;
     RelayRendition told; // by text
@@ -76,6 +77,8 @@ static void take_chunk(Stage *s, const guint8 *data)
         s->twice_ns += MAX(s->got_until_ns - words[0], 0);
         s->missing_ns += MAX(words[0] - s->got_until_ns, 0);
     }
+    if (!s->got_until_ns)
+        s->first_ns = words[0];
     s->got_until_ns = words[0] + words[1];
 }
 
@@ -152,6 +155,17 @@ static void media_goes_on_at_every_move(void **state)
     }
 }
 
+static void sound_of_chunks_with_pictures_may_lag(void **state)
+{
+    Stage *s = *state;
+    begin(s);
+    gint64 until_ns = s->got_until_ns;
+    s->got_until_ns = 0;
+    move(s, RELAY_RENDITION_AUDIO);
+    assert_true(s->first_ns <= until_ns - 300 * MS);
+    assert_true(s->first_ns > until_ns - 600 * MS);
+}
+
 static void keyframes_need_not_be_aligned(void **state)
 {
     Stage *s = *state;
@@ -214,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(media_goes_on_at_every_move, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sound_of_chunks_with_pictures_may_lag, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keyframes_need_not_be_aligned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_far_behind_goes_on_where_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_of_before_the_move_are_not_counted_twice, set_up,
