@@ -187,6 +187,13 @@ static guint64 key_before(const RelayWebFeed *to, gint64 media_ns)
     return relay_history_head(history);
 }
 
+static gint64 sound_before_ns(RelayRendition from, RelayRendition to)
+{
+    if (to == RELAY_RENDITION_AUDIO)
+        return SOUND_BEFORE_NS;
+    return from == RELAY_RENDITION_AUDIO ? 0 : SOUND_APART_NS;
+}
+
 gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64 now_ns)
 {
     RelayWebViewer *v = viewer;
@@ -198,10 +205,8 @@ gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64
     if (until_ns == G_MAXINT64)
         return FALSE;
     twice_ns = to < v->choice.at ? MOVE_UP_TWICE_NS : MOVE_DOWN_TWICE_NS;
-    if (to == RELAY_RENDITION_AUDIO)
-        until_ns -= SOUND_BEFORE_NS;
-    else if (v->choice.at != RELAY_RENDITION_AUDIO)
-        until_ns -= SOUND_APART_NS;
+    if (v->init) // there is sound that has to go on
+        until_ns -= sound_before_ns(v->choice.at, to);
     guint64 key = key_before(feed, until_ns + MOVE_SLACK_NS);
     const RelayUnit *unit = relay_history_at(history, key);
     if (!unit || unit->media_ns < until_ns - twice_ns)

@@ -10,9 +10,9 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync',
 ];
 
-export function launch({ sound = true } = {}) {
+export function launch({ sound = true, path = process.env.TONGKE_CHROMIUM || '/usr/bin/chromium' } = {}) {
   return chromium.launch({
-    executablePath: process.env.TONGKE_CHROMIUM || '/usr/bin/chromium',
+    executablePath: path,
     args: FLAGS.concat('--autoplay-policy=' + (sound ? 'no-user-gesture-required' : 'document-user-activation-required')),
     ignoreDefaultArgs: ['--mute-audio'],
     env: { ...process.env, DBUS_SESSION_BUS_ADDRESS: '/dev/null' },
@@ -21,7 +21,7 @@ export function launch({ sound = true } = {}) {
 
 // A page of its own, with ears: `page.troubles` gathers errors and requests to other hosts.
 // With `hand` somebody has a hand on the mouse, and the controls stay in sight however slow the test is.
-export async function openPage(browser, { lang = 'zh', width = 1366, height = 768, scheme = 'light', hand = false, before = null } = {}) {
+export async function openPage(browser, { lang = 'zh', width = 1366, height = 768, scheme = 'light', hand = false, before = null, host = '127.0.0.1' } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
@@ -30,7 +30,7 @@ export async function openPage(browser, { lang = 'zh', width = 1366, height = 76
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') page.troubles.push('console: ' + message.text());
   });
-  const local = (url) => /^(data|blob):/.test(url) || new URL(url).hostname === '127.0.0.1';
+  const local = (url) => /^(data|blob):/.test(url) || new URL(url).hostname === host;
   page.on('request', (request) => local(request.url()) || page.troubles.push('foreign request: ' + request.url()));
   page.on('websocket', (socket) => local(socket.url()) || page.troubles.push('foreign socket: ' + socket.url()));
   await page.addInitScript((language) => {

@@ -20,7 +20,7 @@ class Program {
     this.name = name;
     this.said = '';
     this.listeners = new Set();
-    this.child = spawn(join(PROGRAMS, path), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(resolve(PROGRAMS, path), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((done) => this.child.on('exit', (code, signal) => done({ code, signal })));
     this.exited.then(() => (this.gone = true));
     const hear = (data) => {
@@ -98,6 +98,8 @@ export class Stack {
     mkdirSync(this.data);
     this.programs = [];
     this.tokens = {};
+    this.webPort = 0;
+    this.rtspPort = 0;
     if (!key) return;
     this.key = join(this.folder, 'key');
     execFileSync(join(PROGRAMS, 'client/ctl/tongkectl'), ['key', 'new', this.key], { stdio: 'ignore' });
@@ -124,21 +126,20 @@ export class Stack {
 
   async start() {
     this.libraryPort = await freePort();
-    this.webPort = 0;
-    this.rtspPort = 0;
     await this.startRelay();
     await this.startRecorder();
   }
 
   // A second time: on the same ports.
-  async startRelay() {
+  async startRelay(more = {}) {
     const settings = {
       'web.port': this.webPort,
       'rtsp.port': this.rtspPort,
       'rtsp.rtp_port': 0,
-      'web.library': ':' + this.libraryPort,
       'web.page': join(PROGRAMS, 'client/web/dist'),
+      ...more,
     };
+    if (this.libraryPort) settings['web.library'] = ':' + this.libraryPort;
     if (this.key) settings['auth.key_file'] = this.key;
     const args = Object.entries(settings).flatMap(([key, value]) => ['--set', key + '=' + value]);
     this.relay = this.run('relay', 'relay/tongke-relay', args);
@@ -165,16 +166,21 @@ export class Stack {
       : ['--source', 'test', '--slides', 'test', '--size', '640x360'];
     const words = Object.entries(info).flatMap(([key, value]) => ['--' + key, value]);
     const again = id ? ['--lesson-id', id] : [];
+    await this.send(name, [...source, ...words, ...again], 2);
+    return (await this.lesson(name)).id;
+  }
+
+  // Until so many streams of it are there.
+  async send(name, options, count) {
     this.capture = this.run('capture', 'client/capture/tongke-capture', [
-      '--relay', `rtsp://127.0.0.1:${this.rtspPort}/${name}`, '--keep', 'none', ...source, ...words, ...again,
+      '--relay', `rtsp://127.0.0.1:${this.rtspPort}/${name}`, '--keep', 'none', ...options,
       ...(this.key ? ['--token-file', this.tokenFile('sender')] : []),
     ]);
     const streams = (lesson) => lesson.streams.filter((stream) => stream.state === 'live').length;
     await this.eventually(async () => {
       const lesson = await this.lesson(name);
-      return lesson && lesson.state === 'live' && streams(lesson) === 2;
+      return lesson && lesson.state === 'live' && streams(lesson) === count;
     }, this.capture);
-    return (await this.lesson(name)).id;
   }
 
   async lesson(name) {

@@ -36,6 +36,11 @@ export function relayNow() {
   return offset === null ? null : Date.now() + offset.offsetMs;
 }
 
+// To the relay and back, ms, as short as it was seen; null while not known.
+export function roundTrip() {
+  return samples.length ? Math.min(...samples.map((sample) => sample.receivedMs - sample.sentMs)) : null;
+}
+
 export function libraryBase(library, place) {
   if (!library) return null;
   if (/^:\d{1,5}$/.test(library)) return place.protocol + '//' + place.hostname + library;

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  HURRY_ABOVE_S, JUMP_ABOVE_S, TARGET_MAX_S, TARGET_MIN_S, catchUp, follow, newCatchUp, noteStall, retryDelayMs,
+  HASTE_ABOVE_S, HURRY_ABOVE_S, JUMP_ABOVE_S, TARGET_FAR_S, TARGET_MAX_S, TARGET_MIN_S, catchUp, floorOf, follow, newCatchUp, newSlidesRule,
+  noteStall, noteWeak, retryDelayMs, slidesRule, worseOf,
 } from '../../../client/web/src/player/policy.js';
 
 test('plays at rate 1 near the target', () => {
@@ -65,6 +66,59 @@ test('played against a simulated feed it stays between dry and far behind', () =
   }
   assert.equal(dry, 0);
   assert.ok(Math.max(...lags) < TARGET_MIN_S + HURRY_ABOVE_S + 0.35, String(Math.max(...lags)));
+});
+
+test('a far relay asks for more distance, a near one for the least', () => {
+  assert.equal(floorOf(null), TARGET_MIN_S);
+  assert.equal(floorOf(4), TARGET_MIN_S);
+  assert.equal(floorOf(60), TARGET_FAR_S);
+  const step = catchUp(newCatchUp(0), TARGET_MIN_S, 0, TARGET_FAR_S);
+  assert.equal(step.state.target, TARGET_FAR_S);
+  assert.equal(step.rate, 0.95, 'what is missing is gained slowly');
+  assert.equal(catchUp(step.state, TARGET_MIN_S, 250, TARGET_MIN_S).state.target, TARGET_MIN_S, 'nothing was learnt');
+});
+
+test('a weak line gets the most and gives it back slowly', () => {
+  let state = noteWeak(newCatchUp(0), 0);
+  assert.equal(catchUp(state, 1, 0).state.target, TARGET_MAX_S);
+  assert.equal(catchUp(state, 1, 0).rate, 0.95);
+  for (let at = 0; at <= 60000; at += 250) state = catchUp(state, state.target, at).state;
+  assert.ok(state.target > TARGET_MAX_S - 0.3 && state.target < TARGET_MAX_S);
+});
+
+test('sound that is there is played, faster, not jumped over', () => {
+  const late = catchUp(newCatchUp(0), TARGET_MIN_S + HASTE_ABOVE_S + 3, 0);
+  assert.equal(late.jump, null);
+  assert.equal(late.rate, 1.25);
+  assert.equal(catchUp(late.state, TARGET_MIN_S + 0.5, 250).rate, 1.25);
+  assert.equal(catchUp(late.state, TARGET_MIN_S, 250).rate, 1);
+});
+
+test('slides wait while the sound alone is in need, longer after each try', () => {
+  let rule = slidesRule(newSlidesRule(), 'low', 0.1, 0);
+  assert.equal(rule.paused, false, 'not while there are pictures');
+  rule = slidesRule(rule, 'audio', null, 0);
+  assert.equal(rule.paused, false, 'nor before it plays');
+  rule = slidesRule(rule, 'audio', 0.5, 0);
+  assert.equal(rule.paused, true);
+  const backAfter = (from) => {
+    for (let at = from; at < from + 200000; at += 250) {
+      rule = slidesRule(rule, 'audio', 2, at);
+      if (!rule.paused) return at - from;
+    }
+    return Infinity;
+  };
+  const first = backAfter(1000);
+  rule = slidesRule(rule, 'audio', 0.5, 30000);
+  assert.equal(rule.paused, true);
+  assert.ok(backAfter(31000) >= 2 * first && first >= 10000);
+  rule = slidesRule({ ...rule, paused: true }, 'low', 0.5, 100000);
+  assert.equal(rule.paused, false, 'with a picture they come at once');
+});
+
+test('the lesser of two renditions', () => {
+  assert.equal(worseOf('main', 'low'), 'low');
+  assert.equal(worseOf('audio', 'low'), 'audio');
 });
 
 test('the follower seeks over large errors and leans on small ones', () => {

@@ -27,10 +27,10 @@ test('both languages say everything, with the same blanks', () => {
 test('every sentence asked for exists, and every sentence is asked for', () => {
   const files = readdirSync(SOURCE, { recursive: true }).filter((name) => /\.jsx?$/.test(name) && !/^lang/.test(name));
   const code = files.map((name) => readFileSync(new URL(name, SOURCE), 'utf8')).join('\n');
-  const asked = Array.from(code.matchAll(/'((?:app|now|live|bar|layout|sheet|library|replay|gap|stream|info)\.[\w.-]+)'/g), (m) => m[1]);
+  const asked = Array.from(code.matchAll(/'((?:app|now|live|bar|layout|quality|line|sheet|library|replay|gap|stream|info)\.[\w.-]+)'/g), (m) => m[1]);
   assert.ok(asked.length > 80);
   for (const key of asked) assert.ok(key in zh, key);
-  const computed = /^(layout|sheet|gap|stream|info)\.|^live\.(starting|deniedHow|wrongHow)$|^library\.(subject|grade|teacher|school|from|to)$/;
+  const computed = /^(layout|quality|sheet|gap|stream|info)\.|^live\.(starting|deniedHow|wrongHow)$|^library\.(subject|grade|teacher|school|from|to)$/;
   for (const key of Object.keys(zh)) assert.ok(asked.includes(key) || computed.test(key), key + ' is never used');
 });
 

@@ -11,7 +11,7 @@ function typeAt(view, at) {
 }
 
 // Calls visit(type, start of the body, end) for each box in [from, to). False if they do not fit.
-function eachBox(view, from, to, visit) {
+export function eachBox(view, from, to, visit) {
   let at = from;
   for (let n = 0; at < to; n++) {
     if (n === BOXES_MAX || to - at < 8) return false;
@@ -30,7 +30,7 @@ function eachBox(view, from, to, visit) {
 }
 
 // 64 bits as a number; media times stay far below 2^53.
-function uint64(view, at) {
+export function uint64(view, at) {
   return view.getUint32(at) * 4294967296 + view.getUint32(at + 4);
 }
 

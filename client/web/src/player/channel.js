@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// One stream of the live room: its feed, its sink and its <video>, and the ladder of remedies when
-// the picture stands still.
+// One stream of the live room: its feed, its sink and its <video>, the renditions that it comes in, and
+// the ladder of remedies when the picture stands still.
 import { captureOrigin } from './boxes.js';
 import { Feed } from './feed.js';
-import { catchUp, newCatchUp, noteStall } from './policy.js';
-import { ahead, endOf, holeExit, rangeAt } from './ranges.js';
+import { TARGET_MIN_S, catchUp, newCatchUp, noteStall, noteWeak } from './policy.js';
+import { ahead, endOf, holeExit } from './ranges.js';
 import { Sink, canPlay } from './sink.js';
+import { Still } from './still.js';
 
+const STANDS_MS = 300;
+// Browsers stop a little before a hole.
+const STANDS_BEFORE_S = 0.4;
 const NUDGE_AFTER_MS = 1500;
 const RESET_AFTER_MS = 5000;
 const SEEK_MS = 800;
@@ -18,26 +22,35 @@ const LOST_AFTER_MS = 8000;
 // Right after the start the rest of the burst is still coming in; being late then is worth a jump.
 const ARRIVING_MS = 1500;
 const ARRIVING_ABOVE_S = 0.5;
+const TURNS_MAX = 16;
+const HELD_MAX = 100;
+// The burst at the start comes over a far line piece by piece.
+const FAR_START_S = 1.2;
 
+// options: {video, urlOf(from, least), probe(), onChange(), floorS(): the least distance to keep}
 export class Channel {
-  constructor(name, video, urlOf, probe, onChange) {
-    this.name = name;
+  constructor({ video, urlOf, probe, onChange, floorS }) {
     this.video = video;
     this.onChange = onChange;
+    this.floorS = floorS;
     this.state = null; // of the stream, by the relay's word
     this.format = null;
     this.unsupported = null;
     this.originMs = null;
     this.positioned = false;
     this.newest = 0; // sequence number of the newest chunk
-    this.pace = newCatchUp(performance.now());
+    this.still = new Still();
+    this.standing = false; // sound alone comes, and goes on under a picture that stands
+    this.turns = []; // {time, rendition}: from which media time on which is there to be shown
+    this.turning = null;
+    this.held = null; // {init, chunks, untilS}: come after a step, until they reach what is there
+    this.pace = newCatchUp(performance.now(), floorS());
     this.lost = 0; // chunks that the relay could not give
     this.resets = 0;
     this.stalls = 0;
     this.stalledMs = this.soughtMs = 0;
     this.movedMs = performance.now();
     this.position = 0;
-    this.wanted = true;
     this.sink = new Sink(video, {
       appended: () => this.settle(),
       failed: () => this.reset(),
@@ -45,6 +58,7 @@ export class Channel {
     this.feed = new Feed(urlOf, probe, {
       status: () => onChange(),
       state: (message) => this.takeState(message),
+      rendition: (word) => this.takeRendition(word),
       init: (message) => (this.pending = message),
       piece: (buffer, piece) => this.takePiece(buffer, piece),
       gap: (message) => (this.lost += Math.max(0, Math.min(1e6, message.to - message.from + 1 || 0))),
@@ -81,7 +95,7 @@ export class Channel {
       if (!mime) return;
       this.format = this.pending;
       this.unsupported = canPlay(mime) ? null : mime;
-      if (!this.unsupported) this.sink.init(mime, buffer);
+      if (!this.unsupported) this.takeInit(mime, buffer);
       return;
     }
     // A relay that began anew counts, and tells the time, from the start.
@@ -93,15 +107,76 @@ export class Channel {
     const origin = this.format && captureOrigin(piece, this.format.timescale);
     if (origin !== null) this.originMs = origin;
     if (this.state !== 'live') this.takeState({ state: 'live' }); // media is the better witness
-    this.sink.chunk(buffer);
+    this.noteTurn(piece);
+    if (this.standing) {
+      this.sink.chunk(this.still.join(buffer, piece.sequence) || buffer);
+      return;
+    }
+    this.still.takeChunk(buffer);
+    if (!this.held) this.sink.chunk(buffer);
+    else if (this.held.chunks.push(buffer) === HELD_MAX || this.still.endS === null || this.still.endS >= this.held.untilS) this.letGo();
+  }
+
+  takeRendition(word) {
+    this.newest = 0;
+    this.turning = word;
+    this.onChange();
+  }
+
+  takeInit(mime, buffer) {
+    const sound = /^audio\//.test(mime);
+    if (this.held) this.letGo();
+    this.standing = sound && this.still.fits(buffer);
+    if (this.standing) {
+      this.begin(this.still.init);
+      return;
+    }
+    const init = { mime, data: buffer };
+    // What comes after a step begins before the end of what is there, and the first of its pictures
+    // would throw away all that depended on the replaced one: so they go in together.
+    const untilS = this.turning && this.positioned ? this.still.endS : null;
+    if (!sound) this.still.takeInit(mime, buffer);
+    if (untilS === null || sound) this.begin(init);
+    else this.held = { init, untilS, chunks: [] };
+  }
+
+  begin(init) {
+    this.sink.cut();
+    if (this.sink.init(init.mime, init.data)) this.positioned = false;
+  }
+
+  letGo() {
+    const { init, chunks } = this.held;
+    this.held = null;
+    this.begin(init);
+    for (const chunk of chunks) this.sink.chunk(chunk);
+  }
+
+  noteTurn(piece) {
+    const [run] = piece.runs;
+    const scale = this.turning && run && this.format && this.format.timescale && this.format.timescale[run.track];
+    if (!scale) return;
+    const time = run.decodeTicks / scale;
+    this.turns = this.turns.filter((turn) => turn.time < time).concat({ time, rendition: this.turning }).slice(-TURNS_MAX);
+    this.turning = null;
+  }
+
+  // What is on the screen now; what comes in is `feed.rendition`.
+  get rendition() {
+    const time = this.video.currentTime + 0.05;
+    return this.turns.reduce((shown, turn) => (turn.time <= time ? turn.rendition : shown), 'main');
   }
 
   // Starts over from the newest keyframe; slower each time, so that a stream which this device
   // cannot decode does not keep the line busy.
   reset() {
     this.resets++;
+    if (this.standing) this.still.refused = true;
     this.positioned = false;
     this.newest = 0;
+    this.turns = [];
+    this.held = null;
+    this.still.endS = null;
     this.sink.reset();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.feed.restart(), Math.min(8000, 250 * this.resets));
@@ -125,6 +200,9 @@ export class Channel {
     const list = this.buffered;
     if (!list.length) return;
     const last = list[list.length - 1];
+    const floorS = this.floorS();
+    if (floorS > TARGET_MIN_S && last.end - last.start < FAR_START_S) return;
+    this.pace = { ...this.pace, target: Math.max(this.pace.learnt, floorS) };
     this.seek(Math.max(last.start, last.end - this.pace.target));
     this.positioned = true;
     this.positionedMs = this.movedMs = performance.now();
@@ -152,7 +230,8 @@ export class Channel {
   // Keeps to the newest moment. `edge`: the newest media that counts, seconds.
   lead(edge, nowMs) {
     const behind = edge - this.video.currentTime;
-    const step = catchUp(this.pace, behind, nowMs);
+    if (this.feed.rendition !== 'main') this.pace = noteWeak(this.pace, nowMs);
+    const step = catchUp(this.pace, behind, nowMs, this.floorS());
     this.pace = step.state;
     if (nowMs - this.positionedMs < ARRIVING_MS && behind > this.pace.target + ARRIVING_ABOVE_S)
       step.jump = this.pace.target;
@@ -172,16 +251,17 @@ export class Channel {
     const time = video.currentTime;
     if (Math.abs(time - this.position) > 0.01 || nowMs - this.movedMs > 2 * LOST_AFTER_MS) {
       this.movedMs = nowMs;
-      this.movedAt = this.feed.newest; // the chunk that was newest when the picture last moved
+      this.movedAt = this.feed.chunks; // how many had come when the picture last moved
     }
     this.position = time;
-    const exit = this.seeking ? null : holeExit(list, time);
-    if (exit !== null && (!rangeAt(list, time) || nowMs - this.movedMs > 300)) {
-      this.seek(Math.max(exit + 0.01, this.end - this.pace.target));
+    const exit = this.seeking ? null : holeExit(list, time, STANDS_BEFORE_S);
+    // Where only pictures are missing, some browsers play the sound on.
+    if (exit !== null && nowMs - this.movedMs > STANDS_MS) {
+      this.seek(exit + 0.01);
       return true;
     }
     const still = nowMs - this.movedMs;
-    if (!document.hidden && still > LOST_AFTER_MS && this.feed.newest - this.movedAt > 20) this.reset();
+    if (!document.hidden && still > LOST_AFTER_MS && this.feed.chunks - this.movedAt > 20) this.reset();
     if (document.hidden || ahead(list, time) < 0.3 || still < NUDGE_AFTER_MS) return false;
     if (still > RESET_AFTER_MS) {
       this.movedMs = nowMs;

@@ -2,7 +2,7 @@
 // One stream's WebSocket (docs/protocol.md section 4) and its whole life: connects, hands on what comes,
 // comes back by itself for as long as it is wanted.
 import { readPiece } from './boxes.js';
-import { retryDelayMs } from './policy.js';
+import { RENDITIONS, retryDelayMs } from './policy.js';
 
 const SILENCE_LIVE_MS = 8000;
 const SILENCE_IDLE_MS = 45000;
@@ -13,15 +13,18 @@ const TEXT_MAX = 65536;
 const CLOSE_OVER = 1000;
 const CLOSE_DENIED = 1008;
 
-// on: {status(status), state(message), init(message), piece(buffer, piece), gap(message)}
+// on: {status(status), state(message), rendition(word), init(message), piece(buffer, piece), gap(message)}
 // status: 'connecting' | 'open' | 'lost' | 'denied' | 'over'
 export class Feed {
   constructor(urlOf, probe, on) {
-    this.urlOf = urlOf; // (from | null) => address
+    this.urlOf = urlOf; // (from | null, the rendition to begin with) => address
     this.probe = probe; // () => Promise<'denied' | 'ok' | 'away'>, asked after a refused connection
     this.on = on;
     this.status = null;
-    this.newest = null;
+    this.newest = null; // sequence number, where it is one to go on from
+    this.chunks = 0;
+    this.rendition = 'main'; // what comes on this connection
+    this.silent = false; // the last one brought nothing more
     this.state = null;
     this.attempt = 0;
     this.reconnects = 0;
@@ -31,6 +34,7 @@ export class Feed {
     this.socket = null;
     this.opening = false;
     this.timer = 0;
+    this.opened = () => {};
     this.onOnline = () => this.hurry();
   }
 
@@ -60,6 +64,18 @@ export class Feed {
     this.connect();
   }
 
+  // Leaves the line to others for a while.
+  pause() {
+    clearTimeout(this.timer);
+    this.drop();
+    this.newest = null;
+    this.setStatus('paused');
+  }
+
+  resume() {
+    if (this.status === 'paused') this.again();
+  }
+
   // Does not wait any longer for the next attempt.
   hurry() {
     if (this.status === 'lost') this.again();
@@ -75,7 +91,9 @@ export class Feed {
     if (this.socket && this.opening && nowMs - this.since > CONNECT_MS) this.lose();
     if (this.status !== 'open') return;
     const limit = this.state === 'live' ? SILENCE_LIVE_MS : SILENCE_IDLE_MS;
-    if (nowMs - this.heardMs > limit) this.lose();
+    if (nowMs - this.heardMs <= limit) return;
+    this.silent = true;
+    this.lose();
   }
 
   setStatus(status) {
@@ -99,7 +117,11 @@ export class Feed {
     if (this.lostAtMs !== null && this.since - this.lostAtMs > RESUME_MS) this.newest = null;
     if (this.status !== 'lost') this.setStatus('connecting');
     let opened = false;
-    const socket = new WebSocket(this.urlOf(this.newest === null ? null : this.newest + 1));
+    // A line that fell silent gets the least; the relay sees what more it carries.
+    const least = this.silent ? 'audio' : this.rendition;
+    if (least !== 'main') this.newest = null;
+    const socket = new WebSocket(this.urlOf(this.newest === null ? null : this.newest + 1, least));
+    this.turn('main');
     socket.binaryType = 'arraybuffer';
     this.socket = socket;
     socket.onopen = () => {
@@ -108,6 +130,7 @@ export class Feed {
       this.heardMs = performance.now();
       if (this.lostAtMs !== null) this.reconnects++;
       this.lostAtMs = null;
+      this.opened();
       this.setStatus('open');
     };
     socket.onmessage = (event) => this.take(event.data);
@@ -142,8 +165,15 @@ export class Feed {
   take(data) {
     this.heardMs = performance.now();
     this.attempt = 0;
+    this.silent = false;
     if (typeof data === 'string') this.takeText(data);
     else this.takePiece(data);
+  }
+
+  turn(rendition) {
+    if (this.rendition === rendition || !RENDITIONS.includes(rendition)) return;
+    this.rendition = rendition;
+    this.on.rendition(rendition);
   }
 
   takeText(text) {
@@ -158,6 +188,8 @@ export class Feed {
     if (message.type === 'state') {
       this.state = message.state;
       this.on.state(message);
+    } else if (message.type === 'rendition') {
+      this.turn(message.rendition);
     } else if (message.type === 'init') {
       this.on.init(message);
     } else if (message.type === 'gap') {
@@ -169,7 +201,10 @@ export class Feed {
     this.bytes += buffer.byteLength;
     const piece = readPiece(buffer);
     if (!piece) return;
-    if (piece.kind === 'chunk') this.newest = piece.sequence;
+    if (piece.kind === 'chunk') {
+      this.chunks++;
+      this.newest = this.rendition === 'main' ? piece.sequence : null; // others count for themselves
+    }
     this.on.piece(buffer, piece);
   }
 }

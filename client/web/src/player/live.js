@@ -2,7 +2,7 @@
 // The live lesson: teacher and slides in step, close to the newest moment, recovering from whatever
 // happens without a click. Draws nothing; tells `onChange` when something is to be shown.
 import { Channel } from './channel.js';
-import { follow } from './policy.js';
+import { floorOf, follow, newSlidesRule, slidesRule, worseOf } from './policy.js';
 import { ahead } from './ranges.js';
 
 const TICK_MS = 250;
@@ -12,11 +12,13 @@ const HISTORY = 120;
 const WAIT_FOR_SLIDES_S = 1.2;
 const RECONNECTED_MS = 3000;
 
-// options: {lesson, socketUrl(path, query), probe(), relayNow() ms | null, main, slides (videos),
-// onChange()}
+// options: {lesson, socketUrl(path, query), probe(), relayNow() ms | null, roundTrip() ms | null, main,
+// slides (videos), wish, onChange()}
 export class LivePlayer {
   constructor(options) {
     this.options = options;
+    this.wish = options.wish || 'main'; // no better rendition than this
+    this.slidesRule = newSlidesRule();
     this.wantSound = true;
     this.soundBlocked = false;
     this.channels = {};
@@ -43,10 +45,22 @@ export class LivePlayer {
 
   open(name, video) {
     if (this.channels[name]) return;
-    const { lesson, socketUrl, probe } = this.options;
-    const urlOf = (from) => socketUrl('/live/' + lesson + '/' + name, from === null ? {} : { from });
-    this.channels[name] = new Channel(name, video, urlOf, probe, () => this.changed());
-    this.channels[name].start();
+    const { lesson, socketUrl, probe, roundTrip } = this.options;
+    const urlOf = (from, least) => socketUrl('/live/' + lesson + '/' + name, {
+      from,
+      rendition: name === 'main' ? beginWith(worseOf(this.wish, least)) : null,
+    });
+    const channel = new Channel({ video, urlOf, probe, onChange: () => this.changed(), floorS: () => floorOf(roundTrip()) });
+    channel.feed.opened = () => name === 'main' && channel.feed.report({ type: 'want', rendition: this.wish });
+    this.channels[name] = channel;
+    channel.start();
+  }
+
+  // No better rendition than this from now on.
+  setWish(rendition) {
+    if (this.wish === rendition) return;
+    this.wish = rendition;
+    if (this.channels.main) this.channels.main.feed.report({ type: 'want', rendition });
   }
 
   shut(name) {
@@ -108,10 +122,11 @@ export class LivePlayer {
       channel.feed.tick(now);
       if (channel.positioned) this.play(channel.video);
     }
+    this.shareLine(now);
     const { leader, follower } = this.roles();
     if (leader && leader.playable && !leader.unstick(now)) {
       let edge = leader.end;
-      if (follower && follower.state === 'live') {
+      if (follower && follower.state === 'live' && !this.slidesRule.paused) {
         const late = edge - follower.end;
         if (late > 0 && late < WAIT_FOR_SLIDES_S) edge = follower.end;
       }
@@ -119,6 +134,20 @@ export class LivePlayer {
     }
     if (leader && follower) this.keepStep(leader, follower, now);
     if (now - this.reportedMs >= REPORT_MS) this.report(now);
+  }
+
+  // Teacher and slides come over one line. Left with the sound alone, that goes first: while it is in
+  // need the slides stand still.
+  shareLine(now) {
+    const { main, slides } = this.channels;
+    if (!slides || !main) return;
+    const bufferS = main.playable ? ahead(main.buffered, main.video.currentTime) : null;
+    const rule = slidesRule(this.slidesRule, main.feed.rendition, bufferS, now);
+    if (rule.paused !== this.slidesRule.paused) {
+      if (rule.paused) slides.feed.pause();
+      else slides.feed.resume();
+    }
+    this.slidesRule = rule;
   }
 
   keepStep(leader, follower, now) {
@@ -217,6 +246,12 @@ export class LivePlayer {
       rate: video ? video.playbackRate : 1,
       stepMs: leader && follower ? (follower.video.currentTime - leader.video.currentTime) * 1000 : null,
       format: main && main.format,
+      rendition: main ? main.rendition : 'main',
+      wish: this.wish,
+      width: main ? main.video.videoWidth : 0,
+      height: main ? main.video.videoHeight : 0,
+      roundTripMs: this.options.roundTrip(),
+      slidesPaused: this.slidesRule.paused,
       bitrate: this.bitrate,
       dropped: sum((channel) => channel.dropped),
       lost: sum((channel) => channel.lost),
@@ -226,6 +261,11 @@ export class LivePlayer {
       history: this.history,
     };
   }
+}
+
+// By the word of the socket's address.
+function beginWith(rendition) {
+  return rendition === 'main' ? 'auto' : rendition;
 }
 
 function round(value) {

@@ -28,10 +28,10 @@ export function nextStart(list, time) {
   return next ? next.start : null;
 }
 
-// A hole right ahead of `time` with media behind it: where that media starts, or null.
-export function holeExit(list, time) {
+// A hole right ahead of `time` (or within so many seconds) with media behind it: where that media starts, or null.
+export function holeExit(list, time, within = 0.15) {
   const range = rangeAt(list, time);
-  if (range && range.end - time > 0.15) return null;
+  if (range && range.end - time > within) return null;
   return nextStart(list, range ? range.end - 0.001 : time);
 }
 

@@ -11,6 +11,10 @@ export function canPlay(mime) {
   return !!window.MediaSource && MediaSource.isTypeSupported(mime);
 }
 
+function kindOf(mime) {
+  return mime.split(';')[0];
+}
+
 function sameBytes(a, b) {
   const left = new Uint8Array(a);
   const right = new Uint8Array(b);
@@ -35,12 +39,26 @@ export class Sink {
     video.addEventListener('error', this.onError);
   }
 
+  // From sound alone to picture and sound, or back: only anew, the caller finds its place again. True if so.
   init(mime, data) {
+    const anew = !!this.source && kindOf(mime) !== kindOf(this.mime);
+    if (anew) this.reset();
+    this.put(mime, data);
+    return anew;
+  }
+
+  put(mime, data) {
     // Appended again it would make the decoder wait for a keyframe, and a resumed feed has none.
     if (this.source && this.latest && mime === this.latest.mime && sameBytes(data, this.latest.data)) return;
     if (!this.source) this.open(mime);
     this.latest = { mime, data };
     this.add(this.latest);
+  }
+
+  // What comes next begins before the end of what is there: told beforehand, or the first of it, be it
+  // sound, makes the browser drop pictures up to the next keyframe.
+  cut() {
+    if (this.source) this.add({ cut: true, mime: null, data: new ArrayBuffer(0) });
   }
 
   // Nothing more comes: play out what is there.
@@ -96,17 +114,18 @@ export class Sink {
         buffer.remove(0, end);
         return;
       }
+      while (this.queue.length && this.queue[0].cut) {
+        buffer.abort();
+        this.queue.shift();
+      }
       const item = this.queue[0];
       if (!item) {
         if (this.finishing) this.source.endOfStream();
         return;
       }
       if (item.mime && item.mime !== this.mime) {
-        if (!buffer.changeType) {
-          this.fail('format');
-          return;
-        }
-        buffer.changeType(item.mime);
+        // Who lacks it reads the initialisation segment all the same.
+        if (buffer.changeType) buffer.changeType(item.mime);
         this.mime = item.mime;
       }
       buffer.appendBuffer(item.data);

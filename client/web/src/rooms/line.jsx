@@ -49,6 +49,7 @@ function codecsOf(mime) {
 export function LineSheet({ view, lesson, onClose }) {
   const seconds = (n) => (n === null ? null : t('sheet.seconds', { n: n.toFixed(2) }));
   const format = view.format;
+  const size = view.rendition === 'audio' ? t('quality.audio') : view.height ? view.width + '×' + view.height : null;
   const rows = [
     ['delay', seconds(view.behindS)],
     ['buffer', seconds(view.bufferS)],
@@ -56,13 +57,15 @@ export function LineSheet({ view, lesson, onClose }) {
     ['rate', view.rate.toFixed(2) + '×'],
     ['step', view.stepMs === null ? null : t('sheet.ms', { n: Math.round(view.stepMs) })],
     ['bitrate', t('sheet.kbps', { n: Math.round(view.bitrate / 1000) })],
-    ['size', format ? format.width + '×' + format.height : null],
+    ['rendition', t('sheet.' + view.rendition)],
+    ['size', size],
     ['codec', format && codecsOf(format.mime)],
     ['dropped', view.dropped],
     ['lost', view.lost],
     ['stalls', view.stalls],
     ['resets', view.resets],
     ['reconnects', view.reconnects],
+    ['roundTrip', view.roundTripMs === null ? null : t('sheet.ms', { n: Math.round(view.roundTripMs) })],
     ['relay', relay.info && relay.info.name + ' ' + relay.info.version],
     ['lesson', lesson && lesson.id],
   ];

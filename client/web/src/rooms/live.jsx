@@ -8,15 +8,16 @@ import { Sign, byLine, lessonTitle, useTitle } from '../frame.jsx';
 import { language, t } from '../i18n.js';
 import { Icon } from '../icons.jsx';
 import { LivePlayer } from '../player/live.js';
-import { probe, relay, relayNow } from '../relay.js';
+import { probe, relay, relayNow, roundTrip } from '../relay.js';
 import { href } from '../route.js';
 import { Control, FullControl, LayoutControl, Stage, toggleFull, useAwake, useLayout, useQuiet } from '../stage.jsx';
 import { LineSheet } from './line.jsx';
+import { QualityControl, Told, renditionsOf, useWish } from './quality.jsx';
 
 const ULID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 const BACK_TO_NOW_MS = 20000;
 
-function usePlayer(lesson, round) {
+function usePlayer(lesson, round, wish) {
   const mainRef = useRef(null);
   const slidesRef = useRef(null);
   const player = useRef(null);
@@ -27,6 +28,8 @@ function usePlayer(lesson, round) {
       socketUrl,
       probe,
       relayNow,
+      roundTrip,
+      wish,
       main: mainRef.current,
       slides: slidesRef.current,
       onChange: () => setView(made.view()),
@@ -168,12 +171,15 @@ function statusText(view) {
   if (view.phase === 'away' || view.phase === 'lost') return t('live.' + view.phase, { s: seconds });
   if (view.reconnected) return t('live.reconnected');
   if (view.phase !== 'live') return t('live.' + view.phase);
-  return view.behindS === null ? t('live.okPlain') : t('live.ok', { s: view.behindS.toFixed(1) });
+  const weak = view.main && view.rendition !== 'main' && view.wish !== view.rendition;
+  if (view.behindS === null) return t(weak ? 'live.weakPlain' : 'live.okPlain');
+  return t(weak ? 'live.weak' : 'live.ok', { s: view.behindS.toFixed(1) });
 }
 
 function Top({ lesson, view, onSheet }) {
   const phase = view ? view.phase : 'connecting';
   const good = phase === 'live';
+  const weak = good && view.main && view.rendition !== 'main' && view.wish !== view.rendition;
   const since = lesson && lesson.started ? ((relayNow() || Date.now()) - Date.parse(lesson.started)) / 1000 : null;
   const running = good && since !== null && since >= 0;
   return (
@@ -191,7 +197,7 @@ function Top({ lesson, view, onSheet }) {
           <span>{t('live.dot')} {clockText(since)}</span>
         </p>
       )}
-      <button class={'pill ' + (good ? 'good' : phase === 'lost' || phase === 'away' ? 'warn' : '')} onClick={onSheet} aria-haspopup="dialog">
+      <button class={'pill ' + (weak ? 'warn' : good ? 'good' : phase === 'lost' || phase === 'away' ? 'warn' : '')} onClick={onSheet} aria-haspopup="dialog">
         <span class="dot" />
         <span>{statusText(view)}</span>
         <span class="unseen"> · {t('sheet.open')}</span>
@@ -200,15 +206,13 @@ function Top({ lesson, view, onSheet }) {
   );
 }
 
-function Bar({ view, layout, nextLayout, room, onSound, onSheet }) {
-  const height = view && view.format && view.format.height;
+function Bar({ view, layout, nextLayout, room, onSound, quality }) {
   const muted = !view || view.muted;
-  const quality = height ? t('bar.qualityAuto', { name: height + 'p' }) : null;
   return (
     <footer class="bar" role="group" aria-label={t('bar.controls')}>
       <Control icon={muted ? 'muted' : 'sound'} label={t(muted ? 'bar.soundOn' : 'bar.soundOff')} text={t(muted ? 'bar.muted' : 'bar.sound')} onClick={onSound} />
       <LayoutControl layout={layout} next={nextLayout} hidden={!(view && view.slides && view.main)} />
-      <Control icon="quality" label={quality ? t('bar.qualityNow', { name: quality }) : t('bar.quality')} text={quality || t('bar.quality')} onClick={onSheet} />
+      {quality}
       <FullControl target={room} />
       <p class="behind">
         {view && view.phase === 'live' && (view.behindS === null ? t('bar.behindUnknown') : t('bar.behind', { s: view.behindS.toFixed(1) }))}
@@ -228,7 +232,8 @@ function liveKeys(event, act) {
 
 export function Live({ lesson: key, query }) {
   const [round, setRound] = useState(0);
-  const { player, view, mainRef, slidesRef } = usePlayer(key, round);
+  const [wish, setWish] = useWish();
+  const { player, view, mainRef, slidesRef } = usePlayer(key, round, wish);
   const [layout, nextLayout, swap] = useLayout();
   const [sheet, setSheet] = useState(false);
   const room = useRef(null);
@@ -238,6 +243,7 @@ export function Live({ lesson: key, query }) {
   const phase = view && view.phase;
   const lesson = lessonShown(view && view.lesson, known, phase);
   const hasSlides = !!(lesson && (lesson.streams || []).some((stream) => stream.name === 'slides'));
+  const choices = renditionsOf(lesson);
   const quiet = useQuiet(phase === 'live' && !view.soundBlocked && !sheet);
   useTitle(lesson ? lessonTitle(lesson) : t('live.title'));
   useAwake(phase === 'live' || phase === 'away' || phase === 'waiting');
@@ -245,6 +251,11 @@ export function Live({ lesson: key, query }) {
   useEffect(() => {
     if (player.current && hasSlides) player.current.setSlides(true);
   }, [hasSlides, round]);
+  // Where the lesson has no such rendition, or is not known yet, the best is as well.
+  const wished = !lesson || choices.includes(wish) ? wish : 'main';
+  useEffect(() => {
+    if (player.current) player.current.setWish(wished);
+  }, [wished, round]);
   // The room's next lesson begins by itself.
   const next = phase === 'over' && known && view.lesson && known.id !== view.lesson.id && known.state === 'live';
   useEffect(() => {
@@ -263,8 +274,9 @@ export function Live({ lesson: key, query }) {
     return () => document.removeEventListener('keydown', onKey);
   });
 
+  const still = phase === 'live' && view.main && view.rendition === 'audio';
   return (
-    <div class={'dark-room' + (quiet ? ' quiet' : '') + ' phase-' + (phase || 'connecting')} ref={room}>
+    <div class={'dark-room' + (quiet ? ' quiet' : '') + ' phase-' + (phase || 'connecting') + (still ? ' still' : '')} ref={room} data-rendition={view && view.main ? view.rendition : null}>
       <main>
         <Stage layout={layout} has={{ main: !!(view && view.main), slides: !!(view && view.slides) }} mainRef={mainRef} slidesRef={slidesRef} onSwap={swap} />
         <div class="over"><Phase view={view} lesson={lesson} before={known ? known.state === 'ended' && known : last} wrong={wrong} onRetry={() => player.current.hurry()} /></div>
@@ -274,8 +286,9 @@ export function Live({ lesson: key, query }) {
             <span>{t('live.soundBlocked')}</span>
           </button>
         )}
+        <Told view={view} />
         <Top lesson={lesson} view={view} onSheet={() => setSheet(true)} />
-        <Bar view={view} layout={layout} nextLayout={nextLayout} room={room} onSound={onSound} onSheet={() => setSheet(true)} />
+        <Bar view={view} layout={layout} nextLayout={nextLayout} room={room} onSound={onSound} quality={<QualityControl wish={wish} choices={choices} view={view} onWish={setWish} />} />
       </main>
       {sheet && <LineSheet view={view} lesson={lesson} onClose={() => setSheet(false)} />}
     </div>
