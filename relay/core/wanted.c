@@ -12,6 +12,7 @@
 #define REPAIR_GUESS_NS (100 * TK_NS_PER_MS)
 #define AGAIN_MIN_NS (30 * TK_NS_PER_MS)
 #define MARGIN_NS (60 * TK_NS_PER_MS)
+#define GUESSED_ASKS 2
 
 void relay_wanted_start(RelayWanted *wanted, gboolean enabled)
 {
@@ -79,21 +80,27 @@ void relay_wanted_arrived(RelayWanted *wanted, gint64 sequence, gint64 now_ns)
     }
 }
 
+// From a question to the next for the same packet.
+static gint64 again_ns(const RelayWanted *w)
+{
+    gint64 repair_ns = w->repair_ns ? w->repair_ns : REPAIR_GUESS_NS;
+    return MAX(repair_ns + repair_ns / 4, AGAIN_MIN_NS);
+}
+
 gint64 relay_wanted_wait_ns(const RelayWanted *wanted)
 {
     if (!wanted->enabled)
         return RELAY_REORDER_WAIT_NS;
-    gint64 repair_ns = wanted->repair_ns ? wanted->repair_ns : REPAIR_GUESS_NS;
-    return CLAMP(3 * repair_ns + MARGIN_NS, RELAY_WANTED_WAIT_MIN_NS, RELAY_WANTED_WAIT_MAX_NS);
+    gint64 asks = wanted->repair_ns ? RELAY_WANTED_WAIT_ASKS : GUESSED_ASKS;
+    gint64 wait_ns = asks * again_ns(wanted) + MARGIN_NS;
+    return CLAMP(wait_ns, RELAY_WANTED_WAIT_MIN_NS, RELAY_WANTED_WAIT_MAX_NS);
 }
 
 static gboolean is_due(const RelayWanted *w, const RelayWant *want, gint64 now_ns)
 {
     if (want->asks == 0)
         return now_ns - want->missed_ns >= RELAY_WANTED_PATIENCE_NS;
-    gint64 repair_ns = w->repair_ns ? w->repair_ns : REPAIR_GUESS_NS;
-    return want->asks < RELAY_WANTED_ASKS_MAX &&
-           now_ns - want->asked_ns >= MAX(repair_ns + repair_ns / 4, AGAIN_MIN_NS);
+    return want->asks < RELAY_WANTED_ASKS_MAX && now_ns - want->asked_ns >= again_ns(w);
 }
 
 guint relay_wanted_due(RelayWanted *wanted, gint64 now_ns, guint16 *ret)

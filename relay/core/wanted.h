@@ -10,14 +10,18 @@
 #define RELAY_WANTED_MAX 256
 // Packets that overtake each other are this much apart at most, mostly.
 #define RELAY_WANTED_PATIENCE_NS (10 * G_GINT64_CONSTANT(1000000))
-#define RELAY_WANTED_ASKS_MAX 6
+#define RELAY_WANTED_ASKS_MAX 8
 // Every packet that comes allows a quarter of a question: who loses more than that has a line that
 // is full, and questions would fill it more.
 #define RELAY_WANTED_CREDIT_SHARE 4
-// How long what comes behind a hole is held back for its repair: thrice the time that repair takes
-// here and a margin, within these. Without repair RELAY_REORDER_WAIT_NS.
+// How long what comes behind a hole is held back for its repair, within these: as long as so many
+// questions, each a repair and a quarter after the one before, need for their answers. A picture
+// that comes late stops a viewer for less time than one that is missing, which takes all up to the
+// next keyframe with it. A sender that has repaired nothing yet gets time for two. Without repair
+// RELAY_REORDER_WAIT_NS.
+#define RELAY_WANTED_WAIT_ASKS 6
 #define RELAY_WANTED_WAIT_MIN_NS (150 * G_GINT64_CONSTANT(1000000))
-#define RELAY_WANTED_WAIT_MAX_NS (600 * G_GINT64_CONSTANT(1000000))
+#define RELAY_WANTED_WAIT_MAX_NS (1200 * G_GINT64_CONSTANT(1000000))
 
 typedef struct {
     gint64 sequence;

@@ -12,9 +12,11 @@ from lines import NTP_EPOCH_NS
 from places import Place, Wire, possible
 from test_door import Key
 from tongke import BUILD, Program, Recorder, Relay, temporary
+from watching import Picture
 from websocket import BINARY, CLOSE, Chunk, WebSocket, is_init
 
-COUNTRY = {"rate": 2000, "buffer": 64, "delay": 50, "loss": 5}  # a school's line
+FPS = 25
+COUNTRY = {"rate": 2000, "buffer": 64, "delay": 50, "loss": 5}  # a school's line: 100 ms there and back
 
 
 class Level:
@@ -55,7 +57,7 @@ class Chain:
     def publish(self, *, bitrate=300, size="320x180"):
         city = self.levels[0]
         return Program(self.cleanup, city.place.inside([
-            BUILD / "client" / "capture" / "tongke-capture", "--size", size, "--fps", 25, "--bitrate",
+            BUILD / "client" / "capture" / "tongke-capture", "--size", size, "--fps", FPS, "--bitrate",
             bitrate, "--relay", f"rtsp://127.0.0.1:{city.relay.rtsp_port}/math"]),
             {"TONGKE_TOKEN": self.key.token("sender", "--lesson", "math")})
 
@@ -72,6 +74,7 @@ class Class:
         self.level = level
         self.socket = level.place.call(self.open)
         self.came = []  # (monotonic, number, captured)
+        self.picture = Picture(FPS)
         self.changed = threading.Condition()
         self.reading = True
         self.thread = threading.Thread(target=self.read, daemon=True)
@@ -89,8 +92,10 @@ class Class:
                     break
                 if kind == BINARY and not is_init(data):
                     chunk = Chunk(data)
+                    now = time.monotonic()
+                    self.picture.take(now, chunk)
                     with self.changed:
-                        self.came.append((time.monotonic(), chunk.number, chunk.captured_ns))
+                        self.came.append((now, chunk.number, chunk.captured_ns))
                         self.changed.notify_all()
         with self.changed:
             self.reading = False
@@ -110,7 +115,7 @@ class Class:
         return [number for _, number, _ in self.came]
 
     def saw(self, since=0.0):
-        """Longest silence, and how far behind the camera: seconds."""
+        """Longest silence, how far behind the camera, how long the picture stood: seconds."""
         came = [one for one in self.came if one[0] >= since]
         silences = [b[0] - a[0] for a, b in zip(came, came[1:])]
         behind = sorted(at_wall(at) - (captured - NTP_EPOCH_NS) / 1e9 for at, _, captured in came if captured)
@@ -118,7 +123,7 @@ class Class:
         return {"chunks": len(came), "missing": numbers[-1] - numbers[0] + 1 - len(numbers),
                 "longest_silence_s": round(max(silences), 2),
                 "behind_median_s": round(behind[len(behind) // 2], 3),
-                "behind_worst_s": round(behind[-1], 2)}
+                "behind_worst_s": round(behind[-1], 2), **self.picture.saw(since)}
 
     def close(self):
         self.reading = False

@@ -33,14 +33,15 @@ class Lines(unittest.TestCase):
 
     def test_a_school_behind_a_weak_line_misses_nothing(self):
         chain = Chain(self.addCleanup)
-        chain.level("city")
+        city = chain.level("city")
         school = chain.level("school")
         school.wire.set(**COUNTRY)
         chain.publish()
-        seen = Class(school)
+        above, seen = Class(city), Class(school)
         seen.pass_time(8)
         saw = seen.saw()
         self.assertEqual(saw["missing"], 0)
+        self.assertEqual(seen.picture.lost(above.picture), [])
         self.assertGreater(saw["chunks"], 50)
         down, _ = school.wire.count()
         self.assertGreater(down[1], 10)  # lost on the line

@@ -49,7 +49,7 @@ static void asks_again_after_what_repair_takes(void **state)
     assert_int_equal(due(&w, 59, asked), 0);
     assert_int_equal(due(&w, 60, asked), 1);
     assert_int_equal(asked[0], 101);
-    assert_int_equal(relay_wanted_wait_ns(&w), MS(3 * 40 + 60));
+    assert_int_equal(relay_wanted_wait_ns(&w), MS(6 * 50 + 60));
 }
 
 static void gives_up_when_the_reorder_buffer_does(void **state)
