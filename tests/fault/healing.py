@@ -106,7 +106,7 @@ class Healing(Scene):
         missing = [gap for gap in json.loads((folder / "lesson.json").read_text())["gaps"]
                    if not gap.get("healed")]
         left = [path.name for path in folder.iterdir()
-                if path.suffix in (".new", ".upload") or path.name == "heal.json"]
+                if path.name.endswith((".mp4.new", ".index.new", ".upload")) or path.name == "heal.json"]
         if missing or left:
             figures.damaged = 1
             figures.notes.append(f"still missing: {missing}; left behind: {left}")
