@@ -188,9 +188,10 @@ static void check_in_step(const Lesson *l, const GArray *pictures, const GArray 
     for (guint i = 1; i < pictures->len; i++)
         assert_int_equal(sample_at(pictures, i)->time - sample_at(pictures, i - 1)->time,
                          90000 / FPS);
-    print_message("sender %+.0f ppm, sound %+.0f ppm: after %.0f s of media sound is %+.1f ms off, "
-                  "%.1f ms at worst\n",
-                  l->drift->sender, l->drift->sound, last_s, off_s * 1e3, worst_s * 1e3);
+    print_message(
+        "# sender %+.0f ppm, sound %+.0f ppm: after %.0f s of media sound is %+.1f ms off, "
+        "%.1f ms at worst\n",
+        l->drift->sender, l->drift->sound, last_s, off_s * 1e3, worst_s * 1e3);
     assert_true(last_s > LESSON_S * (1 - 0.001));
     assert_true(worst_s <= IN_STEP_S);
 }
