@@ -50,6 +50,10 @@ export class Feed {
     this.status = 'stopped';
   }
 
+  get done() {
+    return this.status === 'stopped' || this.status === 'over' || this.status === 'denied';
+  }
+
   // Begins anew, from the newest keyframe.
   restart() {
     this.newest = null;
@@ -58,7 +62,7 @@ export class Feed {
 
   // Begins anew; goes on where it was if the relay still can.
   again() {
-    if (this.status === 'stopped' || this.status === 'over' || this.status === 'denied') return;
+    if (this.done) return;
     clearTimeout(this.timer);
     this.drop();
     this.connect();
@@ -66,6 +70,7 @@ export class Feed {
 
   // Leaves the line to others for a while.
   pause() {
+    if (this.done) return;
     clearTimeout(this.timer);
     this.drop();
     this.newest = null;

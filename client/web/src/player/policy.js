@@ -72,8 +72,8 @@ export function catchUp(state, behind, nowMs, floorS = TARGET_MIN_S) {
 
 // Whether the slides share a line that is left with the sound alone: not while that is in need, and not
 // again before it has been well for a while, longer after each try that failed.
-export const SLIDES_NEED_S = 0.7;
-const SLIDES_WELL_S = 1.2;
+const SLIDES_NEED_S = 1.5;
+const SLIDES_WELL_S = 2;
 const SLIDES_WAIT_MS = 10000;
 const SLIDES_WAIT_MAX_MS = 80000;
 

@@ -165,13 +165,18 @@ function Phase({ view, lesson, before, wrong, onRetry }) {
   return <Sign live title={t('live.' + phase)} how={t('live.' + phase + 'How')}>{ways}</Sign>;
 }
 
+// Less comes than is wished for.
+function isWeak(view) {
+  return view.main && view.rendition !== 'main' && view.wish !== view.rendition;
+}
+
 function statusText(view) {
   if (!view || view.phase === 'connecting') return t('live.connecting');
   const seconds = Math.floor(view.phaseForS);
   if (view.phase === 'away' || view.phase === 'lost') return t('live.' + view.phase, { s: seconds });
   if (view.reconnected) return t('live.reconnected');
   if (view.phase !== 'live') return t('live.' + view.phase);
-  const weak = view.main && view.rendition !== 'main' && view.wish !== view.rendition;
+  const weak = isWeak(view);
   if (view.behindS === null) return t(weak ? 'live.weakPlain' : 'live.okPlain');
   return t(weak ? 'live.weak' : 'live.ok', { s: view.behindS.toFixed(1) });
 }
@@ -179,7 +184,7 @@ function statusText(view) {
 function Top({ lesson, view, onSheet }) {
   const phase = view ? view.phase : 'connecting';
   const good = phase === 'live';
-  const weak = good && view.main && view.rendition !== 'main' && view.wish !== view.rendition;
+  const weak = good && isWeak(view);
   const since = lesson && lesson.started ? ((relayNow() || Date.now()) - Date.parse(lesson.started)) / 1000 : null;
   const running = good && since !== null && since >= 0;
   return (
