@@ -93,5 +93,12 @@ const TkConfigField relay_config_fields[] = {
      "And at most so many from one address, over both ports; a school behind NAT is one. This "
      "machine "
      "itself is not counted."},
+    {"limits", "total_kbps", I, "0", 0, 100000000, NULL,
+     "kbit/s that all viewers together may be sent: who comes when there is no room begins with a "
+     "smaller rendition, and without room for that is refused; 0 = no limit."},
+    {"limits", "school_kbps", I, "0", 0, 100000000, NULL,
+     "And those of one school, by the name in their tokens; recorders and relays are not counted; "
+     "0 "
+     "= no limit."},
     {NULL},
 };

@@ -16,6 +16,8 @@
 #include "relay/net/mirror.h"
 #include "relay/net/rtsp.h"
 
+#define BITS_PER_KBIT 1000
+
 struct _RelayServer {
     const TkConfig *config;
     RelayDoor *door;
@@ -32,6 +34,7 @@ struct _RelayServer {
     RelayConns *conns[RELAY_WORKERS_MAX];
     guint next_conns, next_web;
     RelayHosts *hosts;
+    RelaySchools *schools;
     RelayListener *rtsp_listener, *web_listener;
     RelayApi api;
 };
@@ -118,7 +121,8 @@ static gboolean make_packet_workers(RelayServer *s, GError **error)
 static char *metrics(gpointer user)
 {
     RelayServer *s = user;
-    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp, s->multicast, s->hosts);
+    return relay_metrics_text(s->lessons, &s->handoff, s->ingest, s->udp, s->multicast, s->hosts,
+                              s->schools);
 }
 
 static RelayWebResponse on_request(gpointer user, const RelayWebRequest *request)
@@ -149,6 +153,7 @@ static gboolean make_web_workers(RelayServer *s, GError **error)
         .history_span_ns = number(s, "history", "chunk_s") * TK_NS_PER_S,
         .history_bytes_max = (gsize)number(s, "history", "chunk_mib") << 20,
         .door = s->door,
+        .schools = s->schools,
         .desk = {s->desk, on_request, on_viewer, on_snapshot, s},
     };
     for (guint i = 0; i < count; i++) {
@@ -202,6 +207,7 @@ static void make_signalling(RelayServer *s)
     RelayRtspSpec rtsp = {.rtp_port = s->udp->port,
                           .connections_max = (guint)number(s, "limits", "connections"),
                           .repair = tk_config_bool(s->config, "repair", "enabled"),
+                          .schools = s->schools,
                           .multicast = s->multicast};
     s->rtsp = relay_rtsp_new(s->lessons, s->door, &rtsp);
     for (guint i = 0; i < s->handoff.packet_count; i++)
@@ -273,6 +279,7 @@ static gboolean start(RelayServer *s, GError **error)
         return FALSE;
     s->api = (RelayApi){.lessons = s->lessons,
                         .mirror = s->mirror,
+                        .schools = s->schools,
                         .door = s->door,
                         .name = text(s, "relay", "name"),
                         .library = text(s, "web", "library"),
@@ -293,6 +300,8 @@ RelayServer *relay_server_new(const TkConfig *config, GError **error)
     s->config = config;
     for (guint i = 0; i < RELAY_WORKERS_MAX; i++)
         s->udp[i] = RELAY_UDP_NONE;
+    s->schools = relay_schools_new(number(s, "limits", "total_kbps") * BITS_PER_KBIT,
+                                   number(s, "limits", "school_kbps") * BITS_PER_KBIT);
     s->desk_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->desk = s->handoff.desk = relay_mailbox_new(G_MAXUINT, wake_desk, s);
     if (open_door(s, error) && make_packet_workers(s, error) && make_web_workers(s, error) &&
@@ -345,6 +354,7 @@ void relay_server_free(RelayServer *server)
         g_source_remove(s->desk_watch);
     close(s->desk_fd);
     relay_mailbox_free(s->desk);
+    relay_schools_free(s->schools);
     relay_door_free(s->door);
     g_free(s);
 }

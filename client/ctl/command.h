@@ -32,6 +32,8 @@ gboolean ctl_lesson_show(const CtlOptions *options, GError **error);
 gboolean ctl_lesson_edit(const CtlOptions *options, GError **error);
 gboolean ctl_lesson_end(const CtlOptions *options, GError **error);
 
+gboolean ctl_school_list(const CtlOptions *options, GError **error);
+
 gboolean ctl_recording_list(const CtlOptions *options, GError **error);
 gboolean ctl_recording_search(const CtlOptions *options, GError **error);
 gboolean ctl_recording_show(const CtlOptions *options, GError **error);

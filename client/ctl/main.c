@@ -16,6 +16,7 @@ static const char usage[] =
     "  token --key FILE --role viewer|sender|recorder|admin [--lesson NAME] [--school NAME]\n"
     "        [--expires 30d]\n"
     "  lesson list | show LESSON | edit LESSON FIELD=VALUE… | end LESSON\n"
+    "  schools\n"
     "  recording list | search WORD… [--subject S] [--grade G] [--teacher T] [--school S]\n"
     "        [--from DATE] [--to DATE] [--limit N]\n"
     "  recording show ID | edit ID FIELD=VALUE… | delete ID --reason TEXT [--dry-run]\n"
@@ -92,6 +93,7 @@ static const struct {
     {"lesson", "show", 1, 1, no_options, ctl_lesson_show},
     {"lesson", "edit", 2, G_MAXUINT, no_options, ctl_lesson_edit},
     {"lesson", "end", 1, 1, no_options, ctl_lesson_end},
+    {"schools", NULL, 0, 0, no_options, ctl_school_list},
     {"recording", "list", 0, 0, search_options, ctl_recording_list},
     {"recording", "search", 1, G_MAXUINT, search_options, ctl_recording_search},
     {"recording", "show", 1, 1, no_options, ctl_recording_show},

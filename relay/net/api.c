@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "relay/net/school_report.h"
 
 #define BODY_BYTES_MAX 65536
 
@@ -105,6 +106,14 @@ static RelayWebResponse list_lessons(const RelayApi *api, const RelayWebRequest 
     return json_response(200, relay_lessons_list(api->lessons, claims));
 }
 
+static RelayWebResponse list_schools(const RelayApi *api, const RelayWebRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    if (!relay_door_admit(api->door, request->token, TK_ROLE_ADMIN, NULL, NULL, NULL, &error))
+        return problem(error);
+    return json_response(200, relay_school_report_json(api->schools, tk_clock_monotonic_ns()));
+}
+
 static RelayWebResponse show_metrics(const RelayApi *api, const RelayWebRequest *request)
 {
     g_autoptr(GError) error = NULL;
@@ -127,6 +136,8 @@ RelayWebResponse relay_api_answer(const RelayApi *api, const RelayWebRequest *re
         return wrong_method("use GET");
     if (g_str_equal(path, "/api/v1/lessons"))
         return list_lessons(api, request);
+    if (g_str_equal(path, "/api/v1/schools"))
+        return list_schools(api, request);
     if (g_str_equal(path, "/api/v1/relay"))
         return show_relay(api);
     if (g_str_equal(path, "/healthz") || g_str_equal(path, "/readyz"))

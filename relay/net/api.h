@@ -10,6 +10,7 @@ typedef struct {
     RelayLessons *lessons;
     const RelayMirror *mirror;
     const RelayDoor *door;
+    RelaySchools *schools;
     const char *name;    // of this relay
     const char *library; // where the page finds the recorder; "" = none
     guint16 rtsp_port;

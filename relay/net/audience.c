@@ -93,6 +93,12 @@ static void say_state(RelaySocket *s, const char *state)
     relay_socket_queue(s, text);
 }
 
+// Limits do not cut recordings: with a key only who has a recorder's token is one.
+static gboolean is_exempt(const RelaySocket *s)
+{
+    return s->claims ? s->claims->role == TK_ROLE_RECORDER : s->from != 0;
+}
+
 static void open_live(RelaySocket *s, const RelaySocketRequest *request, gint64 now_ns)
 {
     const char *path = request->path + strlen(LIVE_PREFIX) - 1, *from = request->from;
@@ -108,6 +114,8 @@ static void open_live(RelaySocket *s, const RelaySocketRequest *request, gint64 
                           stream ? stream->lesson_name : s->word, stream ? stream->lesson_id : NULL,
                           &s->claims, NULL))
         return;
+    s->school = relay_schools_find(s->audience->spec.schools, s->claims ? s->claims->school : NULL);
+    s->share = relay_schools_share(s->audience->spec.schools, s->school, is_exempt(s));
     s->kind = RELAY_SOCKET_LIVE;
     s->close_code = 0;
     if (feed) {
@@ -239,7 +247,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
     if (!s->close_code)
         return RELAY_WEB_NOTHING;
     *ret_close_code = s->close_code;
-    *ret_reason = reason_of(s->close_code);
+    *ret_reason = s->no_room ? "the limits leave no room" : reason_of(s->close_code);
     return RELAY_WEB_OVER;
 }
 

@@ -4,7 +4,9 @@
 #include "relay/core/web_viewer.h"
 #include "relay/net/door.h"
 #include "relay/net/mailbox.h"
+#include "relay/net/schools.h"
 #include "relay/net/stream.h"
+#include "relay/net/tcp.h"
 
 // The WebSockets of one web worker: live viewers and followers of events, what each is to get and
 // when it is closed. Knows no library and no socket; one thread. (A packet worker's fan-out is the
@@ -29,6 +31,7 @@ typedef struct {
     gsize history_bytes_max; // per stream
     guint sockets_max;
     const RelayDoor *door;
+    RelaySchools *schools;
     // The socket has something to send, or is to close; `link` as given to open.
     void (*wake)(gpointer link);
     // Media came for all: send at once what there is room for. The socket must not leave meanwhile.
@@ -37,8 +40,8 @@ typedef struct {
     gsize (*unsent)(gpointer link);
     // Nothing more is pushed until it has room again.
     void (*hold)(gpointer link);
-    // Bits a second that were lately seen to pass there; 0: not known.
-    gint64 (*passes_bps)(gpointer link);
+    // What the kernel has seen of the line there.
+    void (*look)(gpointer link, RelayTcpLine *ret);
     // More is sent from now on than was: find out afresh what passes.
     void (*hurry)(gpointer link);
     // The socket takes nothing any more and is hopeless: cut it off.

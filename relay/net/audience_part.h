@@ -25,6 +25,7 @@ struct _RelaySocket {
     RelayRendition best; // that it wants
     gboolean automatic;  // it is moved to the rendition that its line carries
     gboolean attached;   // not: waiting for the lesson
+    gboolean no_room;    // was refused for that
     RelayWebViewer viewer;
     RelayStream *guest_of;    // a smaller rendition that it gets or wants; a reference
     RelayViewerState counted; // in the statistics
@@ -37,6 +38,10 @@ struct _RelaySocket {
     gint64 full_bps;          // so much passes then; 0: not known
     gint64 hurried_ns;        // when what passes was last begun to be found out afresh
     gint64 passed_bps;        // by the kernel's word, which was not so then
+    RelaySchool *school;      // whose it is
+    RelayShare share;         // of what may be sent
+    guint64 told_bytes;       // counted for its school
+    gint64 told_ns;           // when it last told of its line there
     // RELAY_SOCKET_EVENTS
     gboolean has_snapshot;
     // Its own messages.
@@ -65,7 +70,8 @@ static inline RelayStream *relay_audience_stream(const RelayWebFeed *feed)
 void relay_socket_queue(RelaySocket *socket, const char *text);
 
 // The socket views `feed` from now on, or no longer what it viewed.
-// It begins with no better rendition than it wishes for.
+// It begins with no better rendition than it wishes for and there is room for; without room it is
+// closed.
 void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns);
 void relay_socket_detach(RelaySocket *socket);
 // A whole message came of it.

@@ -12,6 +12,9 @@
 // Below the best rendition what passes is found out afresh so often: keyframes are bursts that show
 // it, once nothing holds them back.
 #define HURRY_EVERY_NS (5 * TK_NS_PER_S)
+// A school hears of its viewers' lines so often; asking the kernel costs as much as a sixth of a
+// chunk.
+#define TELL_EVERY_NS (5 * TK_NS_PER_S)
 // With so many bytes under way a line has always something to carry.
 #define FULL_BYTES 8192
 
@@ -52,17 +55,39 @@ static gboolean move(RelaySocket *s, RelayRendition to, gint64 now_ns)
     return moved;
 }
 
-// Before anything is sent: no byte of a better rendition than the one that is wished for.
-static void begin_as_wished(RelaySocket *s, gint64 now_ns)
+static gboolean is_moved(const RelaySocket *s)
+{
+    return s->automatic && !s->viewer.place.lossless;
+}
+
+// Before anything is sent: no byte of a better rendition than the one that is wished for, and that
+// there is room for. FALSE: there is none.
+static gboolean begin_as_wished(RelaySocket *s, gint64 now_ns)
 {
     RelayLadder ladder;
     RelayLineSeen nothing = {0};
-    if (s->viewer.choice.best == RELAY_RENDITION_MAIN)
-        return;
+    RelayRenditionChoice *choice = &s->viewer.choice;
     relay_web_feed_ladder(s->viewer.home, now_ns, &ladder);
-    RelayRendition to = relay_rendition_judge(&s->viewer.choice, &ladder, &nothing, now_ns);
-    if (to != s->viewer.choice.at)
+    if (!is_moved(s))
+        return relay_share_take(&s->share, ladder.need_bps[RELAY_RENDITION_MAIN]);
+    if (!relay_share_begin(&s->share, &ladder, s->best, &choice->best))
+        return FALSE;
+    if (choice->best == RELAY_RENDITION_MAIN)
+        return TRUE;
+    RelayRendition to = relay_rendition_judge(choice, &ladder, &nothing, now_ns);
+    if (to != choice->at)
         (void)!move(s, to, now_ns);
+    return TRUE;
+}
+
+static void refuse(RelaySocket *s)
+{
+    leave(s);
+    s->no_room = TRUE;
+    s->close_code = RELAY_CLOSE_TRY_LATER;
+    relay_stat_add(s->audience->stats.refused, 1);
+    relay_stat_add(s->school->refused, 1);
+    s->audience->spec.wake(s->link);
 }
 
 void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns)
@@ -70,18 +95,28 @@ void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns)
     RelaySocket *s = socket;
     RelayAudience *a = s->audience;
     RelayStream *stream = relay_audience_stream(feed);
-    s->attached = TRUE;
     relay_web_viewer_init(&s->viewer, feed, s->from);
     relay_rendition_begin(&s->viewer.choice, s->best, now_ns);
     join(s);
-    begin_as_wished(s, now_ns);
+    if (!begin_as_wished(s, now_ns)) {
+        refuse(s);
+        return;
+    }
+    s->attached = TRUE;
     relay_stat_add(a->stats.viewers, 1);
     s->counted = state_of(s);
     relay_stat_add(a->stats.states[s->counted], 1);
+    relay_school_come(s->school, RELAY_OVER_WS, s->counted);
     a->spec.on_viewer(a->spec.user, stream, 1, school_of(s));
     TkLogFields fields = {.lesson = stream->lesson_name, .stream = s->stream};
     tk_log(TK_LOG_INFO, &fields, "a viewer begins over WebSocket");
     a->spec.wake(s->link);
+}
+
+static void count_bytes(RelaySocket *s)
+{
+    relay_stat_add(s->school->bytes, s->sent_bytes - s->told_bytes);
+    s->told_bytes = s->sent_bytes;
 }
 
 void relay_socket_detach(RelaySocket *socket)
@@ -91,8 +126,11 @@ void relay_socket_detach(RelaySocket *socket)
     if (!s->attached)
         return;
     leave(s);
+    relay_share_release(&s->share);
     relay_stat_add(a->stats.viewers, -1u);
     relay_stat_add(a->stats.states[s->counted], -1u);
+    relay_school_leave(s->school, RELAY_OVER_WS, s->counted);
+    count_bytes(s);
     a->spec.on_viewer(a->spec.user, relay_audience_stream(s->viewer.home), -1, school_of(s));
     s->attached = FALSE;
 }
@@ -112,14 +150,17 @@ static void note(RelaySocket *s, guint64 lost)
 {
     RelayAudience *a = s->audience;
     RelayViewerState state = state_of(s);
-    if (lost)
+    if (lost) {
         relay_stat_add(a->stats.units_dropped, lost);
+        relay_stat_add(s->school->units_dropped, lost);
+    }
     if (state == s->counted)
         return;
     if (s->counted != RELAY_VIEWER_WAITING)
         log_state(s, state);
     relay_stat_add(a->stats.states[s->counted], -1u);
     relay_stat_add(a->stats.states[state], 1);
+    relay_school_change(s->school, RELAY_OVER_WS, s->counted, state);
     s->counted = state;
     if (state == RELAY_VIEWER_CATCHING_UP)
         relay_stat_add(a->stats.fallen_behind, 1);
@@ -141,8 +182,7 @@ void relay_socket_take_message(RelaySocket *socket, const char *text, gsize byte
     RelaySocket *s = socket;
     RelayReport report;
     if (s->automatic && relay_wish_parse(text, bytes, &s->best)) {
-        s->viewer.choice.best = s->best;
-        s->line_ns = 0;
+        s->line_ns = 0; // as soon as it is looked at
         return;
     }
     if (!s->attached || s->counted == RELAY_VIEWER_GONE ||
@@ -186,10 +226,11 @@ static void look_at_line(RelaySocket *s, gint64 now_ns, RelayLineSeen *ret)
     if (s->viewer.choice.at == RELAY_RENDITION_MAIN)
         return;
     // What the kernel saw best may have been before the line was full.
-    gint64 passes_bps = a->spec.passes_bps(s->link);
-    if (s->full_bps && passes_bps > 2 * s->full_bps)
-        s->passed_bps = passes_bps;
-    ret->passes_bps = passes_bps == s->passed_bps ? 0 : passes_bps;
+    RelayTcpLine line;
+    a->spec.look(s->link, &line);
+    if (s->full_bps && line.passes_bps > 2 * s->full_bps)
+        s->passed_bps = line.passes_bps;
+    ret->passes_bps = line.passes_bps == s->passed_bps ? 0 : line.passes_bps;
     if (!s->full_ns && now_ns - s->hurried_ns > HURRY_EVERY_NS) {
         s->hurried_ns = now_ns;
         a->spec.hurry(s->link);
@@ -201,20 +242,40 @@ static void follow_line(RelaySocket *s, gint64 now_ns)
     RelayLadder ladder;
     RelayLineSeen seen;
     RelayRenditionChoice *choice = &s->viewer.choice;
-    if (!s->automatic || s->viewer.place.lossless || now_ns - s->line_ns < LINE_EVERY_NS)
+    if (now_ns - s->line_ns < LINE_EVERY_NS || !(is_moved(s) || relay_share_bounded(&s->share)))
         return;
     s->line_ns = now_ns;
     relay_web_feed_ladder(s->viewer.home, now_ns, &ladder);
+    relay_share_keep(&s->share, ladder.need_bps[choice->at]);
+    if (!is_moved(s))
+        return;
     look_at_line(s, now_ns, &seen);
+    choice->best = relay_share_best(&s->share, &ladder, choice->at, s->best);
     RelayRendition to = relay_rendition_judge(choice, &ladder, &seen, now_ns);
-    if (to == choice->at)
-        return;
     gboolean up = to < choice->at;
-    if (!move(s, to, now_ns))
-        return;
+    if (to == choice->at || (up && !relay_share_take(&s->share, ladder.need_bps[to])) ||
+        !move(s, to, now_ns))
+        return; // what was taken for nothing is given back when it is looked at again
+    relay_share_keep(&s->share, ladder.need_bps[to]);
     relay_stat_add(s->audience->stats.moves[up ? 1 : 0], 1);
+    relay_school_moved(s->school, up);
     if (up)
         s->audience->spec.hurry(s->link);
+}
+
+static void tell_school(RelaySocket *s, gint64 now_ns)
+{
+    RelayTcpLine line;
+    if (now_ns - s->told_ns < TELL_EVERY_NS)
+        return;
+    s->told_ns = now_ns;
+    s->audience->spec.look(s->link, &line);
+    RelayLineNews news = {.passes_bps = s->full_bps ? s->full_bps : line.passes_bps,
+                          .full = s->full_bps != 0,
+                          .round_ns = line.round_ns,
+                          .loss_ppm = line.loss_ppm};
+    relay_school_tell(s->school, &news, now_ns);
+    count_bytes(s);
 }
 
 // A socket that reads nothing is never asked what it wants next: it is judged by what comes in.
@@ -231,6 +292,7 @@ static void judge(RelaySocket *s, gint64 now_ns)
             relay_web_viewer_take_unsent(&s->viewer, limits_of(s), a->spec.unsent(s->link), now_ns);
     }
     note(s, lost);
+    tell_school(s, now_ns);
 }
 
 // Once through them all: what is known of a viewer is out of the processor's cache by the next.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/conn_part.h"
 
+#include <string.h>
+
 static void leave(RelayConn *c)
 {
     if (c->viewer)
@@ -166,10 +168,28 @@ static void play_free(Play *play)
     relay_stream_unref(play->stream);
     relay_conn_unref(play->conn);
     g_free(play->head);
-    g_free((char *)play->spec.school);
     g_free(play);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Play, play_free)
+
+// The answer with another status than it was to have.
+static GString *answer_instead(const Play *play, const char *status)
+{
+    GString *text = g_string_new("RTSP/1.0 ");
+    g_string_append(text, status);
+    return g_string_append(text, strstr(play->head, "\r\n"));
+}
+
+static GString *answer_of(const Play *play, const RelayRtpViewer *viewer, gboolean full)
+{
+    if (!viewer && !full)
+        return answer_instead(play, "404 Not Found");
+    if (!full)
+        return g_string_new(play->head);
+    relay_stat_add(play->spec.school->refused, 1);
+    GString *text = answer_instead(play, "453 Not Enough Bandwidth");
+    return g_string_append(text, "X-Tongke-Reason: the limits leave no room\r\n");
+}
 
 static void begin(gpointer owner, gpointer data)
 {
@@ -182,8 +202,9 @@ static void begin(gpointer owner, gpointer data)
     play->spec.user = c;
     leave(c);
     follow_nat(c, &play->spec);
-    c->viewer = relay_fanout_join(c->conns->fanout, play->stream, &play->spec);
-    g_autoptr(GString) text = g_string_new(c->viewer ? play->head : "RTSP/1.0 404 Not Found\r\n");
+    gboolean full;
+    c->viewer = relay_fanout_join(c->conns->fanout, play->stream, &play->spec, &full);
+    g_autoptr(GString) text = answer_of(play, c->viewer, full);
     if (c->viewer)
         append_rtp_info(text, c->viewer, play->urls);
     g_string_append(text, "\r\n");
@@ -198,7 +219,6 @@ void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec
     play->conn = relay_conn_ref(conn);
     play->stream = relay_stream_ref(stream);
     play->spec = *tracks;
-    play->spec.school = g_strdup(tracks->school);
     play->head = head;
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         play->urls[track] = urls[track];

@@ -205,9 +205,10 @@ static guint64 resume_position(const RelayHistory *history, const RelayViewerSpe
 }
 
 RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
-                                  const RelayViewerSpec *spec)
+                                  const RelayViewerSpec *spec, gboolean *ret_full)
 {
     RelayFeed *feed = stream->feeds[fanout->index];
+    *ret_full = FALSE;
     if (!feed)
         return NULL;
     RelayRtpViewer *v = relay_rtp_viewer_new(feed, spec);
@@ -216,6 +217,12 @@ RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
                                resume_position(feed->packets.history, spec));
     else
         relay_follower_init(&v->course, &feed->packets, !spec->group);
+    if (!relay_rtp_viewer_find_room(v, relay_worker_now_ns(fanout->worker))) {
+        *ret_full = TRUE;
+        relay_rtp_viewer_free(v);
+        return NULL;
+    }
+    relay_rtp_viewer_count_in(v);
     g_ptr_array_add(feed->viewers, v);
     feed->pending = TRUE;
     relay_stat_add(fanout->viewers, 1);
@@ -226,6 +233,8 @@ void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer)
 {
     relay_stat_add(fanout->viewers, -1u);
     relay_rtp_viewer_go_home(viewer);
+    relay_rtp_viewer_count_out(viewer);
+    relay_share_release(&viewer->share);
     viewer->home->pending = TRUE; // who takes its place in the row may have been behind it
     g_ptr_array_remove_fast(viewer->home->viewers, viewer);
 }

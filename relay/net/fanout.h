@@ -5,6 +5,7 @@
 #include "relay/core/repair.h"
 #include "relay/core/viewer.h"
 #include "relay/net/link.h"
+#include "relay/net/schools.h"
 #include "relay/net/stream.h"
 #include "relay/net/udp_batch.h"
 
@@ -50,16 +51,18 @@ typedef struct {
     guint16 resume[RELAY_INPUT_TRACKS_MAX];
     // It gets renditions of the stream when its line carries no more.
     gboolean moves;
-    const char *school; // whose it is, or NULL; copied
+    RelaySchool *school; // whose it is; NULL: a group's
+    RelayShare share;    // of what may be sent, empty
     // The viewer is over ("ended", "timeout", "too-slow"): called once, from the tick; leave it
     // then.
     void (*on_gone)(gpointer user, const char *reason);
     gpointer user;
 } RelayViewerSpec;
 
-// NULL when the stream is not (any longer) open here. Sending begins with the next tick.
+// NULL when the stream is not (any longer) open here, or the limits leave no room (*ret_full).
+// Sending begins with the next tick.
 RelayRtpViewer *relay_fanout_join(RelayFanout *fanout, RelayStream *stream,
-                                  const RelayViewerSpec *spec);
+                                  const RelayViewerSpec *spec, gboolean *ret_full);
 void relay_fanout_leave(RelayFanout *fanout, RelayRtpViewer *viewer);
 
 // What the first packet of a track will be (RFC 2326 section 12.33). FALSE: not known yet.

@@ -41,6 +41,10 @@ struct _RelayRtpViewer {
     RelayRepairLine line;
     gint64 heard_ns, reported_ns;
     guint32 packets[RELAY_INPUT_TRACKS_MAX], octets[RELAY_INPUT_TRACKS_MAX];
+    RelayShare share;
+    RelayViewerState counted; // in its school
+    guint32 told_octets;      // counted there
+    gint64 told_ns;           // when it last told of its line there
     gboolean gone;
 };
 
@@ -95,6 +99,9 @@ void relay_rtp_viewer_free(gpointer viewer);
 
 // Some times a second: who of the feed's viewers are to be moved.
 void relay_feed_judge(RelayFeed *home, gint64 now_ns);
+// It comes: takes its share of what may be sent, for the best rendition that there is room for, and
+// begins with that. FALSE: for none.
+gboolean relay_rtp_viewer_find_room(RelayRtpViewer *viewer, gint64 now_ns);
 // Moves the viewer as it is to be, if that can be done now.
 void relay_rtp_viewer_turn(RelayRtpViewer *viewer, gint64 now_ns);
 // It gets its packets from nowhere else any more. Its feed may be about to go.
@@ -103,3 +110,7 @@ void relay_rtp_viewer_forget_before(RelayRtpViewer *viewer);
 
 // fanout_stats.c
 void relay_fanout_count_lines(RelayFanout *fanout);
+// What its school is told of it: that it is there, how it follows, that it is no more.
+void relay_rtp_viewer_count_in(RelayRtpViewer *viewer);
+void relay_rtp_viewer_count(RelayRtpViewer *viewer, gint64 now_ns);
+void relay_rtp_viewer_count_out(RelayRtpViewer *viewer);

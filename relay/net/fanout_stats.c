@@ -1,10 +1,75 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/fanout_part.h"
 
+#include "common/base/clock.h"
+
+// A school hears of its viewers' lines so often.
+#define TELL_EVERY_NS (5 * TK_NS_PER_S)
+
+static RelayViewerState state_of(const RelayRtpViewer *v)
+{
+    return relay_rendition_state(v->course.place.state, v->choice.at);
+}
+
+static void look_at_line(const RelayRtpViewer *v, RelayLineNews *ret)
+{
+    const RelayLineRate *rate = &v->rate;
+    RelayTcpLine line = {0};
+    if (v->spec.link) {
+        relay_link_look(v->spec.link, &line);
+        *ret = (RelayLineNews){line.passes_bps, v->waits, line.round_ns, line.loss_ppm};
+        return;
+    }
+    // A ceiling is what once did not pass; while nothing more has, that is the line.
+    gboolean full = rate->ceiling_bps && rate->ceiling_bps <= rate->proven_bps * 3 / 2;
+    *ret = (RelayLineNews){.passes_bps = rate->proven_bps, .full = full};
+    if (v->line.known) {
+        ret->round_ns = v->line.rtt_ns;
+        ret->loss_ppm = (gint64)v->line.loss * 1000000 / (256 * RELAY_REPAIR_SMOOTH);
+    }
+}
+
+static void count_bytes(RelayRtpViewer *v)
+{
+    guint32 octets = 0; // of 32 bits, as reports have them
+    for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
+        octets += v->octets[track];
+    relay_stat_add(v->spec.school->bytes, octets - v->told_octets);
+    v->told_octets = octets;
+}
+
+void relay_rtp_viewer_count_in(RelayRtpViewer *viewer)
+{
+    viewer->counted = state_of(viewer);
+    relay_school_come(viewer->spec.school, RELAY_OVER_RTP, viewer->counted);
+}
+
+void relay_rtp_viewer_count(RelayRtpViewer *viewer, gint64 now_ns)
+{
+    RelayRtpViewer *v = viewer;
+    RelayViewerState state = state_of(v);
+    RelayLineNews news;
+    relay_school_change(v->spec.school, RELAY_OVER_RTP, v->counted, state);
+    v->counted = state;
+    if (!v->spec.school || now_ns - v->told_ns < TELL_EVERY_NS)
+        return;
+    v->told_ns = now_ns;
+    look_at_line(v, &news);
+    relay_school_tell(v->spec.school, &news, now_ns);
+    count_bytes(v);
+}
+
+void relay_rtp_viewer_count_out(RelayRtpViewer *viewer)
+{
+    relay_school_leave(viewer->spec.school, RELAY_OVER_RTP, viewer->counted);
+    if (viewer->spec.school)
+        count_bytes(viewer);
+}
+
 static void count_line(const RelayRtpViewer *v, RelayFanoutLines *lines)
 {
     guint64 rate_bps = (guint64)v->rate.rate_bps;
-    lines->states[relay_rendition_state(v->course.place.state, v->choice.at)]++;
+    lines->states[state_of(v)]++;
     if (v->spec.link)
         return;
     lines->narrow += v->rate.rate_bps < v->rate.need_bps;

@@ -97,7 +97,8 @@ static void start(gpointer owner, gpointer data)
         close(ear->watch.fd);
         ear->watch.fd = -1;
     }
-    s->viewer = relay_fanout_join(s->spec.fanout, s->spec.stream, &viewer);
+    gboolean full; // never: what stays in a LAN is not limited
+    s->viewer = relay_fanout_join(s->spec.fanout, s->spec.stream, &viewer, &full);
     if (!s->viewer)
         s->spec.on_gone(s->spec.user, s->spec.id, "ended");
 }

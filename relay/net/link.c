@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/media/rtp.h"
-#include "relay/net/tcp.h"
 
 #define READ_BYTES 65536
 #define VECTORS_PER_CALL 64
@@ -168,7 +167,14 @@ gsize relay_link_unsent(const RelayLink *link)
 
 gint64 relay_link_passes_bps(const RelayLink *link)
 {
-    return relay_tcp_passes_bps(link->watch.fd);
+    RelayTcpLine line;
+    relay_link_look(link, &line);
+    return line.passes_bps;
+}
+
+void relay_link_look(const RelayLink *link, RelayTcpLine *ret)
+{
+    relay_tcp_look(link->watch.fd, ret);
 }
 
 void relay_link_put_text(RelayLink *link, const char *text)

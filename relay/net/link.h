@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/core/unit.h"
+#include "relay/net/tcp.h"
 #include "relay/net/worker.h"
 
 // A TCP connection on a packet worker: bytes in, texts and interleaved frames (RFC 2326 section
@@ -47,6 +48,7 @@ void relay_link_keep_short(RelayLink *link);
 // passed, bits a second; 0: not known.
 gsize relay_link_unsent(const RelayLink *link);
 gint64 relay_link_passes_bps(const RelayLink *link);
+void relay_link_look(const RelayLink *link, RelayTcpLine *ret);
 
 // Queue, then flush. Texts are always taken: who has a full link is not asked for more.
 void relay_link_put_text(RelayLink *link, const char *text);

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "common/base/clock.h"
+#include "relay/net/school_report.h"
 
 static void put_head(GString *out, const char *name, const char *type, const char *help)
 {
@@ -220,7 +221,8 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
 
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
                          const RelayIngest *ingest, const RelayUdp *pairs,
-                         const RelayMulticast *multicast, const RelayHosts *hosts)
+                         const RelayMulticast *multicast, const RelayHosts *hosts,
+                         RelaySchools *schools)
 {
     GString *out = g_string_new(NULL);
     RelayIngestStats in;
@@ -242,5 +244,6 @@ char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,
     put_webs(out, handoff);
     put_heap(out);
     relay_lessons_foreach(lessons, put_stream, out);
+    relay_school_report_metrics(schools, out);
     return g_string_free(out, FALSE);
 }

@@ -117,15 +117,40 @@ static void aim(RelayRtpViewer *v, RelayFeed *low, RelayRendition to, gint64 now
     v->feed->pending = TRUE;
 }
 
+gboolean relay_rtp_viewer_find_room(RelayRtpViewer *viewer, gint64 now_ns)
+{
+    RelayRtpViewer *v = viewer;
+    RelayLadder ladder;
+    RelayRendition to;
+    if (!relay_share_bounded(&v->share))
+        return TRUE;
+    if (!v->spec.moves || !g_str_equal(v->home->stream->name, TK_STREAM_MAIN))
+        return relay_share_take(&v->share, relay_packet_feed_need_bps(&v->home->packets));
+    RelayFeed *low = low_of(v->home);
+    look_at_ladder(v->home, low, now_ns, &ladder);
+    if (!relay_share_begin(&v->share, &ladder, RELAY_RENDITION_MAIN, &to))
+        return FALSE;
+    if (to != RELAY_RENDITION_MAIN) {
+        v->choice.best = to;
+        be_guest(v, low);
+        aim(v, low, to, now_ns);
+    }
+    return TRUE;
+}
+
 static void judge(RelayRtpViewer *v, RelayFeed *low, const RelayLadder *ladder, gint64 now_ns)
 {
     RelayLineSeen seen = look_at_line(v, now_ns);
+    if (!v->course.aim.feed)
+        relay_share_keep(&v->share, ladder->need_bps[v->choice.at]);
+    v->choice.best = relay_share_best(&v->share, ladder, v->choice.at, RELAY_RENDITION_MAIN);
     RelayRendition to = relay_rendition_judge(&v->choice, ladder, &seen, now_ns);
     gboolean weak = v->choice.at != RELAY_RENDITION_MAIN || to != v->choice.at ||
                     seen.behind_ns > RELAY_RENDITION_CLEAN_NS;
     be_guest(v, weak ? low : NULL);
     relay_line_rate_aim(&v->rate, target_of(v, ladder));
-    if (to == v->choice.at)
+    if (to == v->choice.at ||
+        (to < v->choice.at && !relay_share_take(&v->share, ladder->need_bps[to])))
         relay_follower_stay(&v->course);
     else
         aim(v, low, to, now_ns);
@@ -173,7 +198,7 @@ static void set_feed(RelayRtpViewer *v, RelayFeed *feed, gint64 now_ns)
 
 static void log_move(const RelayRtpViewer *v, RelayRendition to)
 {
-    const char *school = v->spec.school;
+    const char *school = v->spec.school && *v->spec.school->name ? v->spec.school->name : NULL;
     TkLogFields fields = {.lesson = v->home->stream->lesson_name, .stream = v->home->stream->name};
     tk_log(TK_LOG_INFO, &fields, "a viewer over %s%s%s: %s, was %s", v->spec.link ? "TCP" : "UDP",
            school ? " of " : "", school ? school : "",
@@ -193,6 +218,7 @@ void relay_rtp_viewer_turn(RelayRtpViewer *viewer, gint64 now_ns)
     log_move(v, v->aim);
     relay_rendition_moved(&v->choice, v->aim, now_ns);
     relay_stat_add(v->fanout->moves[up ? 1 : 0], 1);
+    relay_school_moved(v->spec.school, up);
     if (up)
         relay_line_rate_hope(&v->rate, v->feed->need_bps);
 }

@@ -22,7 +22,7 @@ RelayRtpViewer *relay_rtp_viewer_new(RelayFeed *home, const RelayViewerSpec *spe
     v->fanout = home->fanout;
     v->home = v->feed = v->now.feed = home;
     v->spec = *spec;
-    v->spec.school = g_strdup(spec->school);
+    v->share = spec->share;
     v->heard_ns = relay_worker_now_ns(v->fanout->worker);
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         v->again_sequences[track] = (guint16)g_random_int();
@@ -42,7 +42,6 @@ void relay_rtp_viewer_free(gpointer viewer)
     RelayRtpViewer *v = viewer;
     relay_repair_free(v->now.repair);
     relay_repair_free(v->before.repair);
-    g_free((char *)v->spec.school);
     g_free(v);
 }
 
@@ -241,6 +240,8 @@ gint64 relay_rtp_viewer_serve(RelayRtpViewer *viewer, gint64 now_ns)
     guint64 lost = relay_follower_judge(&v->course, limits_of(v), now_ns);
     if (lost) {
         relay_stat_add(v->fanout->units_dropped, lost);
+        if (v->spec.school)
+            relay_stat_add(v->spec.school->units_dropped, lost);
         forget_repairs(v);
     }
     if (v->course.aim.feed)
@@ -303,6 +304,9 @@ static gboolean wants_report(const RelayRtpViewer *v, gint64 now_ns)
 void relay_rtp_viewer_tend(RelayRtpViewer *viewer, gint64 now_ns)
 {
     const char *reason = verdict(viewer, now_ns);
+    relay_rtp_viewer_count(viewer, now_ns);
+    if (!viewer->spec.moves)
+        relay_share_keep(&viewer->share, viewer->home->need_bps);
     if (reason)
         say_gone(viewer->fanout, viewer, reason);
     else if (wants_report(viewer, now_ns))
@@ -332,6 +336,8 @@ gboolean relay_rtp_viewer_first(const RelayRtpViewer *viewer, guint track, guint
                                 guint32 *ret_timestamp)
 {
     const RelayFeed *feed = viewer->feed;
+    if (viewer->course.aim.feed) // it may begin elsewhere
+        return FALSE;
     guint64 at = viewer->course.place.position, head = relay_history_head(feed->packets.history);
     const RelayUnit *start = relay_history_at(feed->packets.history, at);
     for (; at < head; at++) {

@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/name.h"
+#include "relay/net/rtsp_player.h"
 #include "relay/net/rtsp_url.h"
 #include "relay/net/transport.h"
 
@@ -34,6 +35,7 @@ typedef struct {
     RelayTransport transports[RELAY_INPUT_TRACKS_MAX];
     gboolean set_up[RELAY_INPUT_TRACKS_MAX];
     RelayGroup *group;              // held; NULL: no multicast
+    gboolean watching;              // it
     RelayStream *viewing, *sending; // references
     TkRtspMessage *parked;          // a DESCRIBE that waits for its stream
     RelayStream *parked_stream;
@@ -150,18 +152,6 @@ static void do_announce(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         refuse(s, request, error);
 }
 
-// SDP has no way to ask whether a viewer takes RTP/AVPF, and many (live555, and so VLC) pass over
-// an m= line that says so: it is for those that are known to take it.
-static gboolean takes_feedback(const TkRtspMessage *request)
-{
-    static const char *const agents[] = {"GStreamer/", "tongke-", "Lavf"};
-    const char *agent = tk_rtsp_header(request, "User-Agent");
-    for (guint i = 0; agent && i < G_N_ELEMENTS(agents); i++)
-        if (g_str_has_prefix(agent, agents[i]))
-            return TRUE;
-    return FALSE;
-}
-
 static void describe(RelayRtsp *r, Session *s, const TkRtspMessage *request, gboolean may_wait);
 
 static gboolean parked_long_enough(gpointer user)
@@ -220,7 +210,7 @@ static void describe(RelayRtsp *r, Session *s, const TkRtspMessage *request, gbo
     }
     description.host = url.host;
     description.ipv6 = strchr(url.host, ':') != NULL;
-    description.feedback = r->spec.repair && takes_feedback(request);
+    description.feedback = r->spec.repair && relay_rtsp_takes_feedback(request);
     g_autofree char *sdp = relay_sdp_write(&description);
     GString *text = begin_answer(s, request, 200);
     g_string_append_printf(text,
@@ -330,6 +320,11 @@ static const char *school_of(const Session *s)
     return s->claims ? s->claims->school : NULL;
 }
 
+static RelaySchool *find_school(RelayRtsp *r, const Session *s)
+{
+    return relay_schools_find(r->spec.schools, school_of(s));
+}
+
 static void begin_viewing(RelayRtsp *r, Session *s, RelayStream *stream, RelayTransportKind kind)
 {
     s->viewing = relay_stream_ref(stream);
@@ -346,30 +341,10 @@ static void watch_group(RelayRtsp *r, Session *s, const TkRtspMessage *request, 
         return;
     }
     begin_viewing(r, s, stream, RELAY_TRANSPORT_MULTICAST);
+    s->watching = TRUE;
+    relay_school_come(find_school(r, s), RELAY_OVER_MULTICAST, RELAY_VIEWER_LIVE);
     answer(s, request, 200, "Range: npt=now-\r\n");
     relay_group_watch(s->group, s->conn);
-}
-
-// "0=SEQUENCE;1=SEQUENCE": by track.
-static void read_resume(const char *header, RelayViewerSpec *spec)
-{
-    g_auto(GStrv) parts = g_strsplit(header ? header : "", ";", RELAY_INPUT_TRACKS_MAX + 1);
-    for (guint i = 0; parts[i] && i < RELAY_INPUT_TRACKS_MAX; i++) {
-        guint64 sequence;
-        g_autofree char *name = g_strdup_printf("%u=", i);
-        if (!g_str_has_prefix(g_strstrip(parts[i]), name) ||
-            !g_ascii_string_to_unsigned(parts[i] + strlen(name), 10, 0, 65535, &sequence, NULL))
-            return;
-        spec->resume[i] = (guint16)sequence;
-        spec->resumes = TRUE;
-    }
-}
-
-// It passes on what it gets, and has renditions of its own to give.
-static gboolean is_relay(const TkRtspMessage *request)
-{
-    const char *agent = tk_rtsp_header(request, "User-Agent");
-    return agent && g_str_has_prefix(agent, "tongke-relay");
 }
 
 static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
@@ -399,7 +374,8 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         answer(s, request, 400, NULL);
         return;
     }
-    RelayViewerSpec spec = {.interleaved = kind == RELAY_TRANSPORT_TCP, .school = school_of(s)};
+    RelayViewerSpec spec = {.interleaved = kind == RELAY_TRANSPORT_TCP,
+                            .school = find_school(r, s)};
     char *urls[RELAY_INPUT_TRACKS_MAX] = {0};
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         if (!s->set_up[i] || !description.configs[i])
@@ -413,8 +389,11 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
                                             .rtx = t->feedback};
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
-    read_resume(tk_rtsp_header(request, "X-Tongke-Resume"), &spec);
-    spec.moves = s->whole && !spec.resumes && !is_relay(request);
+    relay_rtsp_read_resume(request, &spec);
+    spec.moves = s->whole && !spec.resumes && !relay_rtsp_is_relay(request);
+    spec.share = relay_schools_share(r->spec.schools, spec.school,
+                                     s->claims ? s->claims->role == TK_ROLE_RECORDER
+                                               : spec.resumes || relay_rtsp_is_relay(request));
     begin_viewing(r, s, stream, kind);
     GString *head = begin_answer(s, request, 200);
     g_string_append(head, "Range: npt=now-\r\n");
@@ -468,6 +447,9 @@ static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
         relay_lessons_count_viewer(r->lessons, s->viewing, RELAY_VIEWER_RTP, -1, school_of(s));
     if (s->sending)
         relay_lessons_unpublish(r->lessons, s->sending, s->conn, orderly);
+    if (s->watching)
+        relay_school_leave(find_school(r, s), RELAY_OVER_MULTICAST, RELAY_VIEWER_LIVE);
+    s->watching = FALSE;
     if (s->group)
         relay_group_let_go(g_steal_pointer(&s->group), s->conn);
     g_clear_pointer(&s->viewing, relay_stream_unref);

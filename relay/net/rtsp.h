@@ -12,7 +12,8 @@ typedef struct _RelayRtsp RelayRtsp;
 typedef struct {
     guint16 rtp_port; // of the UDP pair
     guint connections_max;
-    gboolean repair;           // viewers are told that they may ask for what they miss
+    gboolean repair; // viewers are told that they may ask for what they miss
+    RelaySchools *schools;
     RelayMulticast *multicast; // NULL: this relay sends to no group
 } RelayRtspSpec;
 

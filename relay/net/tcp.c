@@ -26,14 +26,17 @@ gboolean relay_tcp_tune(int fd, gboolean bbr)
     return bbr && set_congestion(fd, "bbr");
 }
 
-gint64 relay_tcp_passes_bps(int fd)
+void relay_tcp_look(int fd, RelayTcpLine *ret)
 {
-    struct tcp_info info = {0};
+    struct tcp_info info = {0}; // what an older kernel does not tell stays 0
     socklen_t size = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ||
-        size < offsetof(struct tcp_info, tcpi_delivery_rate) + sizeof info.tcpi_delivery_rate)
-        return 0;
-    return (gint64)MIN(info.tcpi_delivery_rate, G_MAXINT64 / 8) * 8;
+    *ret = (RelayTcpLine){0};
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return;
+    ret->passes_bps = (gint64)MIN(info.tcpi_delivery_rate, G_MAXINT64 / 8) * 8;
+    ret->round_ns = (gint64)info.tcpi_rtt * 1000;
+    if (info.tcpi_data_segs_out)
+        ret->loss_ppm = (gint64)info.tcpi_total_retrans * 1000000 / info.tcpi_data_segs_out;
 }
 
 void relay_tcp_hurry(int fd)

@@ -9,8 +9,13 @@
 // which was wanted, paces it; else it keeps the system's congestion control.
 gboolean relay_tcp_tune(int fd, gboolean bbr);
 
-// What lately passed, bits a second, as far as the kernel has seen; 0: nothing yet.
-gint64 relay_tcp_passes_bps(int fd);
+// What the kernel has seen of the line. Of each: 0, nothing yet.
+typedef struct {
+    gint64 passes_bps; // bits a second that lately passed
+    gint64 round_ns;   // there and back
+    gint64 loss_ppm;   // of all that was sent, what went again
+} RelayTcpLine;
+void relay_tcp_look(int fd, RelayTcpLine *ret);
 // BBR forgets what it has learnt and finds its rate anew: it raises an old one by a quarter in
 // eight round trips.
 void relay_tcp_hurry(int fd);

@@ -406,9 +406,9 @@ static void hold(gpointer link)
     wait_for_room(lws_wsi_user(link));
 }
 
-static gint64 passes_bps(gpointer link)
+static void look(gpointer link, RelayTcpLine *ret)
 {
-    return relay_tcp_passes_bps(lws_get_socket_fd(link));
+    relay_tcp_look(lws_get_socket_fd(link), ret);
 }
 
 static void hurry(gpointer link)
@@ -440,11 +440,12 @@ static RelayAudience *make_audience(RelayWeb *web)
                               .history_bytes_max = web->spec.history_bytes_max,
                               .sockets_max = web->spec.connections_max,
                               .door = web->spec.door,
+                              .schools = web->spec.schools,
                               .wake = wake_socket,
                               .push = push_socket,
                               .unsent = unsent_bytes,
                               .hold = hold,
-                              .passes_bps = passes_bps,
+                              .look = look,
                               .hurry = hurry,
                               .drop = drop_socket,
                               .on_viewer = on_viewer,

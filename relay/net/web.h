@@ -17,6 +17,7 @@ typedef struct {
     gint64 history_span_ns;
     gsize history_bytes_max; // per stream
     const RelayDoor *door;
+    RelaySchools *schools;
     RelayWebDesk desk;
 } RelayWebSpec;
 

@@ -11,6 +11,7 @@
 typedef struct {
     RelayAudience *audience;
     RelayDoor *door;
+    RelaySchools *schools;
     RelayStream *stream;
     gint viewers, wakes, drops;
     gsize unsent_bytes;
@@ -27,6 +28,11 @@ static void on_wake(gpointer link)
 static gsize unsent(gpointer link)
 {
     return ((Stage *)link)->unsent_bytes;
+}
+
+static void look(gpointer link, RelayTcpLine *ret)
+{
+    *ret = (RelayTcpLine){0};
 }
 
 static void on_drop(gpointer link)
@@ -48,14 +54,17 @@ static int set_up(void **state)
 {
     Stage *stage = g_new0(Stage, 1);
     stage->door = relay_door_new(NULL, NULL);
+    stage->schools = relay_schools_new(0, 0);
     stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "main");
     RelayAudienceSpec spec = {.history_span_ns = 60 * SECOND,
                               .history_bytes_max = 1 << 20,
                               .sockets_max = 4,
                               .door = stage->door,
+                              .schools = stage->schools,
                               .wake = on_wake,
                               .push = on_wake,
                               .unsent = unsent,
+                              .look = look,
                               .drop = on_drop,
                               .on_viewer = on_viewer,
                               .on_snapshot = on_snapshot,
@@ -70,6 +79,7 @@ static int tear_down(void **state)
     Stage *stage = *state;
     relay_audience_free(stage->audience);
     relay_stream_unref(stage->stream);
+    relay_schools_free(stage->schools);
     relay_door_free(stage->door);
     g_free(stage);
     return 0;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "common/media/rtsp.h"
+#include "relay/net/fanout.h"
+
+// What a viewer's requests, hostile, say of its player.
+
+// Whether it takes RTP/AVPF in an SDP.
+gboolean relay_rtsp_takes_feedback(const TkRtspMessage *request);
+// It passes on what it gets, and has renditions of its own to give.
+gboolean relay_rtsp_is_relay(const TkRtspMessage *request);
+// "X-Tongke-Resume: 0=SEQUENCE;1=SEQUENCE", by track: with which packets it goes on.
+void relay_rtsp_read_resume(const TkRtspMessage *request, RelayViewerSpec *spec);
