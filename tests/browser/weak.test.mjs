@@ -15,20 +15,20 @@ const able = possible();
 const room = able ? new WeakRoom() : null;
 const scene = able ? scenes(() => room.browser) : (name) => test(name, { skip: 'no right to make network namespaces and tun devices' });
 
-before(() => able && room.start({ seconds: 100, delay: 25, rate: 700, buffer: 32 }));
+before(() => able && room.start({ seconds: 100, delay: 25, rate: 700, buffer: 16 }));
 after(() => able && room.stop());
 
 const shown = (page, rendition) => page.locator(`.dark-room[data-rendition=${rendition}]`).waitFor();
 
-scene('a line of 700, 200 and 8000 kbit/s: low, the sound alone, and low again, without a gap', async (open) => {
+scene('a line of 700, 220 and 8000 kbit/s: low, the sound alone, and low again, without a gap', async (open) => {
   const page = await room.open(open);
   await shown(page, 'low');
   await page.waitForFunction(() => {
     const video = document.querySelector('video.main');
-    return video.buffered.length && video.buffered.end(video.buffered.length - 1) - video.currentTime > 1.5;
+    return video.buffered.length && video.buffered.end(video.buffered.length - 1) - video.currentTime > 1.8;
   });
   await room.listen(page);
-  await room.line.set({ rate: 200 });
+  await room.line.set({ rate: 220 });
   await shown(page, 'audio');
   await page.getByText('网络很慢，现在只有声音，画面稍后恢复').waitFor();
   assert.deepEqual(await axeFindings(page), []);
