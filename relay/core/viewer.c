@@ -66,6 +66,12 @@ guint64 relay_viewer_judge(RelayViewer *viewer, const RelayHistory *history,
     guint64 head = relay_history_head(history), from = v->position;
     if (v->state == RELAY_VIEWER_GONE || from >= head)
         return 0;
+    // Where nothing has come for so long, what there is would be followed by a jump.
+    if (v->state == RELAY_VIEWER_WAITING && !v->lossless &&
+        now_ns - relay_history_at(history, head - 1)->arrived_ns > limits->lag_max_ns) {
+        v->position = head;
+        return 0;
+    }
 
     if (from < relay_history_tail(history)) {
         set_forward(v, now_ns,

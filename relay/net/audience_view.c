@@ -90,6 +90,13 @@ static void refuse(RelaySocket *s)
     s->audience->spec.wake(s->link);
 }
 
+// Dropping comes after everything else that can be done for it.
+static const RelayViewerLimits *limits_of(const RelaySocket *s)
+{
+    const RelayAudience *a = s->audience;
+    return s->automatic && s->viewer.choice.at != RELAY_RENDITION_AUDIO ? &a->patient : &a->limits;
+}
+
 void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns)
 {
     RelaySocket *s = socket;
@@ -103,6 +110,7 @@ void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns)
         return;
     }
     s->attached = TRUE;
+    (void)!relay_web_viewer_judge(&s->viewer, limits_of(s), now_ns);
     relay_stat_add(a->stats.viewers, 1);
     s->counted = state_of(s);
     relay_stat_add(a->stats.states[s->counted], 1);
@@ -168,13 +176,6 @@ static void note(RelaySocket *s, guint64 lost)
         relay_stat_add(a->stats.viewers_gone, 1);
         a->spec.drop(s->link);
     }
-}
-
-// Dropping comes after everything else that can be done for it.
-static const RelayViewerLimits *limits_of(const RelaySocket *s)
-{
-    const RelayAudience *a = s->audience;
-    return s->automatic && s->viewer.choice.at != RELAY_RENDITION_AUDIO ? &a->patient : &a->limits;
 }
 
 void relay_socket_take_message(RelaySocket *socket, const char *text, gsize bytes, gint64 now_ns)

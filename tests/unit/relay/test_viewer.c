@@ -68,6 +68,24 @@ static void begins_at_the_newest_keyframe(void **state)
     assert_int_equal(viewer.state, RELAY_VIEWER_LIVE);
 }
 
+static void what_is_of_long_ago_is_no_beginning(void **state)
+{
+    Stage *stage = *state;
+    RelayViewer viewer, recorder;
+    play(stage, 45);
+    stage->now_ns += limits.lag_max_ns; // nothing comes
+    relay_viewer_init(&viewer, stage->history);
+    assert_int_equal(take(stage, &viewer), 41); // as late as one may be
+    stage->now_ns += STEP;
+    relay_viewer_init(&viewer, stage->history);
+    assert_int_equal(take(stage, &viewer), 0);
+    relay_viewer_init_from(&recorder, stage->history, 42);
+    assert_int_equal(take(stage, &recorder), 42);
+    play(stage, 17);
+    assert_int_equal(take(stage, &viewer), 61);
+    assert_int_equal(viewer.units_dropped, 0);
+}
+
 static void waits_for_the_first_keyframe(void **state)
 {
     Stage *stage = *state;
@@ -225,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(begins_at_the_newest_keyframe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_of_long_ago_is_no_beginning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waits_for_the_first_keyframe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(is_set_forward_to_a_keyframe_when_it_lags, set_up,
                                         tear_down),
