@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,11 +18,29 @@ typedef struct {
     gsize config_bytes;
 } Encoded;
 
-static void encode(const char *pipeline, Encoded *ret)
+// A tenth of a second of tone every 0.71 s, and silence; `seconds` of it, mono, 48 kHz, S16LE. (In
+// audiotestsrc's ticks what lies between them is whatever memory held, on which libavcodec's
+// encoder may never end.)
+static GPtrArray *tone_make(guint seconds)
+{
+    GPtrArray *buffers = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    for (guint at = 0; at < seconds * 48000 + 1024; at += 1024) {
+        gint16 samples[1024];
+        for (guint i = 0; i < G_N_ELEMENTS(samples); i++) {
+            guint place = (at + i) % 34080;
+            double level = place < 4800 ? 12000 * sin(2 * G_PI * 440 * place / 48000) : 0;
+            samples[i] = GINT16_TO_LE((gint16)level);
+        }
+        g_ptr_array_add(buffers, g_bytes_new(samples, sizeof samples));
+    }
+    return buffers;
+}
+
+static void encode(const char *pipeline, const GPtrArray *raw, Encoded *ret)
 {
     GstCapture capture;
     gst_init(NULL, NULL);
-    gst_capture_run(&capture, pipeline);
+    gst_capture_feed(&capture, pipeline, NULL, raw);
     ret->frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     ret->keys = g_array_new(FALSE, FALSE, sizeof(gboolean));
     for (guint i = 0; i < capture.frames->len; i++) {
@@ -100,14 +119,14 @@ LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, 
         " ! x264enc key-int-max=%d bframes=0 tune=zerolatency speed-preset=ultrafast ! h264parse"
         " ! video/x-h264,stream-format=avc,alignment=au ! " CAPTURE_SINK("frames"),
         seconds * LESSON_FPS, width, LESSON_FPS, LESSON_FPS);
-    g_autofree char *tone = g_strdup_printf(
-        "audiotestsrc wave=ticks tick-interval=710000000 num-buffers=%u samplesperbuffer=1024"
-        " ! audio/x-raw,rate=48000,channels=1"
-        " ! audioconvert ! avenc_aac ! audio/mpeg,stream-format=raw ! " CAPTURE_SINK("frames"),
-        seconds * 48000 / 1024 + 1);
+    static const char tone[] =
+        "appsrc name=source format=time ! rawaudioparse format=pcm pcm-format=s16le"
+        " sample-rate=48000 num-channels=1 ! audioconvert ! avenc_aac"
+        " ! audio/mpeg,stream-format=raw ! " CAPTURE_SINK("frames");
+    g_autoptr(GPtrArray) raw = tone_make(seconds);
 
-    encode(picture, &video);
-    encode(tone, &audio);
+    encode(picture, NULL, &video);
+    encode(tone, raw, &audio);
     TkCmafTrack tracks[2] = {
         {.kind = TK_TRACK_VIDEO,
          .track_id = 1,
