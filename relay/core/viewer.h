@@ -42,8 +42,8 @@ typedef struct {
     guint64 units_dropped;            // in all
 } RelayViewer;
 
-// Begins at the newest keyframe, or waits for the first one. If the stream has been silent for longer
-// than a viewer may lag, relay_viewer_judge lets it wait for the next.
+// Begins at the newest keyframe, or waits for the first one. If the stream has been silent for
+// longer than a viewer may lag, relay_viewer_judge lets it wait for the next.
 void relay_viewer_init(RelayViewer *viewer, const RelayHistory *history);
 
 // Begins at the unit numbered `from`, without loss while the history holds it. Returns how many

@@ -89,8 +89,9 @@ static void on_init(gpointer user, RelayStream *stream, RelayUnit *init,
 
 static void on_chunk(gpointer user, RelayStream *stream, RelayUnit *chunk)
 {
-    offer_piece(user, stream, chunk, NULL);
+    // Told before it is given: who has it may ask what there is.
     relay_stat_set(stream->chunk_newest, chunk->number);
+    offer_piece(user, stream, chunk, NULL);
     relay_unit_unref(chunk);
 }
 
