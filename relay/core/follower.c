@@ -172,15 +172,17 @@ void relay_follower_stay(RelayFollower *follower)
     follower->aim.feed = NULL;
 }
 
-// The first sound of `feed` behind what it was sent; *ret_from: its number, 0: it is still to come.
-// What came late may stand behind what follows it.
+// The first sound of `feed` behind what it was sent, or what a newcomer begins with; *ret_from: its
+// number, 0: it is still to come. What came late may stand behind what follows it.
 static guint64 sound_behind(const RelayFollower *f, const RelayPacketFeed *feed, guint32 add,
                             guint64 *ret_from)
 {
     const RelayOutgoing *o = &f->tracks[RELAY_SOUND_TRACK];
     guint64 head = relay_history_head(feed->history), tail = relay_history_tail(feed->history);
-    guint64 at = head;
+    guint64 at = head, key = relay_history_newest_key(feed->history);
     *ret_from = 0;
+    if (!o->started)
+        tail = relay_history_at(feed->history, key) ? key : head;
     while (at > tail) {
         const RelayUnit *unit = relay_history_at(feed->history, at - 1);
         if (is_sound(unit) && was_heard(o, unit->rtp_timestamp + add))

@@ -271,6 +271,25 @@ static void sound_alone_and_back(void **state)
 }
 
 // A limit on how far behind a viewer may be takes pictures and leaves the sound.
+static void a_newcomer_elsewhere_gets_nothing_of_long_ago(void **state)
+{
+    World *w = *state;
+    while (++w->now_ms < 5500) {
+        stream_step(w, &w->main, w->now_ms);
+        stream_step(w, &w->low, w->now_ms);
+    }
+    relay_follower_init(&w->viewer, &w->main.feed, TRUE);
+    to(w, &w->low, TRUE);
+    guint before = w->low.sounds;
+    assert_true(step(w, 1000, 0));
+    // Both begin with the newest key frame, half a second old.
+    assert_int_equal(w->keys, 1);
+    assert_in_range(w->sounds, 20, 26);
+    guint first = w->sounds - (w->low.sounds - before);
+    play(w, 8000, 1000, 0);
+    assert_int_equal(w->sounds, first + w->low.sounds - before);
+}
+
 static void being_set_forward_costs_no_sound(void **state)
 {
     World *w = *state;
@@ -364,6 +383,7 @@ int main(void)
         TEST(sound_goes_ahead_where_pictures_wait),
         TEST(no_picture_is_left_in_pieces),
         TEST(sound_alone_and_back),
+        TEST(a_newcomer_elsewhere_gets_nothing_of_long_ago),
         TEST(being_set_forward_costs_no_sound),
         TEST(what_it_calls_a_packet_is_found),
         TEST(what_comes_late_from_before_is_left_out),
