@@ -165,13 +165,6 @@ gsize relay_link_unsent(const RelayLink *link)
     return link->queued_bytes + relay_tcp_unsent(link->watch.fd);
 }
 
-gint64 relay_link_passes_bps(const RelayLink *link)
-{
-    RelayTcpLine line;
-    relay_link_look(link, &line);
-    return line.passes_bps;
-}
-
 void relay_link_look(const RelayLink *link, RelayTcpLine *ret)
 {
     relay_tcp_look(link->watch.fd, ret);

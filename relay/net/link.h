@@ -44,10 +44,8 @@ gboolean relay_link_is_full(RelayLink *link);
 // For a viewer that can be given less: little waits here and in the kernel, so that what it is
 // given instead is soon at its turn.
 void relay_link_keep_short(RelayLink *link);
-// Bytes that were taken for the peer and are not acknowledged by it, and how fast they lately
-// passed, bits a second; 0: not known.
+// Bytes that were taken for the peer and are not acknowledged by it, and how its line is.
 gsize relay_link_unsent(const RelayLink *link);
-gint64 relay_link_passes_bps(const RelayLink *link);
 void relay_link_look(const RelayLink *link, RelayTcpLine *ret);
 
 // Queue, then flush. Texts are always taken: who has a full link is not asked for more.

@@ -62,6 +62,13 @@ static gint64 way_ns(const RelayRtpViewer *v, gint64 now_ns)
     return now_ns - arrived_ns;
 }
 
+static gint64 passes_bps(const RelayLink *link)
+{
+    RelayTcpLine line;
+    relay_link_look(link, &line);
+    return line.passes_bps;
+}
+
 static RelayLineSeen look_at_line(const RelayRtpViewer *v, gint64 now_ns)
 {
     const RelayLineRate *rate = &v->rate;
@@ -71,7 +78,7 @@ static RelayLineSeen look_at_line(const RelayRtpViewer *v, gint64 now_ns)
     if (v->spec.link) {
         seen.behind_ns = MAX(seen.behind_ns, way_ns(v, now_ns));
         if (v->waits) // else it tells what was sent
-            seen.full_bps = relay_link_passes_bps(v->spec.link);
+            seen.full_bps = passes_bps(v->spec.link);
         return seen;
     }
     seen.passes_bps = rate->proven_bps;

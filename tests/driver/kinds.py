@@ -43,9 +43,10 @@ SIM_ENV = {**SANITIZER_ENV, "ASAN_OPTIONS": "detect_stack_use_after_return=1:det
 
 PLAIN = Build("test", ("-Dpage=enabled",))
 SANITIZED = Build("sanitize", ("-Db_sanitize=address,undefined",), env=SANITIZER_ENV)
-# Only what has threads: the relay, a crowd for it, the mailboxes' own test.
+# Only what has threads: the relay, a crowd for it, the own tests of what they share.
 THREADED = Build("threads", ("-Db_sanitize=thread", "-Db_lundef=false", "-Dpage=disabled"),
-                 ("relay/tongke-relay", "tests/bench/tongke-load", "tests/unit/relay/test-relay-mailbox"))
+                 ("relay/tongke-relay", "tests/bench/tongke-load",
+                  *(f"tests/unit/relay/test-relay-{name}" for name in ("mailbox", "schools", "share"))))
 FUZZED = Build("fuzz", ("-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
                env=SANITIZER_ENV)
 

@@ -44,10 +44,12 @@ class Threads(unittest.TestCase):
         self.assertEqual(wait_closed(relay, before), before)
         relay.stop()
 
-    def test_mailboxes(self):
-        done = subprocess.run([BUILD / "tests" / "unit" / "relay" / "test-relay-mailbox"],
-                              capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+    def test_what_threads_share(self):
+        for name in ("mailbox", "schools", "share"):
+            with self.subTest(name):
+                done = subprocess.run([BUILD / "tests" / "unit" / "relay" / f"test-relay-{name}"],
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/check.h"
 
+#include <pthread.h>
+#include <string.h>
+
 #include "relay/net/school_report.h"
 
 static RelaySchool *named(RelaySchools *schools, guint number)
@@ -127,6 +130,37 @@ static void a_recorder_draws_on_the_total_alone(void **state)
     relay_schools_free(schools);
 }
 
+#define THREADS 4
+
+static void *watch(void *data)
+{
+    RelaySchools *schools = data;
+    for (guint i = 0; i < 2 * RELAY_SCHOOLS_MAX; i++) {
+        RelaySchool *school = named(schools, i / 2);
+        relay_school_come(school, RELAY_OVER_WS, RELAY_VIEWER_LIVE);
+        relay_school_moved(school, TRUE);
+        if (i % 2)
+            relay_school_leave(school, RELAY_OVER_WS, RELAY_VIEWER_LIVE);
+    }
+    return NULL;
+}
+
+static void all_threads_have_the_same_schools(void **state)
+{
+    RelaySchools *schools = relay_schools_new(0, 0);
+    pthread_t threads[THREADS];
+    for (guint i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, watch, schools), 0);
+    for (guint i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (guint i = 0; i < RELAY_SCHOOLS_MAX; i++) {
+        const RelaySchool *school = named(schools, i);
+        assert_int_equal(school->states[RELAY_OVER_WS][RELAY_VIEWER_LIVE], THREADS);
+        assert_int_equal(school->moves[1], 2 * THREADS);
+    }
+    relay_schools_free(schools);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +170,7 @@ int main(void)
         cmocka_unit_test(the_worst_stands_first),
         cmocka_unit_test(what_a_viewer_does_not_know_stays),
         cmocka_unit_test(names_cannot_break_out_of_their_labels),
+        cmocka_unit_test(all_threads_have_the_same_schools),
         cmocka_unit_test(a_recorder_draws_on_the_total_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
