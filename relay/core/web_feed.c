@@ -191,13 +191,17 @@ RelayWebFeed *relay_web_feed_rendition(const RelayWebFeed *feed, RelayRendition 
     return feed->renditions[rendition];
 }
 
-static gint64 need_of(const RelayWebFeed *feed, gint64 now_ns)
+gint64 relay_web_feed_heard_ns(const RelayWebFeed *feed)
 {
     const RelayUnit *newest =
         relay_history_at(feed->history, relay_history_head(feed->history) - 1);
-    if (!newest || now_ns - newest->arrived_ns > RENDITION_FRESH_NS)
-        return 0;
-    return MAX(feed->rate.bps, 1);
+    return newest ? newest->arrived_ns : 0;
+}
+
+static gint64 need_of(const RelayWebFeed *feed, gint64 now_ns)
+{
+    gint64 heard_ns = relay_web_feed_heard_ns(feed);
+    return heard_ns && now_ns - heard_ns <= RENDITION_FRESH_NS ? MAX(feed->rate.bps, 1) : 0;
 }
 
 void relay_web_feed_ladder(const RelayWebFeed *feed, gint64 now_ns, RelayLadder *ret)

@@ -50,6 +50,9 @@ void relay_web_feed_set_rendition(RelayWebFeed *feed, RelayRendition rendition,
 // What each rendition takes, as measured: 0 for one of which nothing comes at `now_ns`.
 void relay_web_feed_ladder(const RelayWebFeed *feed, gint64 now_ns, RelayLadder *ret);
 
+// When its newest chunk came in; 0: none has. Monotonic.
+gint64 relay_web_feed_heard_ns(const RelayWebFeed *feed);
+
 // What viewers read it by. All borrowed until the feed changes.
 const RelayHistory *relay_web_feed_history(const RelayWebFeed *feed); // chunks, in messages
 // The lesson's state as a message, NULL: none yet, and its serial number.

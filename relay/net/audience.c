@@ -65,15 +65,21 @@ static gboolean wants(const RelaySocket *s, const RelayWebFeed *feed)
            (g_str_equal(s->word, stream->lesson_id) || g_str_equal(s->word, stream->lesson_name));
 }
 
-// The newest running one that the socket asked for.
+// The newest running one that the socket asked for; who resumes by the lesson's id may have what is
+// left of one that is over.
 static RelayWebFeed *find_feed(const RelaySocket *s)
 {
+    RelayWebFeed *over = NULL;
     for (guint i = s->audience->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = s->audience->feeds->pdata[i];
-        if (relay_web_feed_is_open(feed) && wants(s, feed))
+        if (!wants(s, feed))
+            continue;
+        if (relay_web_feed_is_open(feed))
             return feed;
+        if (!over && s->from && g_str_equal(s->word, relay_audience_stream(feed)->lesson_id))
+            over = feed;
     }
-    return NULL;
+    return over;
 }
 
 static gboolean lesson_runs(const RelayAudience *a, const char *id)
@@ -187,13 +193,19 @@ static void link_rendition(RelayWebFeed *feed, RelayWebFeed *other, gboolean lin
         relay_web_feed_set_rendition(feed, r, link ? other : NULL);
 }
 
-// An ended feed stays until its last viewer has left.
-static void sweep_feeds(RelayAudience *a)
+// Whether a recorder that comes back may still want something of it: as of a running lesson.
+static gboolean is_recent(const RelayAudience *a, const RelayWebFeed *feed, gint64 now_ns)
+{
+    return now_ns - relay_web_feed_heard_ns(feed) < a->spec.history_span_ns;
+}
+
+// An ended feed stays as long as the history of a running one, and until its last viewer has left.
+static void sweep_feeds(RelayAudience *a, gint64 now_ns)
 {
     for (guint i = a->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = a->feeds->pdata[i];
         RelayStream *stream = relay_audience_stream(feed);
-        if (!relay_web_feed_ended(feed) || has_viewers(feed))
+        if (!relay_web_feed_ended(feed) || has_viewers(feed) || is_recent(a, feed, now_ns))
             continue;
         for (guint j = 0; j < a->feeds->len; j++)
             link_rendition(a->feeds->pdata[j], feed, FALSE);
@@ -210,7 +222,11 @@ void relay_audience_leave(RelayAudience *audience, RelaySocket *socket)
     relay_socket_detach(socket);
     g_hash_table_remove(audience->sockets, socket);
     relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
-    sweep_feeds(audience);
+}
+
+void relay_audience_tick(RelayAudience *audience, gint64 now_ns)
+{
+    sweep_feeds(audience, now_ns);
 }
 
 static const char *reason_of(guint close_code)
@@ -330,7 +346,6 @@ void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, cons
     for (guint i = 0; i < RELAY_RENDITIONS; i++)
         if (relay_web_feed_rendition(feed, i))
             wake_members(audience, relay_web_feed_rendition(feed, i));
-    sweep_feeds(audience);
 }
 
 static RelayWebFeed *feed_of(RelayAudience *a, RelayStream *stream, const RelayUnit *piece)

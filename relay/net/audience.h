@@ -66,6 +66,8 @@ typedef struct {
 RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketRequest *request,
                                  gpointer link, gint64 now_ns);
 void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
+// Every few seconds: forgets what nobody can ask for any more.
+void relay_audience_tick(RelayAudience *audience, gint64 now_ns);
 
 // RELAY_WEB_NOTHING, TEXT or BINARY as in web_feed.h; OVER: close with *ret_close_code and
 // *ret_reason (static).

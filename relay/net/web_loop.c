@@ -3,14 +3,18 @@
 
 #include <ev.h>
 
+#include "common/base/clock.h"
+
 // Letters that may wait: several seconds of 40 lessons' chunks.
 #define MAILBOX_LIMIT 4096
+#define TICK_S 5.0
 
 struct _RelayWebLoop {
     struct ev_loop *native;
     ev_async bell;
     RelayMailbox *mailbox;
-    gpointer owner;
+    ev_timer clock;
+    RelayAudience *audience;
     GThread *thread;
     gboolean quit;
 };
@@ -24,13 +28,18 @@ static void ring(gpointer data)
 static void rung(struct ev_loop *native, ev_async *bell, int events)
 {
     RelayWebLoop *loop = bell->data;
-    relay_mailbox_run(loop->mailbox, loop->owner);
+    relay_mailbox_run(loop->mailbox, loop->audience);
 }
 
-RelayWebLoop *relay_web_loop_new(gpointer owner)
+static void tick(struct ev_loop *native, ev_timer *clock, int events)
+{
+    relay_audience_tick(((RelayWebLoop *)clock->data)->audience, tk_clock_monotonic_ns());
+}
+
+RelayWebLoop *relay_web_loop_new(RelayAudience *audience)
 {
     RelayWebLoop *loop = g_new0(RelayWebLoop, 1);
-    loop->owner = owner;
+    loop->audience = audience;
     loop->mailbox = relay_mailbox_new(MAILBOX_LIMIT, ring, loop);
     loop->native = ev_loop_new(EVFLAG_AUTO);
     if (!loop->native)
@@ -38,6 +47,9 @@ RelayWebLoop *relay_web_loop_new(gpointer owner)
     ev_async_init(&loop->bell, rung);
     loop->bell.data = loop;
     ev_async_start(loop->native, &loop->bell);
+    ev_timer_init(&loop->clock, tick, TICK_S, TICK_S);
+    loop->clock.data = loop;
+    ev_timer_start(loop->native, &loop->clock);
     return loop;
 }
 
@@ -70,7 +82,7 @@ void relay_web_loop_stop(RelayWebLoop *loop)
 
 void relay_web_loop_settle(RelayWebLoop *loop)
 {
-    while (relay_mailbox_run(loop->mailbox, loop->owner))
+    while (relay_mailbox_run(loop->mailbox, loop->audience))
         ;
 }
 

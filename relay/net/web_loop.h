@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "relay/net/mailbox.h"
+#include "relay/net/audience.h"
 
 // The thread of a web worker: a mailbox, and the loop that libwebsockets runs on. It is libev's,
 // which hears from the kernel only of sockets that have something (epoll); the library's own asks
@@ -9,8 +9,8 @@
 
 typedef struct _RelayWebLoop RelayWebLoop;
 
-// Letters get `owner`. Not running yet.
-RelayWebLoop *relay_web_loop_new(gpointer owner);
+// Letters get `audience`, which is told of the time. Not running yet.
+RelayWebLoop *relay_web_loop_new(RelayAudience *audience);
 void relay_web_loop_start(RelayWebLoop *loop);
 // Ends the thread after the letters posted so far, and reads on the caller's what came later.
 void relay_web_loop_stop(RelayWebLoop *loop);

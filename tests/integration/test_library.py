@@ -255,6 +255,25 @@ class Faults(unittest.TestCase):
         self.assertEqual(decode(second.playlist(recording_id)), "0")
         second.stop()
 
+    def test_a_recorder_that_comes_back_after_the_end_gets_the_rest(self):
+        relay = Relay(self.addCleanup)
+        first = Recorder(self.addCleanup, relay.url, self.data)
+        sender = publish(self.addCleanup, relay, "math", loop=False, film=clip(6))
+        recording_id = first.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 10)
+        first.kill()
+        self.assertEqual(sender.wait(), 0)
+        newest = relay.lesson(recording_id)["streams"][0]["chunk"]["newest"]
+        self.assertGreaterEqual(newest, 50)
+        request("POST", f"{relay.url}/api/v1/lessons/{recording_id}/end")
+        second = Recorder(self.addCleanup, relay.url, self.data)
+        second.wait_log("recording closed")
+        numbers = chunk_numbers(self.data, recording_id)
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        self.assertGreaterEqual(len(numbers), newest)
+        self.assertEqual(second.get(f"/api/v1/recordings/{recording_id}")["gaps"], [])
+        second.stop()
+
     def test_sender_away_is_one_recording_with_one_gap(self):
         relay = Relay(self.addCleanup, {"lesson.teardown_s": 30})
         recorder = Recorder(self.addCleanup, relay.url, self.data)

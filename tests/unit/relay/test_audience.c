@@ -295,8 +295,34 @@ static void closes_when_the_lesson_is_over_and_all_is_sent(void **state)
     check_next("state ended");
     check_next("close 1000");
     relay_audience_leave(stage->audience, socket);
-    assert_null(stage->stream->web_feeds[0]);
     socket = open_socket(stage, "/live/01JD0000000000000000000000", NULL);
+    check_next("state ended");
+    check_next("close 1000");
+    relay_audience_leave(stage->audience, socket);
+}
+
+// A recorder that comes back when the lesson is over.
+static void gives_what_is_left_to_who_resumes(void **state)
+{
+    Stage *stage = *state;
+    begin(stage);
+    push_chunks(stage, 3);
+    relay_audience_set_state(stage->audience, stage->stream, "ended", "{\"id\":\"x\"}");
+    relay_audience_tick(stage->audience, stage->now_ns + 59 * SECOND);
+    RelaySocket *socket = open_socket(stage, "/live/01JD0000000000000000000000", "2");
+    check_next("init ");
+    check_next("binary init-one");
+    check_next("chunk 2");
+    check_next("chunk 3");
+    check_next("state ended");
+    check_next("close 1000");
+    relay_audience_leave(stage->audience, socket);
+    socket = open_socket(stage, "/live/math", "2"); // the next lesson there
+    check_next("state waiting");
+    relay_audience_leave(stage->audience, socket);
+    relay_audience_tick(stage->audience, stage->now_ns + 61 * SECOND);
+    assert_null(stage->stream->web_feeds[0]);
+    socket = open_socket(stage, "/live/01JD0000000000000000000000", "2");
     check_next("state ended");
     check_next("close 1000");
     relay_audience_leave(stage->audience, socket);
@@ -532,6 +558,7 @@ int main(void)
         T(cuts_off_who_reads_nothing),
         T(gives_each_chunk_the_init_it_needs),
         T(closes_when_the_lesson_is_over_and_all_is_sent),
+        T(gives_what_is_left_to_who_resumes),
         T(lets_nobody_begin_at_the_end_but_gives_the_rest),
         T(refuses_odd_paths_and_too_many),
         T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
