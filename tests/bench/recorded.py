@@ -104,8 +104,8 @@ def record(count, seconds, folder, viewers):
 
 HEAD = ("lessons", "viewers of each", "recorder, % of a core", "a lesson's", "writes/s a lesson",
         "syncs/s a lesson", "written, kB/s a lesson", "slowest durable, ms", "late", "gaps", "short",
-        "WebSocket p50, ms", "p99", "RTP p50, ms", "p99", "relay, %", "relay, MiB", "recorder, MiB", "senders and viewers, %",
-        "machine, %")
+        "WebSocket p50, ms", "p99", "RTP p50, ms", "p99", "relay, %", "relay, MiB", "recorder, MiB",
+        "senders and viewers, %", "machine, %")
 
 
 def times(delay):
