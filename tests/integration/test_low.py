@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The rendition for weak lines that tongke-capture sends beside the main picture."""
 
+# tools/test: alone, for a sender that has to wait as it begins may count its sound a frame off.
+
 import json
 import unittest
 
