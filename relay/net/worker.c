@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/error.h"
+#include "relay/net/stream.h"
 
 #define EVENTS_PER_ROUND 128
 // Media tasks that may wait: a second of 40 busy lessons.
@@ -25,7 +26,7 @@ struct _RelayWorker {
     int epoll;
     RelayWatch wake; // an eventfd
     RelayMailbox *mailbox;
-    GThread *thread;
+    GThread *thread; // atomic: any worker asks whether it is this one
     GArray *ticks;
     clockid_t cpu_clock; // its thread's; written before `running`
     gboolean running;    // atomic
@@ -128,7 +129,7 @@ static gpointer run(gpointer data)
 
 void relay_worker_start(RelayWorker *worker)
 {
-    worker->thread = g_thread_new(worker->name, run, worker);
+    relay_stat_set(worker->thread, g_thread_new(worker->name, run, worker));
 }
 
 static void quit(gpointer owner, gpointer data)
@@ -141,7 +142,8 @@ void relay_worker_stop(RelayWorker *worker)
     if (!worker->thread)
         return;
     relay_worker_post(worker, quit, NULL);
-    g_thread_join(g_steal_pointer(&worker->thread));
+    g_thread_join(worker->thread);
+    relay_stat_set(worker->thread, NULL); // others may ask yet whether they are on it
     relay_worker_settle(worker);
 }
 
@@ -158,7 +160,7 @@ void relay_worker_post(RelayWorker *worker, RelayTask task, gpointer data)
 
 gboolean relay_worker_is_current(const RelayWorker *worker)
 {
-    return worker->thread == g_thread_self();
+    return relay_stat_get(worker->thread) == g_thread_self();
 }
 
 void relay_worker_do(RelayWorker *worker, RelayTask task, gpointer data)
