@@ -52,11 +52,10 @@ class Place:
         result = {}
 
         def work():
-            with open(f"/proc/{self.pid}/ns/net", "rb") as space:
-                if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), CLONE_NEWNET):
-                    result["error"] = OSError(ctypes.get_errno(), "setns")
-                    return
             try:
+                with open(f"/proc/{self.pid}/ns/net", "rb") as space:
+                    if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), CLONE_NEWNET):
+                        raise OSError(ctypes.get_errno(), "setns")
                 result["value"] = function(*arguments)
             except Exception as error:  # pylint: disable=broad-exception-caught
                 result["error"] = error
@@ -74,9 +73,12 @@ class Wire:
 
     made = 0
 
-    def __init__(self, cleanup, one, other, *, seed=1, **settings):
+    def __init__(self, cleanup, one, other, *, seed=1, instead=None, **settings):
+        """`instead` of a wire that was closed: the same near end, another address at the far one."""
         Wire.made += 1
-        self.near, self.far = f"10.77.{Wire.made % 250}.1", f"10.77.{Wire.made % 250}.2"
+        net, host = (instead.net, instead.host + 1) if instead else (Wire.made % 250, 2)
+        self.net, self.host = net, host
+        self.near, self.far = f"10.77.{net}.1", f"10.77.{net}.{host}"
         # pylint: disable-next=consider-using-with
         self.process = subprocess.Popen(
             [LINE, str(one.pid), self.near, str(other.pid), self.far, str(seed)],

@@ -24,13 +24,14 @@ class Refused(Exception):
 
 
 class WebSocket:
-    def __init__(self, cleanup, url, token=None, receive_bytes=None):
+    def __init__(self, cleanup, url, token=None, receive_bytes=None, patience_s=DEADLINE_S):
         parts = urllib.parse.urlsplit(url)
+        self.patience_s = patience_s
         self.socket = socket.socket()
         cleanup(self.socket.close)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(DEADLINE_S)
+        self.socket.settimeout(self.patience_s)
         self.socket.connect((parts.hostname, parts.port))
         self.buffer = b""
         self.closed = None  # the close code
@@ -56,7 +57,7 @@ class WebSocket:
             raise AssertionError(f"wrong Sec-WebSocket-Accept in {head!r}")
 
     def _more(self):
-        self.socket.settimeout(DEADLINE_S)
+        self.socket.settimeout(self.patience_s)
         try:
             piece = self.socket.recv(65536)
         except TimeoutError:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""One copy of a lesson goes over the line between two relays, however many watch below it: the bytes that
+come in at the county, beside those of the lesson itself."""
+
+import re
+import subprocess
+import unittest
+
+from chain import Chain, Class
+from places import possible
+from tongke import BUILD, Deadline
+
+VIEWERS = 30
+WINDOW_S = 5
+APART = 0.02
+OPEN = {"auth.key_file": "", "rtsp.listen": "127.0.0.1", "web.listen": "127.0.0.1"}  # the crowd has no token
+
+
+def came_in():
+    """Bytes that the wire's end in this place has received."""
+    with open("/proc/thread-self/net/dev", encoding="ascii") as devices:
+        return int(re.search(r"line\d+:\s*(\d+)", devices.read())[1])
+
+
+@unittest.skipUnless(possible(), "no right to make network namespaces and tun devices")
+class OneCopy(unittest.TestCase):
+    def setUp(self):
+        self.chain = Chain(self.addCleanup)
+        self.city, self.county = self.chain.level("city"), self.chain.level("county", **OPEN)
+        self.county.wire.set(delay=10)
+        self.chain.publish()
+        self.seen = Class(self.county)
+        self.seen.pass_time(3)
+
+    def now(self):
+        lesson = self.city.place.call(
+            self.city.relay.metric, 'stream_bytes_received_total{lesson="math",stream="main"}')
+        return self.county.place.call(came_in), lesson
+
+    def share(self):
+        """What came over the line for each byte of the lesson."""
+        before = self.now()
+        self.seen.pass_time(WINDOW_S)
+        after = self.now()
+        return (after[0] - before[0]) / (after[1] - before[1])
+
+    def crowd(self):
+        rtp, web = VIEWERS // 2, VIEWERS - VIEWERS // 2
+        relay = self.county.relay
+        # pylint: disable-next=consider-using-with
+        crowd = subprocess.Popen(list(map(str, self.county.place.inside([
+            BUILD / "tests" / "bench" / "tongke-load", "--rtsp", relay.rtsp("math"),
+            "--viewers-rtp", rtp, "--web", relay.ws("/live/math"), "--viewers-ws", web,
+            "--seconds", 600]))), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(crowd.wait)
+        self.addCleanup(crowd.kill)
+        deadline = Deadline()
+        while sum(self.county.lesson()["viewers"].values()) < VIEWERS:
+            self.assertFalse(deadline.over() or crowd.poll() is not None, "the crowd does not come")
+            self.seen.pass_time(0.3)
+
+    def test_thirty_viewers_cost_the_line_what_one_does(self):
+        one = self.share()
+        self.crowd()
+        many = self.share()
+        self.assertLess(one, 1.15)  # the packets' own heads, reports, events
+        self.assertAlmostEqual(many / one, 1, delta=APART)
+
+
+if __name__ == "__main__":
+    unittest.main()
