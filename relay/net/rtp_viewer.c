@@ -307,12 +307,12 @@ void relay_rtp_viewer_tend(RelayRtpViewer *viewer, gint64 now_ns)
     relay_rtp_viewer_count(viewer, now_ns);
     if (!viewer->spec.moves)
         relay_share_keep(&viewer->share, viewer->home->need_bps);
-    if (reason)
-        say_gone(viewer->fanout, viewer, reason);
-    else if (wants_report(viewer, now_ns))
-        relay_rtp_viewer_tell_clocks(viewer, now_ns);
     if (now_ns > viewer->before_until_ns)
         relay_rtp_viewer_forget_before(viewer);
+    if (reason)
+        say_gone(viewer->fanout, viewer, reason); // it is no more
+    else if (wants_report(viewer, now_ns))
+        relay_rtp_viewer_tell_clocks(viewer, now_ns);
 }
 
 void relay_rtp_viewer_end(RelayRtpViewer *viewer)

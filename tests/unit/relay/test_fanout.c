@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/check.h"
+
+#include <malloc.h>
+
+#include "relay/net/fanout_part.h"
+
+#define SECOND G_GINT64_CONSTANT(1000000000)
+// What is freed is filled with this: no number of use, no pointer.
+#define RUBBISH 0xaa
+
+typedef struct {
+    RelayWorker *worker; // never started: all is on this thread
+    RelayUdp udp;
+    RelayFanout *fanout;
+    RelaySchools *schools;
+    RelayStream *stream;
+    RelayRtpViewer *viewer;
+    const char *reason;
+} Stage;
+
+static void on_gone(gpointer user, const char *reason)
+{
+    Stage *stage = user;
+    stage->reason = reason;
+    relay_fanout_leave(stage->fanout, g_steal_pointer(&stage->viewer));
+}
+
+static int set_up(void **state)
+{
+    Stage *stage = g_new0(Stage, 1);
+    stage->udp = RELAY_UDP_NONE;
+    stage->worker = relay_worker_new("worker", NULL);
+    stage->schools = relay_schools_new(0, 0);
+    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "main");
+    stage->fanout = relay_fanout_new(stage->worker, 0, &stage->udp, SECOND, 1 << 20, TRUE);
+    relay_fanout_open(stage->fanout, stage->stream);
+    *state = stage;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    Stage *stage = *state;
+    relay_fanout_free(stage->fanout);
+    relay_worker_free(stage->worker);
+    relay_stream_unref(stage->stream);
+    relay_schools_free(stage->schools);
+    g_free(stage);
+    return 0;
+}
+
+// It leaves while it is tended.
+static void lets_a_silent_viewer_go(void **state)
+{
+    Stage *stage = *state;
+    gboolean full;
+    RelayFanoutStats stats;
+    RelaySchool *school = relay_schools_find(stage->schools, NULL);
+    RelayViewerSpec spec = {.on_gone = on_gone, .user = stage, .school = school};
+    stage->viewer = relay_fanout_join(stage->fanout, stage->stream, &spec, &full);
+    assert_non_null(stage->viewer);
+    assert_int_equal(school->states[RELAY_OVER_RTP][RELAY_VIEWER_WAITING], 1);
+    gint64 now_ns = relay_worker_now_ns(stage->worker);
+    relay_rtp_viewer_tend(stage->viewer, now_ns + 74 * SECOND);
+    assert_non_null(stage->viewer);
+    relay_rtp_viewer_tend(stage->viewer, now_ns + 76 * SECOND);
+    assert_null(stage->viewer);
+    assert_string_equal(stage->reason, "timeout");
+    relay_fanout_stats(stage->fanout, &stats);
+    assert_int_equal(stats.viewers, 0);
+    assert_int_equal(stats.viewers_gone, 1);
+    assert_int_equal(school->states[RELAY_OVER_RTP][RELAY_VIEWER_WAITING], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(lets_a_silent_viewer_go, set_up, tear_down),
+    };
+    mallopt(M_PERTURB, RUBBISH);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
