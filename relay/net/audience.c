@@ -181,16 +181,24 @@ static gboolean has_viewers(const RelayWebFeed *feed)
     return FALSE;
 }
 
-// `other` is what viewers of `feed` may get instead, or is so no longer.
-static void link_rendition(RelayWebFeed *feed, RelayWebFeed *other, gboolean link)
+// `other` is what viewers of `feed` may get instead. A lesson that comes from another relay may end
+// and rise again under its id: what is left of it before is none of its renditions.
+static void link_rendition(RelayWebFeed *feed, RelayWebFeed *other)
 {
     RelayRendition r;
-    if (feed != other &&
+    if (feed != other && relay_web_feed_is_open(feed) && relay_web_feed_is_open(other) &&
         g_str_equal(relay_audience_stream(feed)->lesson_id,
                     relay_audience_stream(other)->lesson_id) &&
         g_str_equal(relay_web_feed_name(feed), TK_STREAM_MAIN) &&
         relay_rendition_from_word(relay_web_feed_name(other), &r))
-        relay_web_feed_set_rendition(feed, r, link ? other : NULL);
+        relay_web_feed_set_rendition(feed, r, other);
+}
+
+static void unlink_rendition(RelayWebFeed *feed, const RelayWebFeed *other)
+{
+    for (guint i = 0; i < RELAY_RENDITIONS; i++)
+        if (feed != other && relay_web_feed_rendition(feed, i) == other)
+            relay_web_feed_set_rendition(feed, i, NULL);
 }
 
 // Whether a recorder that comes back may still want something of it: as of a running lesson.
@@ -208,7 +216,7 @@ static void sweep_feeds(RelayAudience *a, gint64 now_ns)
         if (!relay_web_feed_ended(feed) || has_viewers(feed) || is_recent(a, feed, now_ns))
             continue;
         for (guint j = 0; j < a->feeds->len; j++)
-            link_rendition(a->feeds->pdata[j], feed, FALSE);
+            unlink_rendition(a->feeds->pdata[j], feed);
         if (stream->web_feeds[a->spec.index] == feed)
             stream->web_feeds[a->spec.index] = NULL;
         else
@@ -312,8 +320,8 @@ static RelayWebFeed *begin_feed(RelayAudience *a, RelayStream *stream, const cha
     RelayWebFeed *feed = relay_web_feed_new(name, relay_stream_ref(stream), a->spec.history_span_ns,
                                             a->spec.history_bytes_max);
     for (guint i = 0; i < a->feeds->len; i++) {
-        link_rendition(a->feeds->pdata[i], feed, TRUE);
-        link_rendition(feed, a->feeds->pdata[i], TRUE);
+        link_rendition(a->feeds->pdata[i], feed);
+        link_rendition(feed, a->feeds->pdata[i]);
     }
     g_ptr_array_add(a->feeds, feed);
     GHashTableIter iter;

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/relay/audience_stage.h"
+
+// A viewer that asks for `rendition` of a lesson that has two.
+static void check_begins_with(Stage *stage, const char *rendition, const char *const *expected)
+{
+    RelayStream *main = stage->stream;
+    stage_begin(stage);
+    stage_push(stage, 62);
+    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "low");
+    stage->chunks = 0;
+    stage->now_ns = 0;
+    relay_audience_set_state(stage->audience, stage->stream, "live", "{\"id\":\"x\"}");
+    stage_push_init(stage, "init-low");
+    stage_push(stage, 62);
+    RelaySocketRequest request = {.path = "/live/math", .rendition = rendition};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    for (; *expected; expected++)
+        check_next(*expected);
+    relay_audience_leave(stage->audience, socket);
+    relay_stream_unref(stage->stream);
+    stage->stream = main;
+}
+
+static void begins_with_the_rendition_that_is_wished_for(void **state)
+{
+    static const char *const low[] = {"state live", "rendition ", "init ",   "binary init-low",
+                                      "chunk 61",   "chunk 62",   "nothing", NULL};
+    check_begins_with(*state, "low", low);
+}
+
+static void begins_with_the_best_where_the_line_decides(void **state)
+{
+    static const char *const best[] = {"state live", "init ", "binary init-one", "chunk 61", NULL};
+    check_begins_with(*state, "auto", best);
+}
+
+static RelayStream *begin_stream(Stage *stage, const char *name)
+{
+    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", name);
+    stage->chunks = 0;
+    stage_begin(stage);
+    stage_push(stage, 21);
+    return stage->stream;
+}
+
+static void end_stream(Stage *stage, RelayStream *stream)
+{
+    relay_audience_set_state(stage->audience, stream, "ended", "{\"id\":\"x\"}");
+    relay_stream_unref(stream);
+}
+
+// As a lesson does whose upstream was out of sight: what is left of it before goes later.
+static void keeps_the_renditions_of_a_lesson_that_rises_again(void **state)
+{
+    Stage *stage = *state;
+    RelayStream *own = stage->stream;
+    RelayStream *main = begin_stream(stage, "main"), *low = begin_stream(stage, "low");
+    end_stream(stage, main);
+    end_stream(stage, low);
+    stage->now_ns += 59 * SECOND;
+    main = begin_stream(stage, "main");
+    low = begin_stream(stage, "low");
+    relay_audience_tick(stage->audience, stage->now_ns);
+    RelaySocketRequest request = {.path = "/live/math", .rendition = "low"};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    check_next("state live");
+    check_next("rendition ");
+    assert_int_equal(low->guests, 1);
+    relay_audience_leave(stage->audience, socket);
+    assert_int_equal(low->guests, 0);
+    end_stream(stage, main);
+    end_stream(stage, low);
+    stage->stream = own;
+}
+
+// Pongs are under way as well, though nothing that was sent has left.
+static void a_line_that_stands_still_carries_nothing(void **state)
+{
+    Stage *stage = *state;
+    stage_begin(stage);
+    RelaySocketRequest request = {.path = "/live/math", .rendition = "auto"};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    for (guint i = 0; i < 450; i++) {
+        stage_push(stage, 1);
+        stage_take_all(stage, socket);
+    }
+    stage->unsent_bytes = 9000;
+    for (guint i = 0; i < 70; i++) {
+        stage_push(stage, 1);
+        stage->unsent_bytes += 10;
+    }
+    const RelaySchool *school = relay_schools_find(stage->schools, NULL);
+    assert_int_equal(school->line_full, 1);
+    assert_int_equal(school->line_bps, 1);
+    relay_audience_leave(stage->audience, socket);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(begins_with_the_rendition_that_is_wished_for),
+        T(begins_with_the_best_where_the_line_decides),
+        T(keeps_the_renditions_of_a_lesson_that_rises_again),
+        T(a_line_that_stands_still_carries_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
