@@ -199,6 +199,8 @@ void relay_socket_take_message(RelaySocket *socket, const char *text, gsize byte
 static void measure(RelaySocket *s, gsize unsent, gint64 now_ns)
 {
     guint64 left_bytes = s->sent_bytes - MIN(s->sent_bytes, unsent);
+    // Pongs and headers are under way too, and in no count of what was sent.
+    guint64 passed_bytes = left_bytes - MIN(left_bytes, s->left_bytes);
     gint64 span_ns = now_ns - s->full_ns;
     if (unsent < FULL_BYTES) {
         s->full_ns = s->full_bps = 0;
@@ -207,7 +209,7 @@ static void measure(RelaySocket *s, gsize unsent, gint64 now_ns)
     if (s->full_ns && span_ns < TK_NS_PER_S)
         return;
     if (s->full_ns)
-        s->full_bps = (gint64)((double)(left_bytes - s->left_bytes) * 8e9 / (double)span_ns) + 1;
+        s->full_bps = (gint64)((double)passed_bytes * 8e9 / (double)span_ns) + 1;
     s->full_ns = now_ns;
     s->left_bytes = left_bytes;
 }

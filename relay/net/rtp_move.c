@@ -27,7 +27,7 @@ static RelayFeed *low_of(const RelayFeed *home)
 
 static gboolean flows(const RelayFeed *feed, gint64 now_ns)
 {
-    return now_ns - relay_packet_feed_heard_ns(&feed->packets) < SILENCE_NS;
+    return relay_packet_feed_heard_ns(&feed->packets) > now_ns - SILENCE_NS;
 }
 
 static void look_at_ladder(const RelayFeed *home, const RelayFeed *low, gint64 now_ns,
