@@ -21,6 +21,12 @@ static char *how_they_follow(const json_t *states)
     return g_string_free(text, FALSE);
 }
 
+// Three digits, or all before the point.
+static char *figure(double value, const char *unit)
+{
+    return g_strdup_printf(value < 100 ? "%.3g %s" : "%.0f %s", value, unit);
+}
+
 // "1.2 Mbit/s" is all that passes; more than was tried may.
 static char *line_text(const json_t *line)
 {
@@ -29,15 +35,15 @@ static char *line_text(const json_t *line)
         return NULL;
     if (bps < LITTLE_BPS)
         return g_strdup("nothing passes");
-    return g_strdup_printf("%s%.3g Mbit/s", tk_json_bool(line, "full", FALSE) ? "" : "> ",
-                           bps / 1e6);
+    g_autofree char *rate = figure(bps / 1e6, "Mbit/s");
+    return g_strconcat(tk_json_bool(line, "full", FALSE) ? "" : "> ", rate, NULL);
 }
 
 static char *measured(const json_t *line, const char *key, double factor, const char *unit)
 {
     if (!json_is_number(json_object_get(line, key)))
         return NULL;
-    return g_strdup_printf("%.3g %s", tk_json_real(line, key, 0) * factor, unit);
+    return figure(tk_json_real(line, key, 0) * factor, unit);
 }
 
 static void add_row(CtlTable *table, const json_t *school)

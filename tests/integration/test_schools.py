@@ -144,7 +144,7 @@ class Counted(Stage):
         status, out, err = ctl("schools", "--relay", self.relay.url, env={"TONGKE_TOKEN": self.admin})
         self.assertEqual(status, 0, err)
         row = next(line for line in out.splitlines() if "远山小学" in line)
-        self.assertRegex(row, r"1 live +> \S+ Mbit/s +\S+ ms +0 % +0/0 +0 +0/0")
+        self.assertRegex(row, r"1 live +> [\d.]+ Mbit/s +[\d.]+ ms +0 % +0/0 +0 +0/0")
 
     def test_only_an_admin_may_see_them(self):
         url = self.relay.url + "/api/v1/schools"
