@@ -19,6 +19,7 @@ void relay_packet_feed_push(RelayPacketFeed *feed, RelayUnit *packet)
 {
     relay_repair_index_note(feed->index, packet, relay_history_head(feed->history));
     relay_stream_rate_note(&feed->rate, packet);
+    feed->configures |= (packet->flags & RELAY_UNIT_CONFIG) != 0;
     if (packet->flags & RELAY_UNIT_SOUND)
         relay_stream_rate_note_any(&feed->sound, packet);
     relay_history_push(feed->history, packet);

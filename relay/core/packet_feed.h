@@ -12,6 +12,7 @@ typedef struct {
     RelayRepairIndex *index;
     RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
     RelayStreamRate rate, sound; // of all; of the sound
+    gboolean configures;         // key frames bring their parameter sets, as far as seen
 } RelayPacketFeed;
 
 // In a stream of both the picture is the first track and the sound the second.

@@ -53,6 +53,7 @@ struct _RelayFeed {
     RelayStream *stream;
     RelayPacketFeed packets;
     RelayCrossing crossing; // to the lesson's main stream
+    gint64 crossed_ns;      // when that was last looked for
     GPtrArray *viewers;     // RelayRtpViewer, owned: who asked for it
     GPtrArray *guests;      // RelayRtpViewer, borrowed: others who get it
     gboolean pending;       // somebody has something to send

@@ -39,7 +39,9 @@ static void look_at_ladder(const RelayFeed *home, const RelayFeed *low, gint64 n
         ret->need_bps[RELAY_RENDITION_MAIN] = relay_packet_feed_need_bps(main);
         ret->need_bps[RELAY_RENDITION_AUDIO] = relay_packet_feed_sound_bps(main);
     }
-    if (low && flows(low, now_ns) && relay_crossing_possible(&low->packets, main)) {
+    // Without parameter sets nobody could come there, or back.
+    if (low && flows(low, now_ns) && low->packets.configures && main->configures &&
+        relay_crossing_possible(&low->packets, main)) {
         ret->need_bps[RELAY_RENDITION_LOW] = relay_packet_feed_need_bps(&low->packets);
         ret->need_bps[RELAY_RENDITION_AUDIO] = relay_packet_feed_sound_bps(&low->packets);
     }
@@ -108,6 +110,15 @@ static void be_guest(RelayRtpViewer *v, RelayFeed *feed)
     v->guest_of = feed;
 }
 
+// Once for all who are moved together: it goes through some seconds of both.
+static gboolean find_crossing(RelayFeed *feed, const RelayFeed *home, gint64 now_ns)
+{
+    if (feed->crossed_ns != now_ns)
+        (void)!relay_crossing_find(&feed->crossing, &feed->packets, &home->packets);
+    feed->crossed_ns = now_ns;
+    return feed->crossing.known;
+}
+
 static void aim(RelayRtpViewer *v, RelayFeed *low, RelayRendition to, gint64 now_ns)
 {
     RelayFeed *feed = to == RELAY_RENDITION_MAIN  ? v->home
@@ -116,8 +127,7 @@ static void aim(RelayRtpViewer *v, RelayFeed *low, RelayRendition to, gint64 now
     if (to == RELAY_RENDITION_AUDIO && !flows(feed, now_ns))
         feed = feed == low || !low ? v->home : low;
     const RelayCrossing *crossing = feed == v->home ? NULL : &feed->crossing;
-    if (v->course.aim.feed != &feed->packets && crossing &&
-        !relay_crossing_find(&feed->crossing, &feed->packets, &v->home->packets))
+    if (v->course.aim.feed != &feed->packets && crossing && !find_crossing(feed, v->home, now_ns))
         return;
     relay_follower_aim(&v->course, &feed->packets, crossing, to != RELAY_RENDITION_AUDIO, now_ns);
     v->aim = to;

@@ -73,10 +73,65 @@ static void lets_a_silent_viewer_go(void **state)
     assert_int_equal(school->states[RELAY_OVER_RTP][RELAY_VIEWER_WAITING], 0);
 }
 
+static void push(Stage *stage, RelayStream *stream, guint64 number, guint32 flags, gsize bytes)
+{
+    RelayUnit *unit = relay_unit_new(bytes);
+    unit->number = number;
+    unit->flags = flags;
+    unit->arrived_ns = relay_worker_now_ns(stage->worker);
+    relay_fanout_push(stage->fanout, stream, &unit, 1);
+}
+
+static void tell_clock(Stage *stage, RelayStream *stream)
+{
+    RelayTrackClock clock = {.known = TRUE,
+                             .identity = {.payload_type = 96, .clock_rate = 90000, .ssrc = 1}};
+    relay_fanout_set_clock(stage->fanout, stream, RELAY_PICTURE_TRACK, &clock);
+}
+
+// A viewer comes for whom there is room in `low` alone. FALSE: it was refused.
+static gboolean comes_to_low(Stage *stage, RelayStream *low)
+{
+    gboolean full;
+    RelaySchool *school = relay_schools_find(stage->schools, NULL);
+    school->pool.max_bps = 20000;
+    RelayViewerSpec spec = {.moves = TRUE,
+                            .on_gone = on_gone,
+                            .user = stage,
+                            .share = relay_schools_share(stage->schools, school, FALSE)};
+    RelayRtpViewer *viewer = relay_fanout_join(stage->fanout, stage->stream, &spec, &full);
+    assert_int_equal(full, !viewer);
+    if (!viewer)
+        return FALSE;
+    assert_ptr_equal(viewer->course.aim.feed, &low->feeds[0]->packets);
+    assert_int_equal(low->guests, 1);
+    relay_fanout_leave(stage->fanout, viewer);
+    assert_int_equal(low->guests, 0);
+    assert_int_equal(school->pool.taken_bps, 0);
+    return TRUE;
+}
+
+// Its picture would wait for one for ever.
+static void gives_nobody_pictures_that_cannot_be_read(void **state)
+{
+    Stage *stage = *state;
+    g_autoptr(RelayStream) low = relay_stream_new("01JD0000000000000000000000", "math", "low");
+    relay_fanout_open(stage->fanout, low);
+    tell_clock(stage, stage->stream);
+    tell_clock(stage, low);
+    push(stage, stage->stream, 1, RELAY_UNIT_KEY | RELAY_UNIT_CONFIG, 5000); // 40 kbit in a second
+    push(stage, low, 1, RELAY_UNIT_KEY, 1000);
+    assert_false(comes_to_low(stage, low));
+    push(stage, low, 2, RELAY_UNIT_KEY | RELAY_UNIT_CONFIG, 1000);
+    assert_true(comes_to_low(stage, low));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lets_a_silent_viewer_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(gives_nobody_pictures_that_cannot_be_read, set_up,
+                                        tear_down),
     };
     mallopt(M_PERTURB, RUBBISH);
     return cmocka_run_group_tests(tests, NULL, NULL);
