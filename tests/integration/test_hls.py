@@ -67,8 +67,8 @@ class Live(unittest.TestCase):
         cls.folder = temporary(cls.addClassCleanup)
         cls.relay, cls.recorder, cls.nginx, cls.tokens = keyed(cls.addClassCleanup, cls.folder)
         cls.sender = publish(cls.addClassCleanup, cls.relay, f"math?token={cls.tokens['sender']}")
-        cls.id = cls.recorder.wait_log(r"recording: math lesson=(\S+)")[1]
-        cls.api = f"/api/v1/recordings/{cls.id}"
+        cls.recording_id = cls.recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        cls.api = f"/api/v1/recordings/{cls.recording_id}"
         library = cls.folder / "library"
         if not wait_below(library, lambda: cls.recording()["duration_s"] >= HEARD_S):
             raise AssertionError("the lesson is not recorded")
@@ -91,7 +91,7 @@ class Live(unittest.TestCase):
         self.assertEqual(set(seen.statuses), {200})
         self.assertGreater(len(seen.sums), CROWD_S // 2)
         # Everybody has the same, and it is what the recorder has.
-        origin = segments(self.recorder.playlist(self.id, token=self.tokens["viewer"]))
+        origin = segments(self.recorder.playlist(self.recording_id, token=self.tokens["viewer"]))
         own = {re.sub(r"^http://[^/]+", "", url): url for url in origin}
         for path, sums in seen.sums.items():
             self.assertEqual(sums, {crowd.hashlib.sha1(request("GET", own[path]).body).digest()}, path)
@@ -103,7 +103,8 @@ class Live(unittest.TestCase):
         # The lesson's end is seen by those who watch.
         self.sender.stop_if_running = self.sender.kill
         self.sender.kill()
-        request("POST", f"{self.relay.url}/api/v1/lessons/{self.id}/end", token=self.tokens["admin"])
+        request("POST", f"{self.relay.url}/api/v1/lessons/{self.recording_id}/end",
+                token=self.tokens["admin"])
         for stranger in strangers:
             self.assertEqual((stranger.wait(), stranger.err), (0, []))
 
@@ -111,7 +112,8 @@ class Live(unittest.TestCase):
         viewer, port = self.tokens["viewer"], self.nginx.port
         hls = self.recording()["hls"]
         self.assertEqual(status_of(ask(port, hls)), 200)
-        part = re.sub(r"^http://[^/]+", "", segments(self.recorder.playlist(self.id, token=viewer))[1])
+        parts = segments(self.recorder.playlist(self.recording_id, token=viewer))
+        part = re.sub(r"^http://[^/]+", "", parts[1])
         whole = ask(port, part)
         self.assertEqual(status_of(whole), 200)
         self.assertEqual(status_of(ask(port, part + "?x=1")), 200)
