@@ -11,6 +11,8 @@
 #define MESSAGES_PER_SECOND 10
 // A follower that reads nothing loses its connection and gets a snapshot with the next one.
 #define EVENTS_QUEUED_MAX 256
+// Ended streams whose chunks are kept: all lessons of a county end with one bell, each with three.
+#define ENDED_MAX 64
 #define EVENTS_PATH "/api/v1/events"
 #define LIVE_PREFIX "/live/"
 
@@ -210,10 +212,13 @@ static gboolean is_recent(const RelayAudience *a, const RelayWebFeed *feed, gint
 // An ended feed stays as long as the history of a running one, and until its last viewer has left.
 static void sweep_feeds(RelayAudience *a, gint64 now_ns)
 {
+    guint kept = 0;
     for (guint i = a->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = a->feeds->pdata[i];
         RelayStream *stream = relay_audience_stream(feed);
-        if (!relay_web_feed_ended(feed) || has_viewers(feed) || is_recent(a, feed, now_ns))
+        if (!relay_web_feed_ended(feed) || has_viewers(feed))
+            continue;
+        if (is_recent(a, feed, now_ns) && ++kept <= ENDED_MAX)
             continue;
         for (guint j = 0; j < a->feeds->len; j++)
             unlink_rendition(a->feeds->pdata[j], feed);

@@ -146,6 +146,30 @@ static void closes_when_the_lesson_is_over_and_all_is_sent(void **state)
     relay_audience_leave(stage->audience, socket);
 }
 
+static void keeps_so_many_ended_lessons_and_no_more(void **state)
+{
+    Stage *stage = *state;
+    RelayStream *streams[100];
+    for (guint i = 0; i < G_N_ELEMENTS(streams); i++) {
+        g_autofree char *id = g_strdup_printf("01JD%022u", i);
+        streams[i] = relay_stream_new(id, "math", "main");
+        relay_audience_set_state(stage->audience, streams[i], "live", "{}");
+        g_autoptr(RelayUnit) unit = relay_unit_new(8);
+        unit->number = 1;
+        unit->arrived_ns = SECOND;
+        relay_audience_push(stage->audience, streams[i], unit, NULL);
+        relay_audience_set_state(stage->audience, streams[i], "ended", "{}");
+    }
+    relay_audience_tick(stage->audience, 2 * SECOND);
+    assert_null(streams[0]->web_feeds[0]);
+    assert_non_null(streams[99]->web_feeds[0]);
+    relay_audience_tick(stage->audience, 100 * SECOND);
+    for (guint i = 0; i < G_N_ELEMENTS(streams); i++) {
+        assert_null(streams[i]->web_feeds[0]);
+        relay_stream_unref(streams[i]);
+    }
+}
+
 // A recorder that comes back when the lesson is over.
 static void gives_what_is_left_to_who_resumes(void **state)
 {
@@ -361,6 +385,7 @@ int main(void)
         T(gives_each_chunk_the_init_it_needs),
         T(closes_when_the_lesson_is_over_and_all_is_sent),
         T(gives_what_is_left_to_who_resumes),
+        T(keeps_so_many_ended_lessons_and_no_more),
         T(lets_nobody_begin_at_the_end_but_gives_the_rest),
         T(refuses_odd_paths_and_too_many),
         T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
