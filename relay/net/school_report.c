@@ -168,7 +168,7 @@ static void put_numbers(GString *out, const GPtrArray *list, const char *metric,
         if (value == 0)
             continue;
         put_label(out, metric, school->name);
-        g_string_append_printf(out, "} %.6f\n", value);
+        g_string_append_printf(out, "} %.*f\n", value == (double)(gint64)value ? 0 : 6, value);
     }
 }
 
