@@ -22,7 +22,12 @@
 #define REPORTS_SETTLE_MS 1000u
 #define REPORTS_MS 1000u
 #define WATCH_MS 1000u
+// Receiver reports come from our relay once a second, from others' every 2.5 to 10 s (RFC 3550
+// section 6.2). Of one that has reported for so long the longest pause is known; without reports
+// for twice that and a little, but for so long at least, it is gone.
 #define SILENT_AFTER_S 20
+#define SILENT_KNOWN_AFTER_S 8
+#define REPORTS_KNOWN_S 3
 #define TRACKS_MAX 2
 
 struct _CapPublisher {
@@ -38,7 +43,8 @@ struct _CapPublisher {
     TkPipeline *pipeline;
     guint timer; // one at a time: the connection's deadline, the next try, leaving's deadline
     guint failures;
-    gint heard_s; // monotonic: the relay's last RTCP; 0 = none. Atomic, set by streaming threads
+    gint64 live_s;         // monotonic: since when it is live
+    gint heard_s, pause_s; // the relay's last RTCP, longest pause; atomic, set by streaming threads
 };
 
 static void connect_now(CapPublisher *publisher);
@@ -163,13 +169,21 @@ static void tune_session(GstElement *manager, guint number, guint interval_ms)
         g_object_set(session, "rtcp-min-interval", interval_ms * GST_MSECOND, NULL);
 }
 
+static gint64 monotonic_s(void)
+{
+    return tk_clock_monotonic_ns() / TK_NS_PER_S;
+}
+
 // A relay whose machine or line is gone closes nothing: its receiver reports stay away.
 static gboolean on_watch(gpointer data)
 {
     CapPublisher *publisher = data;
-    gint heard_s = g_atomic_int_get(&publisher->heard_s);
+    gint64 heard_s = MAX(publisher->live_s, g_atomic_int_get(&publisher->heard_s));
+    gint64 silent_s = SILENT_AFTER_S;
 
-    if (!heard_s || tk_clock_monotonic_ns() / TK_NS_PER_S - heard_s < SILENT_AFTER_S)
+    if (heard_s - publisher->live_s >= REPORTS_KNOWN_S)
+        silent_s = MAX(SILENT_KNOWN_AFTER_S, 2 * g_atomic_int_get(&publisher->pause_s) + 2);
+    if (monotonic_s() - heard_s < silent_s)
         return G_SOURCE_CONTINUE;
     publisher->timer = 0;
     failed(publisher, 0, "服务器没有回应 · the relay has fallen silent");
@@ -212,6 +226,7 @@ static void on_message(void *user, GstMessage *message)
 
     if (publisher->state == CAP_PUBLISHER_CONNECTING && tells_recording(message)) {
         publisher->failures = 0;
+        publisher->live_s = monotonic_s();
         set_timer(publisher, REPORTS_SETTLE_MS, on_settled);
         set_state(publisher, CAP_PUBLISHER_LIVE, NULL);
     } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
@@ -238,7 +253,12 @@ static void on_rtcp(GObject *session, GstBuffer *buffer, gpointer data)
 {
     CapPublisher *publisher = data;
 
-    g_atomic_int_set(&publisher->heard_s, (gint)(tk_clock_monotonic_ns() / TK_NS_PER_S));
+    gint now_s = (gint)monotonic_s();
+    gint heard_s = g_atomic_int_get(&publisher->heard_s);
+
+    if (now_s - heard_s > g_atomic_int_get(&publisher->pause_s))
+        g_atomic_int_set(&publisher->pause_s, now_s - heard_s);
+    g_atomic_int_set(&publisher->heard_s, now_s);
 }
 
 static void on_manager_pad(GstElement *manager, GstPad *pad, gpointer data)
@@ -314,7 +334,9 @@ static void connect_now(CapPublisher *publisher)
 
     set_state(publisher, CAP_PUBLISHER_CONNECTING, NULL);
     set_timer(publisher, CONNECT_TIMEOUT_MS, on_connect_timeout);
-    g_atomic_int_set(&publisher->heard_s, 0);
+    // What comes first ends a pause that began now.
+    g_atomic_int_set(&publisher->heard_s, (gint)monotonic_s());
+    g_atomic_int_set(&publisher->pause_s, 0);
     if (!build(publisher, &error) ||
         !tk_pipeline_set_state(publisher->pipeline, GST_STATE_PLAYING, &error)) {
         failed(publisher, 0, error->message);

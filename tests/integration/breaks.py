@@ -19,6 +19,7 @@ from websocket import BINARY, CLOSE, Chunk, Refused, WebSocket, is_init
 
 STORE_S = 2         # what a viewer may still have of before
 UNIT_RESTART_S = 2  # RestartSec of the units in configs/systemd
+SETTLED_S = 5       # of the lesson, before something breaks
 PIXELS = 16 * 16
 BLINK_S = 0.25      # shorter is no stop
 FLOW = 6            # so many pictures, or chunks, a second are a lesson; a slate has fewer
@@ -152,10 +153,11 @@ class Show:
         self.wire = Wire(cleanup, self.city, self.school, delay=25)
         self.start_relay()
         self.start_sender()
+        began = time.monotonic()
         self.sender.wait_log("main: connected")
         self.viewers = {name: VIEWERS[name](self) for name in viewers}
         for name, viewer in self.viewers.items():
-            if not viewer.wait_after(0, 60):
+            if not viewer.wait_after(began + SETTLED_S, 60):
                 raise AssertionError(f"{name} sees nothing {viewer.tail()}")
 
     def start_relay(self, **ports):

@@ -3,9 +3,10 @@
 
 import unittest
 
-from chain import COUNTRY, Chain, Class
+from chain import COUNTRY, Chain, Class, Village
 from places import possible
-from tongke import request
+from stairs import CAMERA, Browser
+from tongke import Deadline, request
 
 
 @unittest.skipUnless(possible(), "no right to make network namespaces and tun devices")
@@ -46,6 +47,27 @@ class Lines(unittest.TestCase):
         down, _ = school.wire.count()
         self.assertGreater(down[1], 10)  # lost on the line
         self.assertEqual(down[2], 0)     # refused by its buffer
+
+    def test_low_comes_down_to_who_needs_it(self):
+        chain = Chain(self.addCleanup)
+        city, county = chain.level("city"), chain.level("county")
+        chain.publish(*CAMERA)
+        above = Class(city)
+        village = Village(county, delay=25, buffer=64)
+        village.wire.set(rate=4000)
+        chain.relay = county.relay
+        browser = Browser(chain, village.place, village.near, store=2.5)
+        above.pass_time(4)
+        self.assertEqual(browser.rendition, "main")
+        fetched = r"fetched from upstream .*stream=low"
+        self.assertNotRegex("\n".join(county.relay.err), fetched)
+        village.wire.set(rate=800)
+        county.relay.wait_log(fetched)
+        deadline = Deadline()
+        while browser.rendition != "low":
+            self.assertFalse(deadline.over(), browser.steps)
+            above.pass_time(0.5)
+        self.assertEqual(browser.gaps, [])
 
 
 if __name__ == "__main__":
