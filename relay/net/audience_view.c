@@ -68,8 +68,14 @@ static gboolean begin_as_wished(RelaySocket *s, gint64 now_ns)
     RelayLineSeen nothing = {0};
     RelayRenditionChoice *choice = &s->viewer.choice;
     relay_web_feed_ladder(s->viewer.home, now_ns, &ladder);
-    if (!is_moved(s))
-        return relay_share_take(&s->share, ladder.need_bps[RELAY_RENDITION_MAIN]);
+    if (!is_moved(s) && relay_share_take(&s->share, ladder.need_bps[RELAY_RENDITION_MAIN]))
+        return TRUE;
+    if (!s->automatic)
+        return FALSE;
+    if (!is_moved(s)) { // it cannot go on where it was, but begin anew with less
+        relay_web_viewer_init(&s->viewer, s->viewer.home, 0);
+        relay_rendition_begin(choice, s->best, now_ns);
+    }
     if (!relay_share_begin(&s->share, &ladder, s->best, &choice->best))
         return FALSE;
     if (choice->best == RELAY_RENDITION_MAIN)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/relay/audience_stage.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "common/base/json.h"
@@ -37,12 +38,8 @@ static void on_snapshot(gpointer user, guint64 serial, const TkClaims *claims)
     ((Stage *)user)->snapshot_for = serial;
 }
 
-int stage_set_up(void **state)
+static void make_audience(Stage *stage)
 {
-    Stage *stage = g_new0(Stage, 1);
-    stage->door = relay_door_new(NULL, NULL);
-    stage->schools = relay_schools_new(0, 0);
-    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "main");
     RelayAudienceSpec spec = {.history_span_ns = 60 * SECOND,
                               .history_bytes_max = 1 << 20,
                               .sockets_max = 4,
@@ -59,6 +56,15 @@ int stage_set_up(void **state)
                               .on_snapshot = on_snapshot,
                               .user = stage};
     stage->audience = relay_audience_new(&spec);
+}
+
+int stage_set_up(void **state)
+{
+    Stage *stage = g_new0(Stage, 1);
+    stage->door = relay_door_new(NULL, NULL);
+    stage->schools = relay_schools_new(0, 0);
+    stage->stream = relay_stream_new("01JD0000000000000000000000", "math", "main");
+    make_audience(stage);
     *state = stage;
     return 0;
 }
@@ -72,6 +78,24 @@ int stage_tear_down(void **state)
     relay_door_free(stage->door);
     g_free(stage);
     return 0;
+}
+
+char *stage_lock(Stage *stage)
+{
+    char any[] = "*";
+    TkClaims claims = {.role = TK_ROLE_VIEWER, .lesson = any, .expires_s = G_MAXINT32};
+    g_autoptr(TkTokenKey) key = tk_token_key_generate("HS256", NULL);
+    g_autofree char *folder = g_dir_make_tmp("audience-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "key", NULL);
+    assert_true(tk_token_key_save(key, path, FALSE, NULL));
+    relay_audience_free(stage->audience);
+    relay_door_free(stage->door);
+    stage->door = relay_door_new(path, NULL);
+    assert_non_null(stage->door);
+    g_unlink(path);
+    g_rmdir(folder);
+    make_audience(stage);
+    return tk_token_issue(key, &claims, NULL);
 }
 
 RelaySocket *stage_open(Stage *stage, const char *path, const char *from)

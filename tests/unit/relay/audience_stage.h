@@ -23,6 +23,8 @@ typedef struct {
 
 int stage_set_up(void **state);
 int stage_tear_down(void **state);
+// At first: the door has a key from now on. A viewer's token, new.
+char *stage_lock(Stage *stage);
 RelaySocket *stage_open(Stage *stage, const char *path, const char *from);
 void stage_push_init(Stage *stage, const char *content);
 // Chunks of 0.1 s, of which each twentieth is a key.

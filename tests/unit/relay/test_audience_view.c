@@ -74,6 +74,42 @@ static void keeps_the_renditions_of_a_lesson_that_rises_again(void **state)
     stage->stream = own;
 }
 
+// As one whose line broke: somebody else has the room for `main` meanwhile.
+static void goes_on_with_less_where_there_is_no_room(void **state)
+{
+    Stage *stage = *state;
+    RelayStream *own = stage->stream;
+    g_autofree char *token = stage_lock(stage);
+    RelayStream *main = begin_stream(stage, "main");
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(RelayUnit) large = relay_unit_new(1000);
+        large->number = ++stage->chunks;
+        large->arrived_ns = stage->now_ns;
+        relay_audience_push(stage->audience, main, large, NULL);
+        stage_push(stage, 20);
+    }
+    stage->now_ns = 0; // both at once
+    RelayStream *low = begin_stream(stage, "low");
+    stage_push(stage, 60);
+    RelaySchool *school = relay_schools_find(stage->schools, NULL);
+    school->pool.max_bps = 2500;
+    RelaySocketRequest request = {
+        .path = "/live/math", .rendition = "auto", .from = "30", .token = token};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    check_next("state live");
+    check_next("rendition ");
+    assert_true(school->pool.taken_bps > 0);
+    relay_audience_leave(stage->audience, socket);
+    request.rendition = NULL;
+    socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    check_next("close 1013");
+    relay_audience_leave(stage->audience, socket);
+    assert_int_equal(school->pool.taken_bps, 0);
+    end_stream(stage, main);
+    end_stream(stage, low);
+    stage->stream = own;
+}
+
 // Pongs are under way as well, though nothing that was sent has left.
 static void a_line_that_stands_still_carries_nothing(void **state)
 {
@@ -104,6 +140,7 @@ int main(void)
         T(begins_with_the_rendition_that_is_wished_for),
         T(begins_with_the_best_where_the_line_decides),
         T(keeps_the_renditions_of_a_lesson_that_rises_again),
+        T(goes_on_with_less_where_there_is_no_room),
         T(a_line_that_stands_still_carries_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
