@@ -81,6 +81,13 @@ gboolean relay_share_begin(RelayShare *share, const RelayLadder *ladder, RelayRe
         if (relay_share_take(share, ladder->need_bps[r]))
             return TRUE;
     }
+    // There is nothing so small: it gets what comes nearest.
+    for (RelayRendition r = wish; !known && r-- > 0;) {
+        if (!ladder->need_bps[r])
+            continue;
+        *ret = r;
+        return relay_share_take(share, ladder->need_bps[r]);
+    }
     return !known;
 }
 

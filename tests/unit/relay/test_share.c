@@ -78,6 +78,20 @@ static void what_is_not_known_takes_nothing(void **state)
     assert_int_equal(share.bps, 0);
 }
 
+static void who_wants_less_than_there_is_needs_room_too(void **state)
+{
+    static const RelayLadder best = {.need_bps = {2000 * KBPS}};
+    RelayPool school = {.max_bps = 2400 * KBPS}, none = {0};
+    RelayShare first = share_of(&school, &none), second = first;
+    RelayRendition at;
+    assert_true(relay_share_begin(&first, &best, RELAY_RENDITION_AUDIO, &at));
+    assert_int_equal(at, RELAY_RENDITION_MAIN);
+    assert_int_equal(school.taken_bps, 2000 * KBPS);
+    assert_false(relay_share_begin(&second, &best, RELAY_RENDITION_AUDIO, &at));
+    relay_share_release(&first);
+    assert_int_equal(school.taken_bps, 0);
+}
+
 static void a_step_up_needs_room_and_some_more(void **state)
 {
     RelayPool total = {.max_bps = 2249 * KBPS};
@@ -179,6 +193,7 @@ int main(void)
         cmocka_unit_test(another_school_has_its_own_room),
         cmocka_unit_test(no_bound_bounds_nothing),
         cmocka_unit_test(what_is_not_known_takes_nothing),
+        cmocka_unit_test(who_wants_less_than_there_is_needs_room_too),
         cmocka_unit_test(a_step_up_needs_room_and_some_more),
         cmocka_unit_test(a_lesson_that_grows_makes_one_go_down),
         cmocka_unit_test(who_may_not_be_refused_leaves_less_for_others),
