@@ -57,6 +57,9 @@ static RelayUnit *rendition_text(RelayRendition rendition)
 
 static RelayWebNext next_chunk(RelayWebViewer *v, RelayUnit **ret_message)
 {
+    // Nothing follows that would fill its line: it may have the rest.
+    if (relay_web_feed_ended(v->home))
+        v->place.held = FALSE;
     RelayUnit *chunk = relay_viewer_next(&v->place, history_of(v));
     const RelayWebInit *init = chunk ? relay_web_feed_init_for(v->feed, chunk->number) : NULL;
     if (!init)

@@ -224,6 +224,20 @@ static void the_end_is_told_wherever_the_viewer_is(void **state)
     assert_int_equal(relay_web_viewer_next(&s->viewer, &none), RELAY_WEB_OVER);
 }
 
+static void who_was_held_back_gets_the_rest_at_the_end(void **state)
+{
+    Stage *s = *state;
+    begin(s);
+    s->viewer.place.held = TRUE;
+    lesson(s, 500 * MS);
+    gint64 until_ns = s->got_until_ns;
+    read_all(s);
+    assert_int_equal(s->got_until_ns, until_ns);
+    relay_web_feed_set_state(s->feeds[0], "ended", "{}");
+    read_all(s);
+    assert_int_equal(s->got_until_ns, until_ns + 500 * MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +249,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_cannot_be_moved_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_is_told_wherever_the_viewer_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_was_held_back_gets_the_rest_at_the_end, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
