@@ -109,6 +109,8 @@ HEAD = ("lessons", "viewers of each", "recorder, % of a core", "a lesson's", "wr
 
 
 def times(delay):
+    """Of nobody there are none."""
+    delay = delay or {}
     return [f"{delay[part]:.0f}" if delay.get(part) is not None else "–" for part in ("p50", "p99")]
 
 
