@@ -25,8 +25,6 @@ gboolean ctl_lesson_list(const CtlOptions *options, GError **error)
     static const char *const headings[] = {"NAME",  "STATE",   "STARTED", "VIEWERS", "SUBJECT",
                                            "TITLE", "TEACHER", "SCHOOL",  NULL};
     g_autoptr(json_t) answer = ctl_http(options, CTL_RELAY, "GET", "/api/v1/lessons", NULL, error);
-    g_autoptr(CtlTable) table = ctl_table_new(headings);
-    const json_t *lessons = json_object_get(answer, "lessons");
 
     if (!answer)
         return FALSE;
@@ -34,10 +32,8 @@ gboolean ctl_lesson_list(const CtlOptions *options, GError **error)
         ctl_record_print(answer, TRUE);
         return TRUE;
     }
-    for (gsize i = 0; i < json_array_size(lessons); i++)
-        add_row(table, json_array_get(lessons, i));
-    g_autofree char *text = ctl_table_text(table);
-    printf("%s", json_array_size(lessons) ? text : "no lesson is running\n");
+    g_autofree char *text = ctl_table_of(json_object_get(answer, "lessons"), headings, add_row);
+    printf("%s", text ? text : "no lesson is running\n");
     return TRUE;
 }
 

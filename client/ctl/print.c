@@ -89,6 +89,15 @@ char *ctl_table_text(const CtlTable *table)
     return g_string_free(out, FALSE);
 }
 
+char *ctl_table_of(const json_t *array, const char *const *headings,
+                   void (*add)(CtlTable *table, const json_t *element))
+{
+    g_autoptr(CtlTable) table = ctl_table_new(headings);
+    for (gsize i = 0; i < json_array_size(array); i++)
+        add(table, json_array_get(array, i));
+    return json_array_size(array) ? ctl_table_text(table) : NULL;
+}
+
 char *ctl_duration(double seconds)
 {
     // Also false for NaN; what is longer than this is nobody's lesson.

@@ -20,6 +20,10 @@ void ctl_table_add(CtlTable *table, const char *const *cells);
 // The whole table. Newly allocated.
 char *ctl_table_text(const CtlTable *table);
 
+// The table of an array's elements, each put in by `add`. Newly allocated; NULL: there are none.
+char *ctl_table_of(const json_t *array, const char *const *headings,
+                   void (*add)(CtlTable *table, const json_t *element));
+
 // `text` without control characters. Newly allocated; NULL gives "-".
 char *ctl_clean(const char *text);
 

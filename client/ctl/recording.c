@@ -29,14 +29,11 @@ static void print_list(const json_t *answer)
 {
     static const char *const headings[] = {"ID",    "STARTED", "LENGTH",  "STATE", "SUBJECT",
                                            "GRADE", "TITLE",   "TEACHER", NULL};
-    g_autoptr(CtlTable) table = ctl_table_new(headings);
     const json_t *recordings = json_object_get(answer, "recordings");
     gsize shown = json_array_size(recordings);
+    g_autofree char *text = ctl_table_of(recordings, headings, add_row);
 
-    for (gsize i = 0; i < shown; i++)
-        add_row(table, json_array_get(recordings, i));
-    g_autofree char *text = ctl_table_text(table);
-    if (shown)
+    if (text)
         printf("%s", text);
     printf("%" G_GSIZE_FORMAT " of %" G_GINT64_FORMAT " recordings\n", shown,
            tk_json_int(answer, "total", (gint64)shown));

@@ -78,8 +78,6 @@ gboolean ctl_school_list(const CtlOptions *options, GError **error)
                                            "ROUND TRIP", "LOSS",         "MOVED DOWN/UP",
                                            "DROPPED",    "GONE/REFUSED", NULL};
     g_autoptr(json_t) answer = ctl_http(options, CTL_RELAY, "GET", "/api/v1/schools", NULL, error);
-    g_autoptr(CtlTable) table = ctl_table_new(headings);
-    const json_t *schools = json_object_get(answer, "schools");
 
     if (!answer)
         return FALSE;
@@ -87,9 +85,7 @@ gboolean ctl_school_list(const CtlOptions *options, GError **error)
         ctl_record_print(answer, TRUE);
         return TRUE;
     }
-    for (gsize i = 0; i < json_array_size(schools); i++)
-        add_row(table, json_array_get(schools, i));
-    g_autofree char *text = ctl_table_text(table);
-    printf("%s", json_array_size(schools) ? text : "no school has watched yet\n");
+    g_autofree char *text = ctl_table_of(json_object_get(answer, "schools"), headings, add_row);
+    printf("%s", text ? text : "no school has watched yet\n");
     return TRUE;
 }

@@ -223,21 +223,23 @@ gboolean shelf_playlist_find(const ShelfPlaylist *playlist, gboolean closed, con
 {
     char own[NAME_BYTES];
     guint count = segments_count(playlist, closed);
+    gboolean init = g_str_has_prefix(name, "init-");
+    gint64 media_ms = g_ascii_strtoll(name, NULL, 10);
 
     for (guint i = 0; i < count; i++) {
         Segment segment = segment_at(playlist, i);
-        const Extent *found = NULL;
-        segment_name(&segment, own);
-        if (strcmp(own, name) == 0)
-            found = &segment.at;
-        init_name(&segment.init, own);
-        if (strcmp(own, name) == 0)
-            found = &segment.init;
-        if (found) {
-            *ret_offset = found->offset;
-            *ret_bytes = found->bytes;
-            return TRUE;
-        }
+        const Extent *extent = init ? &segment.init : &segment.at;
+        if (!init && segment.media_ns / TK_NS_PER_MS != media_ms)
+            continue;
+        if (init)
+            init_name(extent, own);
+        else
+            segment_name(&segment, own);
+        if (strcmp(own, name) != 0)
+            continue;
+        *ret_offset = extent->offset;
+        *ret_bytes = extent->bytes;
+        return TRUE;
     }
     return FALSE;
 }

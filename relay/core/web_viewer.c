@@ -149,7 +149,7 @@ static guint64 left_here(const RelayWebViewer *v, gsize bytes)
         const RelayUnit *unit = relay_history_at(history_of(v), reached - 1);
         if (!unit)
             break;
-        passed += unit->bytes;
+        passed += unit->bytes - RELAY_WEB_HEADROOM;
     }
     return reached;
 }

@@ -268,7 +268,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
         return RELAY_WEB_TEXT;
     if (s->attached && !s->close_code) {
         RelayWebNext next = relay_web_viewer_next(&s->viewer, ret_message);
-        s->sent_bytes += *ret_message ? (*ret_message)->bytes : 0;
+        s->sent_bytes += *ret_message ? (*ret_message)->bytes - RELAY_WEB_HEADROOM : 0;
         if (next != RELAY_WEB_OVER && next != RELAY_WEB_TOO_SLOW)
             return next;
         s->close_code = next == RELAY_WEB_OVER ? RELAY_CLOSE_OVER : RELAY_CLOSE_TOO_SLOW;
