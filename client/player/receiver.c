@@ -216,7 +216,7 @@ static void add_branch(PlayReceiver *receiver, GstElement *src, GstPad *pad, con
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(branch), "out");
     if (sink && joint == receiver->pictures) {
         g_autoptr(GstPad) decoded = gst_element_get_static_pad(sink, "sink");
-        play_pictures_watch(&receiver->decoded, decoded);
+        play_pictures_watch(&receiver->decoded, pad, decoded);
     }
     if (sink) {
         guint number = tk_joint_connect(joint, sink, 0);

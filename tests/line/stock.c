@@ -24,7 +24,7 @@ static void on_pad(GstElement *src, GstPad *pad, gpointer bin)
     g_autoptr(GstPad) in = gst_element_get_static_pad(out, "sink");
     g_autoptr(GstPad) door = gst_element_get_static_pad(branch, "sink");
     if (video)
-        play_pictures_watch(&pictures, in);
+        play_pictures_watch(&pictures, pad, in);
     else
         play_sounds_watch(&sounds, pad);
     gst_bin_add(bin, branch);
