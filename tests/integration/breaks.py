@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What breaks in a lesson, and how long each kind of viewer saw its picture stand: the sender killed, its
-address changed, the viewers' address changed, the relay killed. Nobody does anything at a viewer. Run as
-a program: a table."""
+address changed, the viewers' address changed, the relay killed, the relay above it out of reach and back.
+Nobody does anything at a viewer. Run as a program: a table."""
 
 import argparse
 import contextlib
@@ -19,6 +19,7 @@ from websocket import BINARY, CLOSE, Chunk, Refused, WebSocket, is_init
 
 STORE_S = 2         # what a viewer may still have of before
 UNIT_RESTART_S = 2  # RestartSec of the units in configs/systemd
+RETURN_S = 5        # that a relay above has been well before it is preferred again
 SETTLED_S = 5       # of the lesson, before something breaks
 PIXELS = 16 * 16
 BLINK_S = 0.25      # shorter is no stop
@@ -164,11 +165,15 @@ class Show:
         self.relay = Relay(self.cleanup, {"auth.key_file": self.key.path, "rtsp.listen": "0.0.0.0",
                                           "web.listen": "0.0.0.0", **ports}, place=self.city)
 
+    def origin(self):
+        """The relay that the sender sends to."""
+        return self.relay
+
     def start_sender(self):
         self.sender = Program(self.cleanup, self.room.inside([
             BUILD / "client" / "capture" / "tongke-capture",
             "--source", clip(), "--loop", "--keep", "none",
-            "--relay", f"rtsp://{self.uplink.near}:{self.relay.rtsp_port}/math"]),
+            "--relay", f"rtsp://{self.uplink.near}:{self.origin().rtsp_port}/math"]),
             {"TONGKE_TOKEN": self.key.token("sender", "--lesson", "math")})
 
     def rtsp(self):
@@ -195,7 +200,6 @@ class Show:
         self.wire = Wire(self.cleanup, self.city, self.school, instead=self.wire, delay=25)
 
     def suffer(self, fault, seconds=60):
-        """{viewer: seconds its picture stood; None: it does not come back}"""
         since = time.monotonic()
         fault(self)
         done = time.monotonic() + STORE_S
@@ -204,8 +208,57 @@ class Show:
                 for name, viewer in self.viewers.items()}
 
 
-FAULTS = {"the sender is killed": Show.kill_sender, "the sender's address changes": Show.move_sender,
-          "the viewers' address changes": Show.move_viewers, "the relay is killed": Show.kill_relay}
+class Fed(Show):
+    """The relay that is watched gets the lesson from the first of two others, each in a place of its own
+    that is reached over a line; these two get it from where the sender is."""
+
+    def start_relay(self):
+        spec = {"auth.key_file": self.key.path, "rtsp.listen": "0.0.0.0", "web.listen": "0.0.0.0"}
+        token = temporary(self.cleanup) / "token"
+        token.write_text(self.key.token("recorder"))
+        spec["upstream.token_file"] = token
+        self.source = Relay(self.cleanup, spec, place=self.city)
+        self.lines, urls = [], []
+        for _ in range(2):
+            place = Place(self.cleanup)
+            up = Wire(self.cleanup, self.city, place)
+            above = Relay(self.cleanup, {
+                **spec, "upstream.relays": f"http://{up.near}:{self.source.http_port}"}, place=place)
+            self.lines.append(Wire(self.cleanup, place, self.city, delay=10))
+            urls.append(f"http://{self.lines[-1].near}:{above.http_port}")
+        self.relay = Relay(self.cleanup, {
+            **spec, "upstream.relays": " ".join(urls), "upstream.return_s": RETURN_S}, place=self.city)
+
+    def origin(self):
+        return self.source
+
+    def fetched_from(self, line):
+        return f"fetched from upstream .*peer=http://{line.near}:"
+
+    def lose_first(self):
+        self.lines[0].set(loss=100)
+        self.relay.wait_log(self.fetched_from(self.lines[1]))
+
+    def first_is_back(self):
+        begun = len(self.relay.err)
+        self.lines[0].set(loss=0)
+        self.relay.wait_log(self.fetched_from(self.lines[0]), begun)
+
+
+# Each in such a setting; what comes before the last is its beginning and not told.
+FAULTS = {"the sender is killed": (Show, Show.kill_sender),
+          "the sender's address changes": (Show, Show.move_sender),
+          "the viewers' address changes": (Show, Show.move_viewers),
+          "the relay is killed": (Show, Show.kill_relay),
+          "the relay above is out of reach": (Fed, Fed.lose_first),
+          "the relay above is back": (Fed, Fed.lose_first, Fed.first_is_back)}
+
+
+def suffer(cleanup, word, viewers=tuple(VIEWERS)):
+    """{viewer: seconds its picture stood; None: it does not come back}"""
+    setting, *faults = FAULTS[word]
+    show = setting(cleanup, viewers)
+    return [show.suffer(fault) for fault in faults][-1]
 
 
 def main():
@@ -216,13 +269,13 @@ def main():
     if not possible():
         sys.exit("no right to make network namespaces and tun devices")
     print("| seconds that the picture stood | " + " | ".join(VIEWERS) + " |\n|---|" + "---:|" * len(VIEWERS))
-    for word, fault in FAULTS.items():
+    for word in FAULTS:
         if options.only not in word:
             continue
         rounds = []
         for _ in range(options.rounds):
             with contextlib.ExitStack() as stack:
-                rounds.append(Show(stack.callback).suffer(fault))
+                rounds.append(suffer(stack.callback, word))
         cells = [", ".join("never back" if one[name] is None else str(one[name]) for one in rounds)
                  for name in VIEWERS]
         print(f"| {word} | " + " | ".join(cells) + " |", flush=True)

@@ -136,6 +136,12 @@ class Class:
                 "behind_median_s": round(behind[len(behind) // 2], 3),
                 "behind_worst_s": round(behind[-1], 2), **self.picture.saw(since)}
 
+    def after(self, above, since=0.0):
+        """How much later than `above` it has the same pictures: median and 99 of 100, in ms."""
+        there, here = above.picture.moments(), self.picture.moments(since)
+        late = sorted(at - there[which] for which, at in here.items() if which in there)
+        return [round(late[len(late) * part // 100] * 1000) for part in (50, 99)]
+
     def close(self):
         self.reading = False
         self.thread.join(30)
@@ -158,6 +164,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--cut", type=float, default=5)
     parser.add_argument("--bitrate", type=int, default=1100)
+    parser.add_argument("--loss", type=float, default=COUNTRY["loss"], help="per cent, each way")
     options = parser.parse_args()
     if not possible():
         sys.exit("no right to make network namespaces and tun devices")
@@ -167,15 +174,19 @@ def main():
         county = chain.level("county", **{"history.packet_s": 60, "history.packet_mib": 64})
         school = chain.level("school")
         county.wire.set(delay=10)
-        school.wire.set(**COUNTRY)
+        line = COUNTRY | {"loss": options.loss}
+        school.wire.set(**line)
         chain.publish("--low", bitrate=options.bitrate, size="640x360")
-        classes = [Class(level) for level in (city, county, school)]
-        classes.append(Class(county, Village(county, **COUNTRY)))
+        here = [Class(level) for level in (city, county, school)]
+        village = Class(county, Village(county, **line))
+        classes = [*here, village]
         pass_time(classes, 10)
         since = time.monotonic()
         pass_time(classes, options.seconds)
         for one in classes:
             print(one.name, one.saw(since), "lost", one.picture.lost(classes[0].picture, since), flush=True)
+        for above, one in ((here[0], here[1]), (here[1], here[2]), (here[1], village)):
+            print(f"{one.name} after {above.name}: median, p99 ms", one.after(above, since))
         since = time.monotonic()
         county.wire.set(loss=100)
         classes[0].pass_time(options.cut)

@@ -4,14 +4,14 @@ breaks.py tells how long that takes."""
 
 import unittest
 
-from breaks import FAULTS, Show
+from breaks import suffer
 from places import possible
 
 
 @unittest.skipUnless(possible(), "no right to make network namespaces and tun devices")
 class Breaks(unittest.TestCase):
     def suffer(self, word):
-        stood = Show(self.addCleanup, ("browser", "tongke-player")).suffer(FAULTS[word])
+        stood = suffer(self.addCleanup, word, ("browser", "tongke-player"))
         self.assertNotIn(None, stood.values(), stood)
 
     def test_the_sender_is_killed(self):
@@ -25,6 +25,9 @@ class Breaks(unittest.TestCase):
 
     def test_the_relay_is_killed(self):
         self.suffer("the relay is killed")
+
+    def test_the_relay_above_is_out_of_reach(self):
+        self.suffer("the relay above is out of reach")
 
 
 if __name__ == "__main__":

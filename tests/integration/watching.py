@@ -19,6 +19,11 @@ class Picture:
         if count:
             self.came.append((now, chunk.times[VIDEO_TRACK] / VIDEO_TIMESCALE, count))
 
+    def moments(self, since=0.0):
+        """{picture, by its place in the lesson: when it came}"""
+        return {round(begin * self.fps) + i: at for at, begin, count in self.came if at >= since
+                for i in range(count)}
+
     def holes(self, since=0.0):
         """(when, media time, seconds) of every stretch that has no picture."""
         found = []
