@@ -12,6 +12,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "driver"))
 
+from excerpt import excerpts  # noqa: E402
 from kinds import FUZZED, KINDS, PLAIN, build, plan  # noqa: E402
 from process import stream  # noqa: E402
 from tap import Counts  # noqa: E402
@@ -58,8 +59,19 @@ def arguments():
     return args
 
 
+def tell(failure, lines):
+    say(f"== FAILED {failure.name}")
+    for text in lines:
+        say(f"   {text}")
+
+
 def summary(tasks, counts):
-    """A row for each kind, then all that is known of each failure, then their names."""
+    """All that is known of each failure, a row for each kind, and once more what matters of the failures
+    and their names, in as much as the end of a log may hold."""
+    kept = excerpts(counts.failures)
+    for failure, lines in zip(counts.failures, kept):
+        if lines != failure.lines:
+            tell(failure, failure.lines)
     say("== kind             passed   failed   seconds, of all its tasks")
     for kind in dict.fromkeys(task.kind for task in tasks):
         done, seconds = Counts(), 0
@@ -68,11 +80,8 @@ def summary(tasks, counts):
                 done.add(task.counts)
                 seconds += task.seconds
         say(f"   {kind:15}{done.passed:8}{done.failed:9}{seconds:10.0f}")
-    # The shortest first: of a log that is cut at its end's beginning most of them stay.
-    for failure in sorted(counts.failures, key=lambda one: sum(map(len, one.lines))):
-        say(f"== FAILED {failure.name}")
-        for text in failure.lines:
-            say(f"   {text}")
+    for failure, lines in zip(counts.failures, kept):
+        tell(failure, lines)
     for failure in counts.failures:
         say(f"FAILED {failure.name}")
 

@@ -8,8 +8,9 @@ import textwrap
 import threading
 import unittest
 
+from excerpt import EXCERPT_LINES, EXCERPTS_BYTES, LINE_CHARS, excerpt, excerpts, size
 from kinds import KINDS, meson_test, plan, program_task
-from tap import Counts
+from tap import Counts, Failure
 from tasks import Schedule, Task
 
 HERE = pathlib.Path(__file__).parent
@@ -197,6 +198,61 @@ class Explained(unittest.TestCase):
         failure, = meson_test("unit", entry, "tap").failures
         self.assertEqual((failure.name, failure.lines),
                          ("unit: a", ["not ok 1 - a", "# why", "runtime error"]))
+
+
+class Excerpts(unittest.TestCase):
+    LONG = ["aside"] * 100 + ["not ok 1 - a", "# Traceback", *(f"# {n}" for n in range(500)), "# the last"]
+
+    def test_what_is_short_is_told_whole(self):
+        lines = ["aside", "not ok 1 - a", "# why"]
+        self.assertEqual(excerpt(lines), lines)
+        self.assertEqual(excerpt([]), [])
+
+    def test_of_what_is_long_the_verdict_its_reason_and_the_end_stay(self):
+        told = excerpt(self.LONG)
+        self.assertEqual(len(told), EXCERPT_LINES)
+        self.assertEqual((told[0], told[1], told[-1]), ("not ok 1 - a", "# Traceback", "# the last"))
+        told = excerpt(["aside"] * 100 + ["not ok 1 - a", "# why"])
+        self.assertEqual((len(told), told[-1]), (EXCERPT_LINES, "# why"))
+
+    def test_a_program_that_died_has_its_last_words(self):
+        told = excerpt([str(n) for n in range(200)])
+        self.assertEqual((len(told), told[0], told[-1]), (EXCERPT_LINES, "0", "199"))
+
+    def test_a_long_line_has_its_beginning_and_its_end(self):
+        told, = excerpt(["not ok" + "x" * 9999 + "end"])
+        self.assertEqual(len(told), LINE_CHARS)
+        self.assertTrue(told.startswith("not ok") and told.endswith("end"), told)
+
+    def test_many_failures_share_the_end_of_the_log(self):
+        wide = ["not ok 1 - b", *["学" * 400] * 99]
+        failures = [Failure("", lines)
+                    for lines in (*[self.LONG] * 20, ["not ok 2 - c", "# d"], *[wide] * 30)]
+        told = excerpts(failures)
+        self.assertEqual(len(told), len(failures))
+        self.assertLessEqual(sum(map(size, told)), EXCERPTS_BYTES)
+        self.assertEqual(told[20], ["not ok 2 - c", "# d"])
+        for lines in told[:20]:
+            self.assertEqual((lines[0], lines[-1]), ("not ok 1 - a", "# the last"))
+
+    def test_they_stand_after_the_table_and_before_the_names(self):
+        script = textwrap.dedent(f"""
+            import sys
+            sys.path.insert(0, {str(HERE)!r})
+            from run import summary
+            from tap import Counts
+            counts = Counts()
+            counts.fail("long", ["not ok 1 - long", *(f"# {{n}}" for n in range(500))])
+            counts.fail("short", ["not ok 2 - short"])
+            summary([], counts)
+            """)
+        said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True,
+                              text=True).stdout.splitlines()
+        self.assertEqual([line for line in said if not line.startswith("   ")], [
+            "== FAILED long", "== kind             passed   failed   seconds, of all its tasks",
+            "== FAILED long", "== FAILED short", "FAILED long", "FAILED short"])
+        self.assertIn("   # 250", said)
+        self.assertNotIn("   # 250", said[said.index("== FAILED long", 1):])
 
 
 class Ending(unittest.TestCase):
