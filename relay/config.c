@@ -46,6 +46,10 @@ const TkConfigField relay_config_fields[] = {
      "spaces between."},
     {"upstream", "transport", TK_CONFIG_CHOICE, "auto", 0, 0, "auto|udp|tcp",
      "How media is fetched: auto = UDP with repair, TCP where UDP does not get through."},
+    {"upstream", "rendition", TK_CONFIG_CHOICE, "main", 0, 0, "main|auto",
+     "What is fetched of a lesson's main stream: main = that as it is, whole after a cut of the "
+     "line; auto = as the line carries it, then the low picture or the sound alone, for a school "
+     "behind a weak line."},
     {"upstream", "return_s", I, "30", 0, 3600, NULL,
      "A preferred upstream that came back has to stay for so many seconds before streams return to "
      "it."},

@@ -249,6 +249,7 @@ static gboolean follow_upstreams(RelayServer *s, GError **error)
                             .upstreams = text(s, "upstream", "relays"),
                             .token_file = text(s, "upstream", "token_file"),
                             .ahead = text(s, "upstream", "ahead"),
+                            .moves = g_str_equal(text(s, "upstream", "rendition"), "auto"),
                             .return_ns = number(s, "upstream", "return_s") * TK_NS_PER_S};
     while (!g_str_equal(transports[spec.transport], text(s, "upstream", "transport")))
         spec.transport++;

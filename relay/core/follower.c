@@ -13,12 +13,22 @@ static void init(RelayFollower *f, const RelayPacketFeed *feed)
         relay_outgoing_init(&f->tracks[t], feed);
 }
 
+// Without pictures there is no key frame to begin with: it begins with the sound of now.
+static void begin(RelayFollower *f)
+{
+    relay_viewer_init(&f->place, f->feed->history);
+    f->fresh = TRUE;
+    if (!relay_packet_feed_is_blind(f->feed))
+        return;
+    f->place.position = relay_history_head(f->feed->history);
+    f->place.awaits_key = FALSE;
+}
+
 void relay_follower_init(RelayFollower *follower, const RelayPacketFeed *feed, gboolean parts)
 {
     init(follower, feed);
     follower->parts = parts;
-    follower->fresh = TRUE;
-    relay_viewer_init(&follower->place, feed->history);
+    begin(follower);
 }
 
 void relay_follower_init_at(RelayFollower *follower, const RelayPacketFeed *feed, guint64 position)
@@ -30,8 +40,7 @@ void relay_follower_init_at(RelayFollower *follower, const RelayPacketFeed *feed
 void relay_follower_restart(RelayFollower *follower)
 {
     follower->parted = FALSE;
-    follower->fresh = TRUE;
-    relay_viewer_init(&follower->place, follower->feed->history);
+    begin(follower);
 }
 
 static void part(RelayFollower *f, guint64 sound_at)

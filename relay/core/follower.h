@@ -38,7 +38,8 @@ typedef struct {
     } aim;
 } RelayFollower;
 
-// Begins at the newest key frame, or waits for one. `parts`: sound may go ahead.
+// Begins at the newest key frame, or waits for one; with the sound where pictures do not come.
+// `parts`: sound may go ahead.
 void relay_follower_init(RelayFollower *follower, const RelayPacketFeed *feed, gboolean parts);
 // Begins at `position` and is lossless (relay_viewer_init_at).
 void relay_follower_init_at(RelayFollower *follower, const RelayPacketFeed *feed, guint64 position);

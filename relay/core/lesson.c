@@ -2,7 +2,9 @@
 #include "relay/core/lesson.h"
 
 #include "common/base/clock.h"
+#include "common/base/name.h"
 #include "common/base/ulid.h"
+#include "relay/core/rendition.h"
 
 const char *relay_lesson_state_word(RelayLessonState state)
 {
@@ -57,6 +59,28 @@ RelayLessonStream *relay_lesson_stream(RelayLesson *lesson, const char *name, gb
     stream->name = g_strdup(name);
     g_ptr_array_add(lesson->streams, stream);
     return stream;
+}
+
+gboolean relay_lesson_stream_is_told(RelayLessonStream *stream, const RelayStreamFormat *above)
+{
+    gboolean news = !stream->has_format;
+    stream->above_width = above->width;
+    stream->above_height = above->height;
+    if (news)
+        stream->format = *above;
+    stream->has_format = TRUE;
+    return news;
+}
+
+const char *relay_lesson_stream_rendition(const RelayLessonStream *stream)
+{
+    const RelayStreamFormat *format = &stream->format;
+    if (!g_str_equal(stream->name, TK_STREAM_MAIN) || !stream->above_width || !stream->packets_in)
+        return NULL;
+    if (stream->blind || !format->has_video)
+        return relay_rendition_word(RELAY_RENDITION_AUDIO);
+    gboolean same = format->width == stream->above_width && format->height == stream->above_height;
+    return relay_rendition_word(same ? RELAY_RENDITION_MAIN : RELAY_RENDITION_LOW);
 }
 
 // live <-> away, both -> ended; ended is final.
@@ -127,6 +151,8 @@ static json_t *stream_to_json(const RelayLessonStream *stream)
         if (stream->delay_in_ns)
             json_object_set_new(in, "delay_ms",
                                 json_real((double)(stream->delay_in_ns / 100000) / 10));
+        if (relay_lesson_stream_rendition(stream))
+            tk_json_set_string(in, "rendition", relay_lesson_stream_rendition(stream));
         json_object_set_new(object, "in", in);
     }
     if (stream->newest_chunk) {

@@ -28,6 +28,8 @@ typedef struct {
     gint64 bitrate_bps;
     guint64 packets_in, lost_in, repaired_in; // from its sender, or the relay that it comes from
     gint64 delay_in_ns;                       // of the newest packet since its capture; 0 = unknown
+    guint above_width, above_height; // where it comes from another relay: its picture there
+    gboolean blind;                  // its sound comes without its pictures
     guint viewers_rtp, viewers_ws;
 } RelayLessonStream;
 
@@ -52,6 +54,13 @@ gboolean relay_lesson_is(const RelayLesson *lesson, const char *word);
 
 // The stream of that name or NULL; borrowed. `add` makes it, unless there are too many already.
 RelayLessonStream *relay_lesson_stream(RelayLesson *lesson, const char *name, gboolean add);
+
+// What the relay that it comes from tells of it; until it comes itself, that is told here as well:
+// then TRUE.
+gboolean relay_lesson_stream_is_told(RelayLessonStream *stream, const RelayStreamFormat *above);
+// What of `main` comes from there; what is not as large as there is its `low`. NULL: it comes from
+// no other relay, nothing is known yet, or it is another stream.
+const char *relay_lesson_stream_rendition(const RelayLessonStream *stream);
 
 // Each returns whether the lesson's state changed.
 // A stream got its sender (again).

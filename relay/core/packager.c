@@ -43,7 +43,8 @@ struct _RelayPackager {
     RelayStreamFormat format;
     gboolean waiting; // for this sender's first key frame,
     gint64 begun_ns;  // since then
-    gint64 video_ns;  // when the last picture came
+    gint64 video_ns;  // when the last picture came,
+    gint64 audio_ns;  // and the last sound
     gint64 start_ns;  // media time before which this sender's sound is not wanted
 };
 
@@ -230,7 +231,9 @@ static void give_chunk(RelayPackager *p, const TkCmafRun *runs, guint count, con
     unit->number = p->sequence;
     unit->arrived_ns = now_ns;
     unit->media_ns = to_ns(first, (gint64)runs[0].decode_time);
-    if (pending_at(first, 0)->key && (first == p->video || !p->format.has_video))
+    if (p->format.has_video && first != p->video)
+        unit->flags = RELAY_UNIT_BLIND;
+    else if (pending_at(first, 0)->key)
         unit->flags = RELAY_UNIT_KEY;
     p->sink.on_chunk(p->user, unit);
 }
@@ -351,12 +354,13 @@ static void push_video(RelayPackager *p, const RelaySample *sample, gint64 now_n
         close_chunk(p, NO_NEXT, now_ns);
 }
 
-static gboolean sound_leads(const RelayPackager *p, gint64 now_ns)
+// Where neither comes the line is silent, not the camera: what comes next may be both.
+static gboolean sound_leads(const RelayPackager *p)
 {
     if (p->waiting)
         return FALSE;
     return !p->video ||
-           (!p->video->pending->len && now_ns - p->video_ns > RELAY_PACKAGER_VIDEO_SILENT_NS);
+           (!p->video->pending->len && p->audio_ns - p->video_ns > RELAY_PACKAGER_VIDEO_SILENT_NS);
 }
 
 static void push_audio(RelayPackager *p, const RelaySample *sample, gint64 now_ns)
@@ -374,15 +378,16 @@ static void push_audio(RelayPackager *p, const RelaySample *sample, gint64 now_n
         t->dropped++;
         return;
     }
+    p->audio_ns = now_ns;
     append(t, sample, decode, now_ns);
-    if (sound_leads(p, now_ns) && chunk_is_full(p, t))
+    if (sound_leads(p) && chunk_is_full(p, t))
         close_chunk(p, NO_NEXT, now_ns);
 }
 
 void relay_packager_start(RelayPackager *p, const RelayTrackFormat *formats, gint64 now_ns)
 {
     p->waiting = p->video != NULL;
-    p->begun_ns = p->video_ns = now_ns;
+    p->begun_ns = p->video_ns = p->audio_ns = now_ns;
     p->start_ns = 0;
     if (p->video)
         p->video->decode.started = FALSE;
@@ -406,7 +411,7 @@ void relay_packager_tick(RelayPackager *p, gint64 now_ns)
 {
     if (p->waiting && p->audio && now_ns - p->begun_ns >= RELAY_PACKAGER_VIDEO_START_NS)
         p->waiting = FALSE;
-    const Track *leader = sound_leads(p, now_ns) ? p->audio : p->video;
+    const Track *leader = sound_leads(p) ? p->audio : p->video;
     if (leader && leader->pending->len &&
         now_ns - leader->since_ns >= p->chunk_ns + RELAY_PACKAGER_WAIT_NS)
         close_chunk(p, NO_NEXT, now_ns);

@@ -2,6 +2,7 @@
 #include "relay/core/packet_feed.h"
 
 #include "common/base/clock.h"
+#include "relay/core/packager.h"
 
 void relay_packet_feed_init(RelayPacketFeed *feed, gint64 span_ns, gsize bytes_max, guint units_max)
 {
@@ -15,8 +16,17 @@ void relay_packet_feed_clear(RelayPacketFeed *feed)
     g_clear_pointer(&feed->index, relay_repair_index_free);
 }
 
+static void note_times(RelayPacketFeed *feed, const RelayUnit *packet)
+{
+    if (packet->track == RELAY_SOUND_TRACK)
+        feed->sound_ns = packet->arrived_ns;
+    if (packet->track == RELAY_PICTURE_TRACK || !feed->picture_ns)
+        feed->picture_ns = packet->arrived_ns;
+}
+
 void relay_packet_feed_push(RelayPacketFeed *feed, RelayUnit *packet)
 {
+    note_times(feed, packet);
     relay_repair_index_note(feed->index, packet, relay_history_head(feed->history));
     relay_stream_rate_note(&feed->rate, packet);
     feed->configures |= (packet->flags & RELAY_UNIT_CONFIG) != 0;
@@ -39,6 +49,11 @@ gint64 relay_packet_feed_need_bps(const RelayPacketFeed *feed)
 gint64 relay_packet_feed_sound_bps(const RelayPacketFeed *feed)
 {
     return feed->clocks[RELAY_SOUND_TRACK].known ? feed->sound.bps : 0;
+}
+
+gboolean relay_packet_feed_is_blind(const RelayPacketFeed *feed)
+{
+    return feed->sound_ns - feed->picture_ns > RELAY_PACKAGER_VIDEO_SILENT_NS;
 }
 
 gint64 relay_packet_feed_heard_ns(const RelayPacketFeed *feed)

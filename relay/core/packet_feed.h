@@ -13,6 +13,7 @@ typedef struct {
     RelayTrackClock clocks[RELAY_INPUT_TRACKS_MAX];
     RelayStreamRate rate, sound; // of all; of the sound
     gboolean configures;         // key frames bring their parameter sets, as far as seen
+    gint64 picture_ns, sound_ns; // when the newest of each came in, of a stream of both
 } RelayPacketFeed;
 
 // In a stream of both the picture is the first track and the sound the second.
@@ -32,5 +33,7 @@ void relay_packet_feed_push(RelayPacketFeed *feed, RelayUnit *packet);
 gint64 relay_packet_feed_need_bps(const RelayPacketFeed *feed);
 // Of its sound alone; 0: not known, or there is nothing beside it.
 gint64 relay_packet_feed_sound_bps(const RelayPacketFeed *feed);
+// Whether its sound goes on without its pictures.
+gboolean relay_packet_feed_is_blind(const RelayPacketFeed *feed);
 // When its newest packet came in; G_MININT64: never.
 gint64 relay_packet_feed_heard_ns(const RelayPacketFeed *feed);

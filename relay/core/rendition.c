@@ -111,8 +111,22 @@ static gboolean may_have_more(const RelayRenditionChoice *c, const RelayLineSeen
 
 void relay_rendition_begin(RelayRenditionChoice *choice, RelayRendition best, gint64 now_ns)
 {
-    *choice =
-        (RelayRenditionChoice){.best = best, .moved_ns = now_ns, .least_behind_ns = G_MAXINT64};
+    *choice = (RelayRenditionChoice){
+        .best = best, .left = RELAY_RENDITIONS, .moved_ns = now_ns, .least_behind_ns = G_MAXINT64};
+}
+
+gboolean relay_rendition_returns(const RelayRenditionChoice *choice, RelayRendition to)
+{
+    return to < choice->at && to >= choice->left;
+}
+
+// What it may have again, or `at`.
+static RelayRendition back(const RelayRenditionChoice *c, const RelayLadder *ladder)
+{
+    for (RelayRendition r = MAX(c->left, c->best); r < c->at; r++)
+        if (ladder->need_bps[r])
+            return r;
+    return c->at;
 }
 
 RelayRendition relay_rendition_judge(RelayRenditionChoice *choice, const RelayLadder *ladder,
@@ -130,10 +144,16 @@ RelayRendition relay_rendition_judge(RelayRenditionChoice *choice, const RelayLa
         c->clean_ns = now_ns;
     if (c->raised_ns && now_ns - c->raised_ns > RELAY_RENDITION_FAILED_NS)
         c->raised_ns = c->patience_ns = 0;
+    if (!ladder->need_bps[c->at] && c->left == RELAY_RENDITIONS)
+        c->left = c->at;
     if (c->at < c->best || !ladder->need_bps[c->at])
         return nearest(c, ladder);
-    if (is_too_much(c, behind_ns, now_ns))
+    if (is_too_much(c, behind_ns, now_ns)) {
+        c->left = RELAY_RENDITIONS;
         return step_down(c, ladder, seen);
+    }
+    if (back(c, ladder) != c->at)
+        return back(c, ladder);
     RelayRendition up = better(c, ladder);
     return up != c->at && may_have_more(c, seen, ladder->need_bps[up], now_ns) ? up : c->at;
 }
@@ -149,7 +169,9 @@ void relay_rendition_moved(RelayRenditionChoice *choice, RelayRendition to, gint
                              : RELAY_RENDITION_PATIENCE_NS;
         c->failed_bps = c->passes_bps;
     }
-    c->raised_ns = to < c->at ? now_ns : 0;
+    c->raised_ns = to < c->at && !relay_rendition_returns(c, to) ? now_ns : 0;
+    if (to <= c->left)
+        c->left = RELAY_RENDITIONS;
     c->at = to;
     c->moved_ns = now_ns;
     c->least_behind_ns = G_MAXINT64;

@@ -61,6 +61,7 @@ typedef struct {
 typedef struct {
     RelayRendition at;
     RelayRendition best;             // nothing better: the viewer's wish, or its school's limit
+    RelayRendition left;             // had until it came no more; RELAY_RENDITIONS: nothing
     gint64 moved_ns;                 // when it last moved; 0: never
     gint64 raised_ns;                // when it last moved up; 0: never, or that was long ago
     gint64 window_ns, nearest_ns[2]; // since when, and how far behind at least: before, and since
@@ -77,6 +78,9 @@ void relay_rendition_begin(RelayRenditionChoice *choice, RelayRendition best, gi
 // What the viewer should get: what it gets, or where to move it. Call some times a second.
 RelayRendition relay_rendition_judge(RelayRenditionChoice *choice, const RelayLadder *ladder,
                                      const RelayLineSeen *seen, gint64 now_ns);
+// Whether `to` is what the viewer had, or less, and got no more because it did not come: its line
+// is not in question.
+gboolean relay_rendition_returns(const RelayRenditionChoice *choice, RelayRendition to);
 // It gets `to` from now on.
 void relay_rendition_moved(RelayRenditionChoice *choice, RelayRendition to, gint64 now_ns);
 

@@ -11,6 +11,7 @@ typedef enum {
     RELAY_UNIT_INIT = 1 << 2,      // an initialisation segment
     RELAY_UNIT_SOUND = 1 << 3,     // packet: of sound; piece: of the rendition of sound alone
     RELAY_UNIT_CONFIG = 1 << 4,    // packet: of a key frame, and brings its parameter sets
+    RELAY_UNIT_BLIND = 1 << 5,     // chunk: of a stream with pictures, and has none
 } RelayUnitFlags;
 
 typedef struct {

@@ -204,10 +204,19 @@ static gint64 need_of(const RelayWebFeed *feed, gint64 now_ns)
     return heard_ns && now_ns - heard_ns <= RENDITION_FRESH_NS ? MAX(feed->rate.bps, 1) : 0;
 }
 
+gboolean relay_web_feed_is_blind(const RelayWebFeed *feed)
+{
+    const RelayUnit *newest =
+        relay_history_at(feed->history, relay_history_head(feed->history) - 1);
+    return newest && newest->flags & RELAY_UNIT_BLIND;
+}
+
 void relay_web_feed_ladder(const RelayWebFeed *feed, gint64 now_ns, RelayLadder *ret)
 {
     for (guint i = 0; i < RELAY_RENDITIONS; i++)
-        ret->need_bps[i] = feed->renditions[i] ? need_of(feed->renditions[i], now_ns) : 0;
+        ret->need_bps[i] = feed->renditions[i] && !relay_web_feed_is_blind(feed->renditions[i])
+                               ? need_of(feed->renditions[i], now_ns)
+                               : 0;
 }
 
 const RelayHistory *relay_web_feed_history(const RelayWebFeed *feed)

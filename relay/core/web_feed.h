@@ -47,8 +47,12 @@ const GPtrArray *relay_web_feed_members(const RelayWebFeed *feed);
 // Another feed of the same lesson, borrowed, is this one's rendition; NULL: no longer.
 void relay_web_feed_set_rendition(RelayWebFeed *feed, RelayRendition rendition,
                                   RelayWebFeed *other);
-// What each rendition takes, as measured: 0 for one of which nothing comes at `now_ns`.
+// What each rendition takes, as measured: 0 for one of which nothing comes at `now_ns`, or
+// that is blind.
 void relay_web_feed_ladder(const RelayWebFeed *feed, gint64 now_ns, RelayLadder *ret);
+
+// Whether its sound goes on without its pictures. Browsers stop there: it is no rendition then.
+gboolean relay_web_feed_is_blind(const RelayWebFeed *feed);
 
 // When its newest chunk came in; 0: none has. Monotonic.
 gint64 relay_web_feed_heard_ns(const RelayWebFeed *feed);

@@ -14,7 +14,8 @@
 #define MOVE_SLACK_NS (20 * G_GINT64_CONSTANT(1000000))
 // Where they are not, or sound alone is left, so much comes twice at a step up,
 #define MOVE_UP_TWICE_NS (250 * G_GINT64_CONSTANT(1000000))
-// and at a step down the group of pictures that has begun; of a longer one the next is waited for.
+// and at a step down, or back to what did not come for a while, the group of pictures that has
+// begun; of a longer one the next is waited for.
 #define MOVE_DOWN_TWICE_NS (4000 * G_GINT64_CONSTANT(1000000))
 
 // The sound of a chunk lies so far before its pictures: by a chunk, the wait of the pictures for it
@@ -168,12 +169,13 @@ gint64 relay_web_viewer_behind_ns(const RelayWebViewer *viewer, gsize bytes, gin
     return MAX(waits_ns, age_ns(viewer, left_here(viewer, bytes), now_ns));
 }
 
-// Media time up to which the viewer has been sent everything.
+// Media time up to which the viewer has been sent everything; who comes where only sound goes on
+// wants none of what there was since the last picture.
 static gint64 sent_until_ns(const RelayWebViewer *v)
 {
     const RelayHistory *history = history_of(v);
     const RelayUnit *next = relay_history_at(history, v->place.position);
-    if (next)
+    if (next && (v->init || !relay_web_feed_is_blind(v->feed)))
         return next->media_ns;
     const RelayUnit *last = relay_history_at(history, relay_history_head(history) - 1);
     return last ? last->media_ns + CHUNK_NS : G_MAXINT64;
@@ -197,6 +199,14 @@ static gint64 sound_before_ns(RelayRendition from, RelayRendition to)
     return from == RELAY_RENDITION_AUDIO ? 0 : SOUND_APART_NS;
 }
 
+// Sound went ahead of the pictures that come back, in the stream of both as in that of sound alone:
+// until the viewer has all of that, it would miss the rest.
+static gboolean has_sound_before(const RelayWebViewer *v, const RelayUnit *key)
+{
+    const RelayUnit *last = relay_history_at(history_of(v), v->place.position - 1);
+    return last && last->arrived_ns >= key->arrived_ns;
+}
+
 gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64 now_ns)
 {
     RelayWebViewer *v = viewer;
@@ -207,12 +217,13 @@ gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64
     gint64 until_ns = sent_until_ns(v), twice_ns;
     if (until_ns == G_MAXINT64)
         return FALSE;
-    twice_ns = to < v->choice.at ? MOVE_UP_TWICE_NS : MOVE_DOWN_TWICE_NS;
+    gboolean returns = relay_rendition_returns(&v->choice, to);
+    twice_ns = to < v->choice.at && !returns ? MOVE_UP_TWICE_NS : MOVE_DOWN_TWICE_NS;
     if (v->init) // there is sound that has to go on
         until_ns -= sound_before_ns(v->choice.at, to);
     guint64 key = key_before(feed, until_ns + MOVE_SLACK_NS);
     const RelayUnit *unit = relay_history_at(history, key);
-    if (!unit || unit->media_ns < until_ns - twice_ns)
+    if (!unit || unit->media_ns < until_ns - twice_ns || (returns && !has_sound_before(v, unit)))
         return FALSE;
     v->feed = feed;
     v->place = (RelayViewer){.state = v->place.state,

@@ -14,6 +14,9 @@
 // So long without media the line is taken for cut, and the stream is asked for anew: from where it
 // broke off, which the old session would not do. Audio and picture come at least 10 times a second.
 #define SILENCE_NS TK_NS_PER_S
+// Where the stream is moved between renditions it could not go on from there, and the line is one
+// that stands still now and then: what waits in it is of more use than to begin anew.
+#define SILENCE_MOVED_NS (3 * TK_NS_PER_S)
 // Over UDP the first packet may be lost or the keyframe be on its way; what does not come by then
 // does not come by UDP.
 #define FIRST_NS (4 * TK_NS_PER_S)
@@ -47,7 +50,7 @@ struct _RelayFetch {
     gint64 wanted_ns; // since when it is wanted; 0 = it is not
     gint64 retry_ns;
     guint failures;
-    gboolean tcp;
+    gboolean tcp, moves; // how it is asked for
     const RelayUpstream *avoided;
     gint64 avoided_until_ns;
     const RelayUpstream *better; // than `from`
@@ -162,21 +165,26 @@ static char *read_token(const RelayFetch *f, const char *path)
     return token;
 }
 
-static void start(RelayFetch *f, const RelayUpstream *from, const char *token_file, gint64 now_ns)
+static void start(RelayFetch *f, const RelayUpstream *from, const RelayFetchPlan *plan,
+                  gint64 now_ns)
 {
-    g_autofree char *token = read_token(f, token_file);
-    g_autofree char *path = g_strdup_printf("%s/%s", f->lesson_id, f->stream->name);
+    g_autofree char *token = read_token(f, plan->token_file);
+    // Who names no stream is moved between the renditions of `main`.
+    g_autofree char *path = plan->moves ? g_strdup(f->lesson_id)
+                                        : g_strdup_printf("%s/%s", f->lesson_id, f->stream->name);
     RelayPullSpec spec = {.host = relay_upstream_host(from),
                           .port = relay_upstream_rtsp_port(from),
                           .path = path,
                           .token = token,
                           .tcp = f->tcp,
+                          .moves = plan->moves,
                           .dial_s = 1 + f->failures % DIAL_S_MAX,
-                          .resumes =
-                              from == f->from && heard_ns(f) && now_ns - heard_ns(f) < RESUME_NS};
+                          .resumes = !plan->moves && from == f->from && heard_ns(f) &&
+                                     now_ns - heard_ns(f) < RESUME_NS};
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         spec.resume[track] = (guint16)relay_stat_get(f->stream->wanted_in[track]);
     f->from = from;
+    f->moves = plan->moves;
     f->began_ns = now_ns;
     f->better = NULL;
     f->pull = relay_pull_new(f->conns, f->stream, &spec, &pull_handler, f);
@@ -189,7 +197,7 @@ static gboolean has_failed(const RelayFetch *f, gint64 now_ns)
         return f->over;
     if (!relay_fetch_flows(f))
         return now_ns - f->began_ns > FIRST_NS;
-    return now_ns - heard_ns(f) > SILENCE_NS;
+    return now_ns - heard_ns(f) > (f->moves ? SILENCE_MOVED_NS : SILENCE_NS);
 }
 
 static const RelayUpstream *choose(const RelayFetch *f, const RelayFetchPlan *plan, gint64 now_ns)
@@ -242,7 +250,7 @@ gboolean relay_fetch_tend(RelayFetch *fetch, const RelayFetchPlan *plan, gint64 
     if (!wanted)
         f->from = NULL; // who comes later wants what is now, not what went by meanwhile
     if (wanted && !f->pull && first && f->sent && now_ns >= f->retry_ns)
-        start(f, first, plan->token_file, now_ns);
+        start(f, first, plan, now_ns);
     gboolean stalled = wanted && f->sent && now_ns - MAX(heard_ns(f), f->wanted_ns) > STALLED_NS;
     gboolean changed = stalled != f->stalled;
     f->stalled = stalled;

@@ -16,6 +16,7 @@ typedef struct {
     const RelayUpstream *const *from; // those that have it, first choice first
     guint from_count;
     gboolean ahead; // wanted by rule
+    gboolean moves; // it comes as the line to them carries it: pictures, smaller ones, or the sound
     RelayFetchTransport transport;
     const char *token_file; // its token is shown to them; "" = none
     gint64 return_ns;       // a better upstream has to have been there for so long

@@ -79,6 +79,7 @@ static void on_init(void *user, RelayUnit *init, const RelayStreamFormat *format
 static void on_chunk(void *user, RelayUnit *chunk)
 {
     RelayIngestStream *s = user;
+    relay_stat_set(s->stream->blind_in, (chunk->flags & RELAY_UNIT_BLIND) != 0);
     s->ingest->sink.on_chunk(s->ingest->user, s->stream, chunk);
 }
 

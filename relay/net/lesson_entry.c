@@ -87,6 +87,7 @@ void relay_lesson_entry_refresh(RelayLessonEntry *entry)
         face->lost_in = relay_stat_get(stream->handle->packets_lost_in);
         face->repaired_in = relay_stat_get(stream->handle->packets_repaired_in);
         face->delay_in_ns = relay_stat_get(stream->handle->delay_in_ns);
+        face->blind = relay_stat_get(stream->handle->blind_in) != 0;
         face->newest_chunk = relay_stat_get(stream->handle->chunk_newest);
         face->oldest_chunk = relay_stat_get(stream->handle->chunk_oldest);
     }

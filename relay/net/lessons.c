@@ -421,11 +421,8 @@ RelayStream *relay_lessons_mirror_stream(RelayLessons *lessons, const char *id, 
     if (!found && !(found = add_stream(lessons, entry, stream, NULL)))
         return NULL;
     RelayLessonStream *face = relay_lesson_entry_face(entry, found);
-    changed |= face->has_sender != live || (format && !face->has_format);
-    if (format && !face->has_format) {
-        face->format = *format;
-        face->has_format = TRUE;
-    }
+    changed |= format && relay_lesson_stream_is_told(face, format);
+    changed |= face->has_sender != live;
     if (live)
         relay_lesson_sender_came(entry->lesson, face);
     else // who mirrors it knows when it is over
@@ -543,14 +540,16 @@ guint relay_lessons_running(RelayLessons *lessons, guint *ret_viewers)
 
 void relay_lessons_foreach(RelayLessons *lessons,
                            void (*each)(gpointer user, const RelayLesson *lesson,
-                                        const RelayStream *stream),
+                                        const RelayLessonStream *face, const RelayStream *stream),
                            gpointer user)
 {
     for (guint i = 0; i < lessons->lessons->len; i++) {
-        const RelayLessonEntry *entry = lessons->lessons->pdata[i];
+        RelayLessonEntry *entry = lessons->lessons->pdata[i];
+        relay_lesson_entry_refresh(entry);
         for (guint j = 0; entry->lesson->state != RELAY_LESSON_ENDED && j < entry->streams->len;
              j++)
-            each(user, entry->lesson, ((RelayStreamEntry *)entry->streams->pdata[j])->handle);
+            each(user, entry->lesson, entry->lesson->streams->pdata[j],
+                 ((RelayStreamEntry *)entry->streams->pdata[j])->handle);
     }
 }
 

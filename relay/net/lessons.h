@@ -101,7 +101,7 @@ guint relay_lessons_running(RelayLessons *lessons, guint *ret_viewers);
 // Each running stream.
 void relay_lessons_foreach(RelayLessons *lessons,
                            void (*each)(gpointer user, const RelayLesson *lesson,
-                                        const RelayStream *stream),
+                                        const RelayLessonStream *face, const RelayStream *stream),
                            gpointer user);
 
 // From the ingest worker, through the desk: what the stream is.

@@ -198,7 +198,8 @@ static void put_webs(GString *out, const RelayHandoff *handoff)
     put(out, "ws_refused_total", "counter", "WebSockets refused.", audience->refused);
 }
 
-static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStream *stream)
+static void put_stream(gpointer user, const RelayLesson *lesson, const RelayLessonStream *face,
+                       const RelayStream *stream)
 {
     const struct {
         const char *name;
@@ -217,6 +218,11 @@ static void put_stream(gpointer user, const RelayLesson *lesson, const RelayStre
         g_string_append_printf(
             user, "tongke_stream_%s{lesson=\"%s\",stream=\"%s\"} %" G_GUINT64_FORMAT "\n",
             rows[i].name, lesson->name, stream->name, rows[i].value);
+    const char *rendition = relay_lesson_stream_rendition(face);
+    if (rendition)
+        g_string_append_printf(
+            user, "tongke_stream_rendition{lesson=\"%s\",stream=\"%s\",rendition=\"%s\"} 1\n",
+            lesson->name, stream->name, rendition);
 }
 
 char *relay_metrics_text(RelayLessons *lessons, const RelayHandoff *handoff,

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "common/base/ulid.h"
+#include "relay/core/rendition.h"
 #include "relay/net/fetch.h"
 #include "relay/net/upstream.h"
 
@@ -104,7 +105,9 @@ static RelayFetch *fetch_named(const Lesson *lesson, const char *name)
 static void mirror_stream(RelayMirror *m, Lesson *lesson, const json_t *object)
 {
     const char *name = tk_json_string(object, "name", "");
-    if (!tk_name_stream_valid(name))
+    // `main` may be it already, and a line that carries one picture does not carry two.
+    gboolean spared = m->spec.moves && g_str_equal(name, RELAY_RENDITION_LOW_STREAM);
+    if (!tk_name_stream_valid(name) || spared)
         return;
     RelayStreamFormat format;
     gboolean known = read_format(object, &format);
@@ -221,7 +224,9 @@ static void tend(RelayMirror *m, Lesson *lesson, gint64 now_ns)
                            .return_ns = m->spec.return_ns};
     for (guint i = 0; i < lesson->fetches->len; i++) {
         RelayFetch *fetch = lesson->fetches->pdata[i];
-        plan.ahead = tk_name_matches(m->spec.ahead, relay_fetch_stream(fetch)->lesson_name);
+        const RelayStream *stream = relay_fetch_stream(fetch);
+        plan.ahead = tk_name_matches(m->spec.ahead, stream->lesson_name);
+        plan.moves = m->spec.moves && g_str_equal(stream->name, TK_STREAM_MAIN);
         if (relay_fetch_flows(fetch))
             lesson->seen_ns = now_ns;
         if (relay_fetch_tend(fetch, &plan, now_ns))

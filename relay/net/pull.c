@@ -127,8 +127,9 @@ static void set_up(RelayPull *p)
 
 static void play(RelayPull *p)
 {
-    RelaySenderSpec sender = {
-        .tracks_count = p->offer.tracks_count, .interleaved = p->spec.tcp, .lingers = TRUE};
+    RelaySenderSpec sender = {.tracks_count = p->offer.tracks_count,
+                              .interleaved = p->spec.tcp,
+                              .lingers = !p->spec.moves};
     guint8 channels[RELAY_INPUT_TRACKS_MAX];
     g_autoptr(GString) resume = g_string_new(NULL);
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {

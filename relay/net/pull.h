@@ -16,6 +16,7 @@ typedef struct {
     const char *path;  // "lesson/stream"
     const char *token; // or NULL
     gboolean tcp;      // interleaved; else UDP
+    gboolean moves;    // between renditions, by the other relay: its numbers are this try's own
     guint dial_s;      // time for the connection to be made
     gboolean resumes;  // from these sequence numbers of its tracks on
     guint16 resume[RELAY_INPUT_TRACKS_MAX];

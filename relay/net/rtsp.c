@@ -347,6 +347,16 @@ static void watch_group(RelayRtsp *r, Session *s, const TkRtspMessage *request, 
     relay_group_watch(s->group, s->conn);
 }
 
+// Recordings are not cut for a limit, nor what goes on to others as it is.
+static gboolean is_exempt(const Session *s, const TkRtspMessage *request,
+                          const RelayViewerSpec *spec)
+{
+    if (relay_rtsp_is_relay(request) && spec->moves)
+        return FALSE;
+    return s->claims ? s->claims->role == TK_ROLE_RECORDER
+                     : spec->resumes || relay_rtsp_is_relay(request);
+}
+
 static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     RelayTransportKind kind = RELAY_TRANSPORT_UDP;
@@ -390,10 +400,8 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         urls[i] = g_strdup_printf("%s/track=%u", url.base, i);
     }
     relay_rtsp_read_resume(request, &spec);
-    spec.moves = s->whole && !spec.resumes && !relay_rtsp_is_relay(request);
-    spec.share = relay_schools_share(r->spec.schools, spec.school,
-                                     s->claims ? s->claims->role == TK_ROLE_RECORDER
-                                               : spec.resumes || relay_rtsp_is_relay(request));
+    spec.moves = s->whole && !spec.resumes;
+    spec.share = relay_schools_share(r->spec.schools, spec.school, is_exempt(s, request, &spec));
     begin_viewing(r, s, stream, kind);
     GString *head = begin_answer(s, request, 200);
     g_string_append(head, "Range: npt=now-\r\n");

@@ -23,6 +23,7 @@ typedef struct {
     guint64 chunk_newest, chunk_oldest;
     gint64 last_packet_ns; // monotonic; 0 = none yet
     guint wanted_in[2];    // of each track: the sequence number that is wanted next
+    guint blind_in;        // 1: its sound comes without its pictures
 
     // Viewers of other streams who get this one in their place, or are to: it is fetched for them
     // as for its own. Relaxed atomic; every thread adds and takes away its own.

@@ -31,6 +31,7 @@ class Browser:
         self.store = store
         self.began = time.monotonic()
         self.rendition = "main"
+        self.size = None  # of the picture; None: there is none
         self.steps = []  # (when, rendition)
         self.gaps = []  # (when, seconds)
         self.late = 0.0
@@ -84,6 +85,7 @@ class Browser:
             self.rendition = text["rendition"]
             self.steps.append((round(self.now(), 1), self.rendition))
         elif text["type"] == "init":
+            self.size = (text["width"], text["height"]) if "width" in text else None
             for track, scale in text["timescale"].items():
                 if scale != VIDEO_TIMESCALE:
                     self.track, self.rate = int(track), scale

@@ -80,6 +80,20 @@ GPtrArray *sender_frame(Sender *s, gint64 ticks, gboolean key, gsize bytes)
     return s->kind == TK_TRACK_VIDEO ? picture(s, ticks, key, bytes) : sound(s, ticks, bytes);
 }
 
+GPtrArray *sender_parameter_sets(Sender *s, gint64 ticks, const char *sprop)
+{
+    GPtrArray *packets = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    g_auto(GStrv) sets = g_strsplit(sprop, ",", -1);
+    for (guint i = 0; sets[i]; i++) {
+        gsize size;
+        g_autofree guint8 *set = g_base64_decode(sets[i], &size);
+        GByteArray *out = begin_packet(s, ticks, FALSE);
+        g_byte_array_append(out, set, (guint)size);
+        g_ptr_array_add(packets, g_byte_array_free_to_bytes(out));
+    }
+    return packets;
+}
+
 GByteArray *sender_report(const Sender *s, gint64 ticks, gint64 wall_ns)
 {
     GByteArray *out = g_byte_array_new();

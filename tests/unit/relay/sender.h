@@ -23,5 +23,8 @@ extern const char sender_other_sprop[];
 // An array of GBytes, given.
 GPtrArray *sender_frame(Sender *sender, gint64 ticks, gboolean key, gsize bytes);
 
+// Parameter sets ahead of a picture at `ticks`, a packet each. An array of GBytes, given.
+GPtrArray *sender_parameter_sets(Sender *sender, gint64 ticks, const char *sprop);
+
 // A sender report: that `ticks` were at `wall_ns`.
 GByteArray *sender_report(const Sender *sender, gint64 ticks, gint64 wall_ns);

@@ -239,6 +239,29 @@ static void sound_goes_ahead_where_pictures_wait(void **state)
     all_sound_came(w);
 }
 
+// As of a relay whose own line carries the sound alone.
+static void a_newcomer_hears_where_there_are_no_pictures(void **state)
+{
+    World *w = *state;
+    play(w, 1500, 1000, 0);
+    for (; w->now_ms < 4000; w->now_ms++)
+        while (w->now_ms * 48 >= (gint64)w->main.sounds * SOUND_STEP)
+            push(w, &w->main, 1, 0, w->main.sounds++ * SOUND_STEP, 1);
+    assert_true(relay_packet_feed_is_blind(&w->main.feed));
+    relay_follower_init(&w->viewer, &w->main.feed, TRUE);
+    w->began[0] = w->began[1] = FALSE;
+    w->sounds = w->keys = 0;
+    guint before = w->main.sounds;
+    w->main.pictures = 4500 / FRAME_MS / KEY_EVERY * KEY_EVERY + KEY_EVERY;
+    play(w, 4900, 1000, 0);
+    assert_int_equal(w->sounds, w->main.sounds - before);
+    assert_int_equal(w->keys, 0);
+    play(w, 5900, 1000, 0);
+    assert_int_equal(w->keys, 1);
+    assert_int_equal(w->sounds, w->main.sounds - before);
+    assert_false(relay_packet_feed_is_blind(&w->main.feed));
+}
+
 // A packet at a time.
 static void no_picture_is_left_in_pieces(void **state)
 {
@@ -381,6 +404,7 @@ int main(void)
         TEST(down_and_up_nothing_of_the_sound_is_missing),
         TEST(one_stream_may_be_later_than_the_other),
         TEST(sound_goes_ahead_where_pictures_wait),
+        TEST(a_newcomer_hears_where_there_are_no_pictures),
         TEST(no_picture_is_left_in_pieces),
         TEST(sound_alone_and_back),
         TEST(a_newcomer_elsewhere_gets_nothing_of_long_ago),

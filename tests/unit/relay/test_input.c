@@ -88,7 +88,10 @@ static void teach(Classroom *r, gint64 until_ms, gboolean pictures, gboolean sou
     }
 }
 
-static void end(Classroom *r) { relay_input_end(r->c->input, r->now_ms * MS); }
+static void end(Classroom *r)
+{
+    relay_input_end(r->c->input, r->now_ms * MS);
+}
 
 static const CollectSample *sample_at(const GArray *samples, guint index)
 {
@@ -348,8 +351,51 @@ static void sound_goes_on_when_the_camera_is_gone(void **state)
     assert_true(c->chunks - before > 40);
     g_autoptr(GArray) sounds = collect_samples(c, 2);
     assert_true(sample_at(sounds, sounds->len - 1)->decode > 7800 * 48);
-    assert_false(collect_chunk(c, c->chunks - 1)->flags & RELAY_UNIT_KEY);
+    assert_int_equal(collect_chunk(c, c->chunks - 1)->flags, RELAY_UNIT_BLIND);
     end(&r);
+}
+
+// As where a relay above had only the sound for a weak line, and has smaller pictures then.
+static void pictures_come_back_in_another_size(void **state)
+{
+    g_autoptr(Collect) c = collect_new(EPOCH_NS, 3);
+    Classroom r = classroom(c, 5);
+    assert_true(begin(&r, 0));
+    teach(&r, 2000, TRUE, TRUE);
+    teach(&r, 8000, FALSE, TRUE);
+    guint before = c->chunks;
+    r.picture = 200;
+    send(&r, 0, sender_parameter_sets(&r.video, 8000 * 90, sender_other_sprop));
+    teach(&r, 10000, TRUE, TRUE);
+    end(&r);
+    assert_int_equal(c->inits, 2);
+    assert_int_equal(c->format.width, 640);
+    g_autoptr(GArray) pictures = collect_samples(c, 1), sounds = collect_samples(c, 2);
+    assert_int_equal(pictures->len, 50 + 50);
+    assert_int_equal(sample_at(pictures, 50)->decode, 8000 * 90);
+    const RelayUnit *back = collect_chunk(c, (guint)sample_at(pictures, 50)->chunk - 1);
+    assert_in_range(back->number, before + 1, before + 2);
+    assert_int_equal(back->flags, RELAY_UNIT_KEY);
+    assert_int_equal(sounds->len, r.sound);
+    assert_int_equal(stats_of(c, 1).frames_dropped, 0);
+}
+
+// A line that is cut is no camera that is gone: its sound goes on with its pictures.
+static void what_falls_silent_as_a_whole_goes_on_as_a_whole(void **state)
+{
+    g_autoptr(Collect) c = collect_new(EPOCH_NS, 3);
+    Classroom r = classroom(c, 5);
+    assert_true(begin(&r, 0));
+    teach(&r, 2000, TRUE, TRUE);
+    guint before = c->chunks;
+    teach(&r, 6000, FALSE, FALSE);
+    assert_in_range(c->chunks, before, before + 1);
+    r.picture = 150;
+    r.sound = 6000 * 48 / 1024;
+    teach(&r, 8000, TRUE, TRUE);
+    end(&r);
+    for (guint i = 0; i < c->chunks - 1; i++)
+        assert_false(collect_chunk(c, i)->flags & RELAY_UNIT_BLIND);
 }
 
 static void sound_alone_is_chunked(void **state)
@@ -514,6 +560,8 @@ int main(void)
         cmocka_unit_test(sound_begins_with_the_first_key_picture),
         cmocka_unit_test(sound_does_not_wait_for_ever_for_pictures),
         cmocka_unit_test(sound_goes_on_when_the_camera_is_gone),
+        cmocka_unit_test(pictures_come_back_in_another_size),
+        cmocka_unit_test(what_falls_silent_as_a_whole_goes_on_as_a_whole),
         cmocka_unit_test(sound_alone_is_chunked),
         cmocka_unit_test(without_reports_it_begins_after_a_while),
         cmocka_unit_test(the_clock_is_told_in_outgoing_time),

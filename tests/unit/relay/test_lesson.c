@@ -98,6 +98,26 @@ static void shows_itself_as_the_protocol_says(void **state)
     assert_int_equal(tk_json_int(json_object_get(shown, "chunk"), "newest", 0), 9);
 }
 
+static void tells_what_comes_of_main(void **state)
+{
+    g_autoptr(RelayLesson) lesson = relay_lesson_new("math", NULL, NOON);
+    RelayLessonStream *stream = relay_lesson_stream(lesson, "main", TRUE);
+    RelayStreamFormat above = {.has_video = TRUE, .width = 1280, .height = 720};
+    stream->packets_in = 1;
+    assert_null(relay_lesson_stream_rendition(stream)); // it has a sender of its own
+    assert_true(relay_lesson_stream_is_told(stream, &above));
+    assert_string_equal(relay_lesson_stream_rendition(stream), "main");
+    stream->format.width = 640;
+    stream->format.height = 360;
+    assert_string_equal(relay_lesson_stream_rendition(stream), "low");
+    assert_false(relay_lesson_stream_is_told(stream, &above));
+    assert_int_equal(stream->format.width, 640);
+    stream->blind = TRUE;
+    g_autoptr(json_t) object = relay_lesson_to_json(lesson);
+    const json_t *in = json_object_get(json_array_get(json_object_get(object, "streams"), 0), "in");
+    assert_string_equal(tk_json_string(in, "rendition", ""), "audio");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +127,7 @@ int main(void)
         cmocka_unit_test(the_longest_patience_counts),
         cmocka_unit_test(has_a_bounded_number_of_streams),
         cmocka_unit_test(shows_itself_as_the_protocol_says),
+        cmocka_unit_test(tells_what_comes_of_main),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,38 @@ static void what_is_not_there_is_not_chosen(void **state)
     assert_int_equal(alone.moves, 0);
 }
 
+static void what_comes_back_is_had_again_at_once(void **state)
+{
+    Line l = {.ladder = ladder, .now_ns = SECOND, .bps = 4000000};
+    run(&l, 5 * SECOND);
+    l.ladder.need_bps[RELAY_RENDITION_MAIN] = l.ladder.need_bps[RELAY_RENDITION_LOW] = 0;
+    run(&l, STEP);
+    assert_int_equal(l.choice.at, RELAY_RENDITION_AUDIO);
+    l.ladder.need_bps[RELAY_RENDITION_LOW] = ladder.need_bps[RELAY_RENDITION_LOW];
+    run(&l, STEP);
+    assert_int_equal(l.choice.at, RELAY_RENDITION_LOW);
+    assert_true(relay_rendition_returns(&l.choice, RELAY_RENDITION_MAIN));
+    l.ladder.need_bps[RELAY_RENDITION_MAIN] = ladder.need_bps[RELAY_RENDITION_MAIN];
+    run(&l, STEP);
+    assert_int_equal(l.choice.at, RELAY_RENDITION_MAIN);
+    assert_int_equal(l.choice.left, RELAY_RENDITIONS);
+}
+
+static void what_the_line_took_meanwhile_is_not(void **state)
+{
+    Line l = {.ladder = ladder, .now_ns = SECOND, .bps = 4000000};
+    run(&l, 5 * SECOND);
+    l.ladder.need_bps[RELAY_RENDITION_MAIN] = 0;
+    run(&l, STEP);
+    assert_int_equal(l.choice.at, RELAY_RENDITION_LOW);
+    l.bps = 100000;
+    run(&l, 8 * SECOND);
+    assert_int_equal(l.choice.at, RELAY_RENDITION_AUDIO);
+    l.ladder = ladder;
+    run(&l, SECOND);
+    assert_int_equal(l.choice.at, RELAY_RENDITION_AUDIO);
+}
+
 static void words_and_states(void **state)
 {
     RelayRendition r;
@@ -136,6 +168,8 @@ int main(void)
         cmocka_unit_test(tries_become_rare),
         cmocka_unit_test(a_wish_is_a_bound),
         cmocka_unit_test(what_is_not_there_is_not_chosen),
+        cmocka_unit_test(what_comes_back_is_had_again_at_once),
+        cmocka_unit_test(what_the_line_took_meanwhile_is_not),
         cmocka_unit_test(words_and_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,8 @@ typedef struct {
     RelayWebViewer viewer;
     gint64 now_ns; // of media and of the clock
     gint64 skew_ns;
+    gboolean blind; // only the sound of `main` comes; there is no `low`
+    gint64 late_ns; // pictures behind the sound
     guint64 numbers[RELAY_RENDITIONS];
     gint64 first_ns;     // of the media that came
     gint64 got_until_ns; // media that came
@@ -40,6 +42,8 @@ static void push(Stage *s, RelayRendition r, gint64 media_ns, gboolean key)
     gint64 words[2] = {media_ns, r == RELAY_RENDITION_AUDIO ? 2 * CHUNK : CHUNK};
     memcpy(unit->data, words, sizeof words);
     unit->flags = key ? RELAY_UNIT_KEY : 0;
+    if (s->blind && r == RELAY_RENDITION_MAIN)
+        unit->flags = RELAY_UNIT_BLIND;
     relay_web_feed_push(s->feeds[r], unit, NULL);
 }
 
@@ -48,8 +52,10 @@ static void lesson(Stage *s, gint64 ns)
     for (gint64 end_ns = s->now_ns + ns; s->now_ns < end_ns;) {
         gint64 media_ns = s->now_ns;
         s->now_ns += CHUNK;
-        push(s, RELAY_RENDITION_MAIN, media_ns, media_ns % (2 * SECOND) == 0);
-        push(s, RELAY_RENDITION_LOW, media_ns + s->skew_ns, media_ns % SECOND == 0);
+        gint64 picture_ns = media_ns - s->late_ns;
+        push(s, RELAY_RENDITION_MAIN, picture_ns, picture_ns % (2 * SECOND) == 0);
+        if (!s->blind)
+            push(s, RELAY_RENDITION_LOW, media_ns + s->skew_ns, media_ns % SECOND == 0);
         if (media_ns % (2 * CHUNK) == CHUNK)
             push(s, RELAY_RENDITION_AUDIO, media_ns - CHUNK, TRUE);
     }
@@ -134,6 +140,7 @@ static void begin(Stage *s)
 {
     lesson(s, 3700 * MS);
     relay_web_viewer_init(&s->viewer, s->feeds[0], 0);
+    relay_rendition_begin(&s->viewer.choice, RELAY_RENDITION_MAIN, s->now_ns);
     read_all(s);
 }
 
@@ -198,6 +205,79 @@ static void bytes_of_before_the_move_are_not_counted_twice(void **state)
     assert_true(relay_web_viewer_behind_ns(&s->viewer, 1 << 20, s->now_ns) < SECOND);
 }
 
+static RelayRendition judge(Stage *s)
+{
+    RelayLadder ladder;
+    RelayLineSeen seen = {0};
+    relay_web_feed_ladder(s->feeds[0], s->now_ns, &ladder);
+    return relay_rendition_judge(&s->viewer.choice, &ladder, &seen, s->now_ns);
+}
+
+// The line of this relay itself carries no pictures for a while, and then late ones.
+static void sound_goes_on_where_pictures_do_not_come(void **state)
+{
+    Stage *s = *state;
+    relay_web_feed_set_rendition(s->feeds[0], RELAY_RENDITION_LOW, NULL);
+    begin(s);
+    assert_int_equal(judge(s), RELAY_RENDITION_MAIN);
+    s->blind = TRUE;
+    lesson(s, CHUNK);
+    assert_int_equal(judge(s), RELAY_RENDITION_AUDIO);
+    move(s, RELAY_RENDITION_AUDIO);
+    lesson(s, 10 * SECOND - s->now_ns % (2 * SECOND));
+    read_all(s);
+    assert_int_equal(judge(s), RELAY_RENDITION_AUDIO);
+    lesson(s, 500 * MS);
+    read_all(s);
+    s->blind = FALSE;
+    s->late_ns = 500 * MS;
+    lesson(s, CHUNK); // a key frame of half a second ago
+    assert_int_equal(judge(s), RELAY_RENDITION_MAIN);
+    s->twice_ns = 0;
+    move(s, RELAY_RENDITION_MAIN);
+    assert_in_range(s->twice_ns, 500 * MS, 900 * MS);
+    lesson(s, SECOND);
+    read_all(s);
+    assert_int_equal(s->missing_ns, 0);
+    assert_int_equal(judge(s), RELAY_RENDITION_MAIN);
+}
+
+// What went ahead of the pictures is in neither's next chunk.
+static void sound_that_went_ahead_is_not_left_out(void **state)
+{
+    Stage *s = *state;
+    relay_web_feed_set_rendition(s->feeds[0], RELAY_RENDITION_LOW, NULL);
+    begin(s);
+    s->blind = TRUE;
+    lesson(s, CHUNK);
+    assert_int_equal(judge(s), RELAY_RENDITION_AUDIO);
+    move(s, RELAY_RENDITION_AUDIO);
+    lesson(s, 20 * SECOND - s->now_ns);
+    read_all(s);
+    s->blind = FALSE;
+    s->late_ns = 2 * CHUNK;
+    lesson(s, 3 * CHUNK); // the key frame, and no sound since
+    assert_int_equal(judge(s), RELAY_RENDITION_MAIN);
+    assert_false(relay_web_viewer_move(&s->viewer, RELAY_RENDITION_MAIN, s->now_ns));
+    lesson(s, CHUNK);
+    read_all(s);
+    assert_true(relay_web_viewer_move(&s->viewer, RELAY_RENDITION_MAIN, s->now_ns));
+}
+
+static void who_comes_where_there_is_no_picture_hears_what_is_now(void **state)
+{
+    Stage *s = *state;
+    lesson(s, 4 * SECOND);
+    s->blind = TRUE;
+    lesson(s, 30 * SECOND);
+    relay_web_feed_set_rendition(s->feeds[0], RELAY_RENDITION_LOW, NULL);
+    relay_web_viewer_init(&s->viewer, s->feeds[0], 0);
+    relay_rendition_begin(&s->viewer.choice, RELAY_RENDITION_MAIN, s->now_ns);
+    assert_int_equal(judge(s), RELAY_RENDITION_AUDIO);
+    move(s, RELAY_RENDITION_AUDIO);
+    assert_in_range(s->first_ns, s->now_ns - SECOND, s->now_ns);
+}
+
 static void what_is_not_there_cannot_be_moved_to(void **state)
 {
     Stage *s = *state;
@@ -247,6 +327,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_far_behind_goes_on_where_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_of_before_the_move_are_not_counted_twice, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(sound_goes_on_where_pictures_do_not_come, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(sound_that_went_ahead_is_not_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_comes_where_there_is_no_picture_hears_what_is_now,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_cannot_be_moved_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_is_told_wherever_the_viewer_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_was_held_back_gets_the_rest_at_the_end, set_up,
