@@ -11,6 +11,7 @@ import time
 import traceback
 import unittest
 
+UNITTEST = pathlib.Path(unittest.__file__).parent  # its own steps tell nothing
 CASE_MAX_S = 600  # a case that hangs is ended with its stack shown; never what a test measures
 
 
@@ -58,7 +59,9 @@ class TapResult(unittest.TestResult):
         self.tell(test.id())
 
     def _problem(self, error):
-        self.problems.append("".join(traceback.format_exception(*error)))
+        told = traceback.TracebackException(*error)
+        told.stack[:] = [frame for frame in told.stack if pathlib.Path(frame.filename).parent != UNITTEST]
+        self.problems.append("".join(told.format()))
 
     def addError(self, test, err):
         if isinstance(test, unittest.TestCase):

@@ -11,7 +11,7 @@ import time
 from lines import NTP_EPOCH_NS
 from places import Place, Wire, possible
 from test_door import Key
-from tongke import BUILD, Program, Recorder, Relay, temporary
+from tongke import BUILD, Program, Recorder, Relay, renditions, temporary
 from watching import Picture
 from websocket import BINARY, CLOSE, Chunk, WebSocket, is_init
 
@@ -60,6 +60,12 @@ class Chain:
             BUILD / "client" / "capture" / "tongke-capture", "--size", size, "--fps", FPS, "--bitrate",
             bitrate, *options, "--relay", f"rtsp://127.0.0.1:{city.relay.rtsp_port}/math"]),
             {"TONGKE_TOKEN": self.key.token("sender", "--lesson", "math")})
+
+    def publish_films(self, films):
+        city, token = self.levels[0], self.key.token("sender", "--lesson", "math")
+        url = f"rtsp://127.0.0.1:{city.relay.rtsp_port}/math"
+        return Program(self.cleanup, city.place.inside(
+            renditions(films, lambda stream: f"{url}/{stream}?token={token}")))
 
     def record(self, level):
         return Recorder(self.cleanup, f"http://127.0.0.1:{level.relay.http_port}",

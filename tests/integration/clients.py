@@ -133,8 +133,8 @@ def probe(url, packets=0):
     words = ["-show_streams"]
     if packets:
         words += ["-show_packets", "-read_intervals", f"%+#{packets}"]
-    said = json.loads(view("ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-of", "json", *words,
-                           url))
+    way = ["-rtsp_transport", "tcp"] if str(url).startswith("rtsp:") else []
+    said = json.loads(view("ffprobe", "-v", "error", *way, "-of", "json", *words, url))
     return {s["codec_type"]: s for s in said["streams"]}, said.get("packets", [])
 
 

@@ -13,7 +13,7 @@ import time
 
 from places import Place, Wire, possible
 from test_door import Key
-from tongke import BUILD, Program, Relay, run, temporary
+from tongke import BUILD, Program, Relay, from_film, renditions, run, temporary
 from websocket import BINARY, CLOSE, Chunk, WebSocket, is_init
 
 TOLD = re.compile(r"received (\d+) packets; (\d+) lost, (\d+) late; (\d+) asked for again, "
@@ -27,7 +27,7 @@ class City:
     """A relay in a place of its own, with a lesson, and a browser beside it: what that one lacks the
     camera did not send."""
 
-    def __init__(self, cleanup, *, camera=("--size", "320x180", "--bitrate", "300"), **settings):
+    def __init__(self, cleanup, *, camera=(), films=None, **settings):
         self.cleanup = cleanup
         self.folder = temporary(cleanup)
         self.key = Key(self.folder)
@@ -36,11 +36,14 @@ class City:
         self.relay = Relay(cleanup, {"auth.key_file": self.key.path, "rtsp.listen": "0.0.0.0",
                                      "web.listen": "0.0.0.0", **settings}, place=self.place)
         sender = self.key.token("sender", "--lesson", "math")
-        self.capture = Program(cleanup, self.place.inside([
-            BUILD / "client" / "capture" / "tongke-capture", "--fps", FPS, *camera,
-            "--relay", f"rtsp://127.0.0.1:{self.relay.rtsp_port}/math"]), {"TONGKE_TOKEN": sender})
+        url = f"rtsp://127.0.0.1:{self.relay.rtsp_port}/math"
+        self.capture = Program(cleanup, self.place.inside(
+            renditions(films, lambda stream: f"{url}/{stream}?token={sender}") if films else
+            [BUILD / "client" / "capture" / "tongke-capture", "--fps", FPS, *(camera or from_film()),
+             "--relay", url]), {"TONGKE_TOKEN": sender})
         self.chunks = self.place.call(self.socket, "127.0.0.1")
         self.chunks.next_binary()
+        self.least_way_ns = 10**18
         self.browser = Browser(self, self.place, "127.0.0.1")
 
     def socket(self, address):
@@ -49,10 +52,14 @@ class City:
 
     def pass_time(self, seconds):
         """So much of the lesson from now on, by the moments at which it was captured: chunks that have
-        piled up are older."""
-        until_ns = time.time_ns() + NTP_EPOCH_NS + int(seconds * 1e9)
-        while (Chunk(self.chunks.next_binary()).captured_ns or 0) < until_ns:
-            pass
+        piled up are older. Gives by how many seconds one came here later than the soonest did."""
+        until_ns, late_ns, captured_ns = time.time_ns() + NTP_EPOCH_NS + int(seconds * 1e9), 0, 0
+        while captured_ns < until_ns:
+            captured_ns = Chunk(self.chunks.next_binary()).captured_ns or captured_ns
+            way_ns = time.time_ns() + NTP_EPOCH_NS - captured_ns
+            self.least_way_ns = min(self.least_way_ns, way_ns)
+            late_ns = max(late_ns, way_ns - self.least_way_ns)
+        return late_ns / 1e9
 
 
 class School:

@@ -19,6 +19,7 @@ AAC_SAMPLES = 1024
 
 
 CAMERA = ("--size", "1280x720", "--bitrate", "1500", "--low")
+FILMS = {"main": ("480x270", 1500, 120), "low": ("320x180", 240, 120)}  # the same without an encoder
 
 
 class Browser:

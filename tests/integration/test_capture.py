@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 from clients import CAPTURE, CTL, Relay, Running, becomes, brightness, probe, publishes, run
+from websocket import WebSocket
 
 BRIGHT, DARK = 150, 60  # the test lesson is on paper, the slate on dark ground
 SMALL = ["--size", "320x180", "--bitrate", "300"]
@@ -131,9 +132,14 @@ class Capture(unittest.TestCase):
     def test_a_file_is_encoded_anew_and_ends_the_lesson(self):
         relay = self.start(Relay)
         path = self.file(6, "-bf", "2")
+        viewer = WebSocket(self.addCleanup, f"ws://127.0.0.1:{relay.web}/live/math")
         capture = self.capture(relay, "--source", path, *SMALL)
-        publishes(capture, relay)
-        tracks, _ = probe(relay.url("math"), 50)
+        # Who asks when it is there may find it over.
+        film = path.with_name("seen.mp4")
+        with film.open("wb") as out:
+            for _ in range(20):
+                out.write(viewer.next_binary())
+        tracks, _ = probe(film, 50)
         self.assertEqual(0, tracks["video"]["has_b_frames"])
         capture.wait_for("the file is over")
         self.assertEqual(0, capture.wait())

@@ -82,36 +82,39 @@ class Levels(Cascade):
                                    self.school.rtsp("math"), "-t", "3", "-f", "null", "-"])
             self.assertEqual((status, text), (0, ""))
 
+    def both_levels(self):
+        """Chunks of the school, and of the city all of the lesson until those are among them: how long
+        it takes until the first ones come down is not what is looked at."""
+        viewer = self.live(self.school)
+        below = [self.chunk(viewer) for _ in range(60)]
+        viewer, above = self.live(self.city, "math?from=1"), []
+        while not above or above[-1].captured_ns < below[-1].captured_ns + 10**9:
+            above.append(self.chunk(viewer))
+        begin_ns = below[0].captured_ns - 10**9  # the film begins anew every 20 s
+        return [chunk for chunk in above if chunk.captured_ns > begin_ns], below
+
     def test_chunks_hold_the_same_media_at_every_level(self):
         heard = []
-        for viewer in (self.live(self.city), self.live(self.school)):
+        for chunks in self.both_levels():
             samples = {1: [], 2: []}
-            for _ in range(60):
-                for track, some in self.chunk(viewer).samples.items():
+            for chunk in chunks:
+                for track, some in chunk.samples.items():
                     samples[track] += [hashlib.sha256(one).hexdigest() for one in some]
             heard.append(samples)
         for track in (1, 2):
             # Of a viewer's first picture the messages in front of it (SEI) may be missing.
             above, below = (samples[track][1:] for samples in heard)
-            if below[0] not in above:  # one of the two joined a keyframe later
-                above, below = below, above
+            self.assertGreater(len(below), 100)
             begin = above.index(below[0])
-            count = min(len(above) - begin, len(below))
-            self.assertGreater(count, 30)
-            self.assertEqual(above[begin:begin + count], below[:count])
+            self.assertEqual(above[begin:begin + len(below)], below)
 
     def test_media_time_is_the_same_at_every_level(self):
-        times = []
-        for viewer in (self.live(self.city), self.live(self.school)):
-            seen = {}
-            for _ in range(60):
-                chunk = self.chunk(viewer)
-                seen.update({chunk.samples[1][0]: chunk.times[1]} if 1 in chunk.samples else {})
-            times.append(seen)
-        both = set(times[0]) & set(times[1])
+        above, below = ({chunk.samples[1][0]: chunk.times[1] for chunk in chunks if 1 in chunk.samples}
+                        for chunks in self.both_levels())
+        both = set(above) & set(below)
         self.assertGreater(len(both), 5)
         for picture in both:  # a wall clock in RTCP says it to a tick
-            self.assertLessEqual(abs(times[0][picture] - times[1][picture]), 2)
+            self.assertLessEqual(abs(above[picture] - below[picture]), 2)
 
     def test_each_level_tells_what_it_got(self):
         viewer = self.live(self.school)
@@ -127,7 +130,10 @@ class Levels(Cascade):
         viewers = [self.live(self.county) for _ in range(5)]
         for viewer in viewers:
             self.chunk(viewer)
-        self.assertEqual(self.city.lesson("math")["viewers"], {"rtp": 1, "ws": 0})
+        self.steady = viewers[0]
+        self.assertEqual(self.county.lesson("math")["viewers"], {"rtp": 0, "ws": 5})
+        # A line that fell silent for a second is dialed anew, and the old session may be there still.
+        self.until(lambda: self.city.lesson("math")["viewers"] == {"rtp": 1, "ws": 0})
 
     def test_what_nobody_wants_is_not_fetched(self):
         self.listed(self.school)
@@ -173,11 +179,12 @@ class Rules(Cascade):
         self.chunk(first)
         first.close()
         self.until(lambda: city.lesson("math")["viewers"]["rtp"] == 0)
-        self.present(6)  # of the lesson go by
+        before = self.present(6)  # of the lesson go by
         chunk = self.chunk(self.live(county))
-        self.assertLess(self.present().captured_ns - chunk.captured_ns, 4 * 10**9)
+        # However long it is under way: not what went by.
+        self.assertGreater(chunk.captured_ns, before.captured_ns - 3 * 10**9)
 
-    def present(self, seconds=0):
+    def present(self, seconds):
         """The chunk that the city sends so many seconds from now."""
         at_ns = time.time_ns() + NTP_EPOCH_NS + int((seconds - 1) * 1e9)
         while (chunk := self.chunk(self.steady)).captured_ns < at_ns:
@@ -213,14 +220,13 @@ class Loops(Cascade):
         port = free_port()
         low = self.relay("low", f"http://127.0.0.1:{port}")
         high = self.relay("high", low, settings={"web.port": port})
-        loops = re.compile(r"upstream.relays makes a loop: .* gets its lessons from here")
         told, deadline = [], Deadline()
         while not told:  # one of them at least: who hears of it first takes nothing more
             self.assertFalse(deadline.over(), low.tail() + high.tail())
             states = [relay.get("/api/v1/relay")["upstreams"][0]["state"] for relay in (low, high)]
             told = [relay for relay, state in zip((low, high), states) if state == "loop"]
         for relay in told:
-            self.assertTrue(any(loops.search(line) for line in relay.err), relay.tail())
+            relay.wait_log("upstream.relays makes a loop: .* gets its lessons from here")
 
     def test_a_relay_that_names_itself(self):
         port = free_port()
@@ -244,9 +250,12 @@ class Failover(Cascade):
         self.steady = viewer = self.live(school)
         self.chunk(viewer)
         lesson = school.lesson("math")["id"]
-        self.assertEqual(second.lesson("math")["viewers"]["rtp"], 0)
+        # The second may have been the one that told of the lesson first.
+        self.until(lambda: [relay.lesson("math").get("viewers", {}).get("rtp")
+                            for relay in (first, second)] == [1, 0])
+        said = len(school.err)
         first.stop()
-        school.wait_log(f"fetched from upstream .*peer={second.url}")
+        school.wait_log(f"fetched from upstream .*peer={second.url}", said)
         self.until(lambda: second.lesson("math")["viewers"]["rtp"] == 1)
         again = self.relay("first", city, settings={"web.port": port})
         self.until(lambda: again.lesson("math").get("viewers", {}).get("rtp") == 1)

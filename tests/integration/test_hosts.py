@@ -51,7 +51,7 @@ class Hosts(unittest.TestCase):
             self.assertTrue(peer.recv(4096).startswith(word))
             self.assertEqual(peer.recv(4096), b"")
         self.assertEqual(self.relay.metric("connections_refused_total"), 2)
-        self.assertEqual(sum("connections_per_host" in line for line in self.relay.err), 1)
+        self.relay.wait_log("connections_per_host")
         self.assertEqual(self.answer(OTHER_HOST), "RTSP/1.0 200 OK")
         self.assertEqual(self.answer("127.0.0.1"), "RTSP/1.0 200 OK")
         for port, peer in zip(ports, kept):
@@ -60,3 +60,5 @@ class Hosts(unittest.TestCase):
         deadline = Deadline()  # the relay has still to see that they are closed
         while self.answer(RELAY_HOST) != "RTSP/1.0 200 OK":
             self.assertFalse(deadline.over(), "it is refused for ever")
+        self.relay.stop()  # and all that it said has been read
+        self.assertEqual(sum("connections_per_host" in line for line in self.relay.err), 1)

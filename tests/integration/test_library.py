@@ -8,7 +8,7 @@ import socket
 import unittest
 import urllib.parse
 
-from tongke import (BUILD, ROOT, Recorder, Relay, capture, clip, ctl, publish, request,
+from tongke import (BUILD, ROOT, Recorder, Relay, capture, clip, ctl, from_film, publish, request,
                     run, segments, temporary, wait_below)
 
 CHUNK_S = 0.14  # a chunk and a frame: where a film ends and where its last chunk does
@@ -303,17 +303,17 @@ class Faults(unittest.TestCase):
         recorder = Recorder(self.addCleanup, relay.url, self.data)
         # The sender's own, so that it can go on with it.
         recording_id = "01KAN0000000000000000000AA"
-        sender = capture(self.addCleanup, relay, "math", "--size", "320x180", "--lesson-id",
-                         recording_id)
+        sender = capture(self.addCleanup, relay, "math", *from_film(), "--lesson-id", recording_id)
         recorder.wait_log(f"recording: math lesson={recording_id}")
         wait_chunks(self.data, recording_id, 30)
         relay.kill()
         after = len(chunk_numbers(self.data, recording_id))
         relay = Relay(self.addCleanup, {"rtsp.port": relay.rtsp_port, "web.port": relay.http_port})
         wait_chunks(self.data, recording_id, after + 30)
+        said = len(recorder.err)
         sender.stop()
         request("POST", f"{relay.url}/api/v1/lessons/{recording_id}/end")
-        recorder.wait_log(f"recording closed.*{recording_id}", len(recorder.err) - 1)
+        recorder.wait_log(f"recording closed.*{recording_id}", said)
         recording = recorder.get(f"/api/v1/recordings/{recording_id}")
         self.assertEqual([g["reason"] for g in recording["gaps"]], ["sender-away"])
         lines = [fields for fields in index_lines(self.data, recording_id) if fields[3] != "i"]

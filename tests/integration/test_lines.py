@@ -2,7 +2,7 @@
 """A tenth of the packets lost each way and a round trip of 200 ms, singly and five at a time, below
 RTP and below TCP: nobody misses a picture. lines.py does the same for a minute and more kinds."""
 
-# tools/test: alone, for a camera whose encoder has to wait leaves out pictures, and these are counted.
+# tools/test: alone, for what a busy machine brings later than a second is lost to a player.
 
 import unittest
 

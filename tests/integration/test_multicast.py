@@ -74,8 +74,8 @@ class Watching(Lan):
             "identity", "eos-after=120", "!", "fakesink")
 
     def counts(self):
-        """Packets in and packets out, so far."""
-        return self.relay.metric(RECEIVED), self.relay.metric("rtp_packets_sent_total")
+        """Packets in and packets out, so far, at the same moment."""
+        return self.relay.metrics(RECEIVED, "rtp_packets_sent_total")
 
     def test_two_programs_watch_one_copy_until_the_last_leaves(self):
         ffmpeg = self.ffmpeg()
@@ -95,6 +95,7 @@ class Watching(Lan):
         ffmpeg.process.send_signal(signal.SIGINT)
         ffmpeg.wait()
         self.wait_metric(self.relay, "multicast_groups", lambda count: count == 0)
+        self.wait_metric(self.relay, "rtp_viewers", lambda count: count == 0)
         rest = self.counts()
         self.wait_metric(self.relay, RECEIVED, lambda count: count > rest[0] + 50)
         self.assertEqual(self.relay.metric("rtp_packets_sent_total"), rest[1])

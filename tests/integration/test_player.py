@@ -65,6 +65,7 @@ class Player(unittest.TestCase):
         first.wait_for("main: connected")
         player = self.player(relay, *UNSEEN)
         player.wait_for("^state=playing")
+        relay.wait_for("a viewer begins")
         sessions = relay.said().count("a viewer begins")
         first.stop(signal.SIGKILL)
         player.wait_for("^state=reconnecting")
@@ -109,7 +110,7 @@ class Player(unittest.TestCase):
         display, look = self.screen()
         with tempfile.TemporaryDirectory() as folder:
             film = pathlib.Path(folder) / "film.h264"
-            film.write_bytes(10 * b"".join(run(
+            film.write_bytes(100 * b"".join(run(
                 "ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"color={colour}:s={size}:r=25", "-t", "2",
                 "-c:v", "libx264", "-bf", "0", "-profile:v", "main", "-f", "h264", "-")
                 for colour, size in (("white", "640x360"), ("black", "320x180"))))

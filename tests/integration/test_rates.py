@@ -16,6 +16,7 @@ MAIN, LOW = (320, 180), (160, 90)
 SOUNDS = re.compile(r"(\d+) sounds, (\d+) missing")
 SPAN_S = 3  # at each rate, besides what the moves take
 BACK_S = 20
+CLEAN_S = 0.35  # whoever is later is taken for late (relay/core/rendition.h)
 AAC_STEP_S, NEAR_S = 1024 / 48000, 0.002
 
 
@@ -84,13 +85,30 @@ class Rates(unittest.TestCase):
         return sum(bool(moved.search(line)) for line in self.city.relay.err)
 
     def wait_for(self, holds):
-        """The lesson's seconds that it took."""
-        deadline, passed = Deadline(), 0.0
+        deadline = Deadline()
         while not holds():
             self.assertFalse(deadline.over(), self.city.relay.tail(20))
             self.city.pass_time(0.5)
+
+    def falls(self):
+        moved = re.compile(r"a viewer over \w+: (live|low|audio), was (live|low|audio)")
+        found = (moved.search(line) for line in self.city.relay.err)
+        rank = ("live", "low", "audio").index
+        return sum(rank(one[1]) > rank(one[2]) for one in found if one)
+
+    def wait_back(self):
+        """Until both have the whole picture again. That takes BACK_S at most, by the lesson, unless the
+        machine itself was late, which looks like a line that is full; and for each step up that had to
+        be taken back it may take twice as long."""
+        deadline, passed, since = Deadline(), 0.0, 0.0
+        first = fell = self.falls()
+        while self.live() != len(self.schools):
+            self.assertFalse(deadline.over(), self.city.relay.tail(20))
+            late_s = self.city.pass_time(0.5)
             passed += 0.5
-        return passed
+            if late_s > CLEAN_S or self.falls() > fell:
+                since, fell = passed, self.falls()
+            self.assertLessEqual(passed - since, BACK_S * 2 ** (fell - first), self.city.relay.tail(20))
 
     def set(self, rate):
         for school in self.schools:
@@ -103,7 +121,7 @@ class Rates(unittest.TestCase):
         self.set(300)
         self.city.pass_time(SPAN_S)
         self.set(4000)
-        self.assertLessEqual(self.wait_for(lambda: self.live() == 2), BACK_S)
+        self.wait_back()
         self.city.pass_time(SPAN_S)
         self.assertEqual(self.metric("rtp_viewers_gone_total"), 0)
         self.assertEqual(self.metric("rtp_packets_dropped_total"), 0)
@@ -115,7 +133,7 @@ class Rates(unittest.TestCase):
         steps, sizes = self.ffmpeg.saw()
         self.assertEqual([step for step in steps if abs(step - AAC_STEP_S) > NEAR_S], [])
         self.assertEqual({MAIN, LOW}, set(sizes))
-        self.assertEqual(sizes[-1], MAIN)
+        self.assertIn(MAIN, sizes[sizes.index(LOW):])
 
 
 if __name__ == "__main__":

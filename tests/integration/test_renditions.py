@@ -8,14 +8,14 @@ import unittest
 
 from lines import City
 from places import Place, Wire, possible
-from stairs import CAMERA, Browser
+from stairs import FILMS, Browser
 from tongke import Deadline
 
 
 @unittest.skipUnless(possible(), "no right to make network namespaces and tun devices")
 class Renditions(unittest.TestCase):
     def setUp(self):
-        self.city = City(self.addCleanup, camera=CAMERA)
+        self.city = City(self.addCleanup, films=FILMS)
         place = Place(self.addCleanup)
         self.wire = Wire(self.addCleanup, self.city.place, place, delay=25, buffer=64)
         self.wire.set(rate=4000)

@@ -200,11 +200,15 @@ class Relay(Program):
         return self.get(f"/api/v1/lessons/{word}")
 
     def metric(self, name):
+        return self.metrics(name)[0]
+
+    def metrics(self, *names):
+        """Several, as they are at one moment."""
         text = request("GET", self.url + "/metrics").text()
-        found = re.search(rf"^tongke_{re.escape(name)} (\d+)$", text, re.M)
-        if not found:
-            raise AssertionError(f"no metric {name} in\n{text}")
-        return int(found[1])
+        found = [re.search(rf"^tongke_{re.escape(name)} (\d+)$", text, re.M) for name in names]
+        if None in found:
+            raise AssertionError(f"no metric {names[found.index(None)]} in\n{text}")
+        return [int(one[1]) for one in found]
 
 
 class Recorder(Program):
@@ -311,6 +315,33 @@ def clip(seconds=20, b_frames=2, fps=25, bitrate=None):
         f"testsrc2=size=320x180:rate={fps}", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
         "-t", str(seconds), *rate, "-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames), "-g",
         str(fps))
+
+
+def even(size, kbps, seconds=20):
+    """A film of an even rate, for renditions()."""
+    rate = f"{kbps}k"
+    return _film(
+        f"even-{size}-{kbps}-{seconds}", "-f", "lavfi", "-i",
+        f"testsrc2=size={size}:rate=25,noise=alls=12:allf=t", "-f", "lavfi", "-i",
+        "sine=frequency=440:sample_rate=48000", "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast",
+        "-tune", "zerolatency", "-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", "50",
+        "-keyint_min", "50", "-sc_threshold", "0")
+
+
+def renditions(films, url):
+    """The command that publishes even() films as streams of one lesson: what of an encoder's moves with
+    all that the processor has to do besides. `films`: stream → what even() needs."""
+    inputs = [part for film in films.values() for part in ("-re", "-stream_loop", "-1", "-i", even(*film))]
+    outputs = [part for number, stream in enumerate(films)
+               for part in ("-map", str(number), "-c", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "rtsp",
+                            "-rtsp_transport", "tcp", url(stream))]
+    return ["ffmpeg", "-nostdin", "-v", "warning", *inputs, *outputs]
+
+
+def from_film():
+    """What tells a capture to send a film as it is: no encoder that has to wait leaves out pictures.
+    Longer than any test looks at it."""
+    return "--source", clip(120, 0), "--loop", "--copy", "always"
 
 
 def lecture(seconds=40):
