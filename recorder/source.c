@@ -99,7 +99,7 @@ static gboolean file_resume(RecSource *source, GError **error)
     rec_lesson_reset_stream(source->lesson, source->stream);
     for (guint i = 0; i < recovered.entries->len; i++) {
         const RecEntry *entry = &g_array_index(recovered.entries, RecEntry, i);
-        rec_lesson_add_entry(source->lesson, source->stream, before, entry);
+        rec_lesson_add_entry(source->lesson, source->stream, entry);
         if (entry->flags & REC_ENTRY_INIT) {
             init = entry;
             continue;
@@ -184,8 +184,7 @@ static gboolean piece_append(RecSource *source, GBytes *piece, RecEntry *entry)
         return FALSE;
     }
     source->media_end += entry->bytes;
-    rec_lesson_add_entry(source->lesson, source->stream, source->has_last ? &source->last : NULL,
-                         entry);
+    rec_lesson_add_entry(source->lesson, source->stream, entry);
     return TRUE;
 }
 

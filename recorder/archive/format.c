@@ -44,11 +44,14 @@ void rec_entry_format(const RecEntry *entry, GString *out)
                         : healed                      ? (key ? "H" : "h")
                         : key                         ? "k"
                                                       : "-";
+    const char *sound = entry->flags & REC_ENTRY_SOUND         ? "s"
+                        : entry->flags & REC_ENTRY_SOUND_FIRST ? "f"
+                                                               : "";
     g_string_append_printf(out,
-                           "%u %" G_GUINT64_FORMAT " %u %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+                           "%u %" G_GUINT64_FORMAT " %u %s%s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
                            " %" G_GINT64_FORMAT " %08x\n",
-                           entry->sequence, entry->offset, entry->bytes, flags, entry->media_ns,
-                           entry->duration_ns, entry->wall_ns, entry->crc);
+                           entry->sequence, entry->offset, entry->bytes, flags, sound,
+                           entry->media_ns, entry->duration_ns, entry->wall_ns, entry->crc);
 }
 
 // The next number of `*at`, which must be followed by a space or the end.
@@ -66,6 +69,30 @@ static gboolean number_next(char **at, guint base, guint64 max, guint64 *ret)
     return TRUE;
 }
 
+// The flags at `*at`, which moves behind them and a space.
+static gboolean flags_read(char **at, guint32 *ret)
+{
+    static const struct {
+        char letter;
+        guint32 flags;
+    } kinds[] = {{'-', 0},
+                 {'k', REC_ENTRY_KEY},
+                 {'h', REC_ENTRY_HEALED},
+                 {'H', REC_ENTRY_HEALED | REC_ENTRY_KEY},
+                 {'i', REC_ENTRY_INIT}};
+    guint kind = 0;
+
+    while (kind < G_N_ELEMENTS(kinds) && kinds[kind].letter != **at)
+        kind++;
+    if (kind == G_N_ELEMENTS(kinds))
+        return FALSE;
+    *ret = kinds[kind].flags;
+    (*at)++;
+    if (**at == 's' || **at == 'f')
+        *ret |= *(*at)++ == 's' ? REC_ENTRY_SOUND : REC_ENTRY_SOUND_FIRST;
+    return *(*at)++ == ' ';
+}
+
 gboolean rec_entry_parse(const char *line, gsize length, RecEntry *ret)
 {
     char text[INDEX_LINE_MAX];
@@ -79,20 +106,8 @@ gboolean rec_entry_parse(const char *line, gsize length, RecEntry *ret)
     char *at = text;
     if (!number_next(&at, 10, G_MAXUINT32, &sequence) ||
         !number_next(&at, 10, G_MAXINT64, &offset) ||
-        !number_next(&at, 10, REC_PIECE_BYTES_MAX, &bytes))
-        return FALSE;
-    if (at[0] == 'i')
-        entry.flags = REC_ENTRY_INIT;
-    else if (at[0] == 'k')
-        entry.flags = REC_ENTRY_KEY;
-    else if (at[0] == 'h' || at[0] == 'H')
-        entry.flags = REC_ENTRY_HEALED | (at[0] == 'H' ? REC_ENTRY_KEY : 0);
-    else if (at[0] != '-')
-        return FALSE;
-    if (at[1] != ' ')
-        return FALSE;
-    at += 2;
-    if (!number_next(&at, 10, G_MAXINT64 / 4, &media) ||
+        !number_next(&at, 10, REC_PIECE_BYTES_MAX, &bytes) || !flags_read(&at, &entry.flags) ||
+        !number_next(&at, 10, G_MAXINT64 / 4, &media) ||
         !number_next(&at, 10, G_MAXINT64 / 4, &duration) ||
         !number_next(&at, 10, G_MAXINT64, &wall) || strlen(at) != 8 ||
         !number_next(&at, 16, G_MAXUINT32, &crc) || *at || bytes == 0)
@@ -123,6 +138,21 @@ static const TkCmafTrack *track_find(const TkCmafInit *init, guint32 track_id)
         if (init->tracks[i].track_id == track_id)
             return &init->tracks[i];
     return NULL;
+}
+
+// What the sound beside pictures, or without them, tells of those that are missing.
+static guint32 sound_flags(const TkCmafInit *init, const TkCmafChunk *chunk, gboolean has_video)
+{
+    gint64 start_ns[2] = {-1, -1}; // by TkTrackKind
+    for (guint i = 0; i < chunk->runs_count; i++) {
+        const TkCmafTrack *track = track_find(init, chunk->runs[i].track_id);
+        if (!ticks_to_ns(chunk->runs[i].decode_time, track->timescale, &start_ns[track->kind]))
+            return 0;
+    }
+    gint64 pictures_ns = start_ns[TK_TRACK_VIDEO], sound_ns = start_ns[TK_TRACK_AUDIO];
+    if (pictures_ns < 0)
+        return has_video ? REC_ENTRY_SOUND : 0;
+    return sound_ns >= 0 && pictures_ns - sound_ns > REC_SOUND_FIRST_NS ? REC_ENTRY_SOUND_FIRST : 0;
 }
 
 gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, const guint8 *data,
@@ -158,7 +188,8 @@ gboolean rec_entry_from_chunk(const TkCmafInit *init, const TkCmafChunk *chunk, 
         .sequence = chunk->sequence,
         .bytes = (guint32)chunk->bytes,
         .flags = (!has_video || key ? REC_ENTRY_KEY : 0u) |
-                 (chunk->sequence == 0 ? REC_ENTRY_HEALED : 0u),
+                 (chunk->sequence == 0 ? REC_ENTRY_HEALED : 0u) |
+                 sound_flags(init, chunk, has_video),
         .crc = rec_crc32(data, chunk->bytes),
     };
     ret->wall_ns = MAX(ret->wall_ns, 0);

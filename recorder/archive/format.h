@@ -12,6 +12,10 @@ typedef enum {
     // Delivered later from the capture's copy (heal.h). Its mfhd number is 0; its entry has that of
     // the relay's chunk before it, or 0.
     REC_ENTRY_HEALED = 1 << 2,
+    // Of sound alone, in a stream that has pictures.
+    REC_ENTRY_SOUND = 1 << 3,
+    // Its sound begins more than REC_SOUND_FIRST_NS before its pictures do.
+    REC_ENTRY_SOUND_FIRST = 1 << 4,
 } RecEntryFlags;
 
 typedef struct {
@@ -27,7 +31,8 @@ typedef struct {
 
 #define REC_INDEX_HEADER                                                                           \
     "# tongke-index 1: sequence offset bytes flags media_ns duration_ns wall_ns crc32"             \
-    " (flags: k keyframe, i initialisation segment, h and H the same of - and k, healed)\n"
+    " (flags: k keyframe, i initialisation segment, h and H the same of - and k, healed;"          \
+    " behind it s sound alone, f sound first)\n"
 
 // Since the machine was started anew what stands behind the index may never have reached the disk
 // whole, however whole it looks; so whoever writes an index begins with a line that names his boot.
@@ -43,6 +48,8 @@ typedef struct {
 
 // A hole in media time longer than this is a gap; shorter ones are jitter.
 #define REC_GAP_MIN_NS (500 * G_GINT64_CONSTANT(1000000))
+// Sound that leads its pictures by so much tells that pictures were missing, and not both.
+#define REC_SOUND_FIRST_NS (REC_GAP_MIN_NS / 2)
 
 // A longer piece is refused: 100 ms of media with the largest frame and room to spare.
 #define REC_PIECE_BYTES_MAX (16u << 20)

@@ -14,29 +14,51 @@
 #define APART_S 2            // the two edges may disagree by: what a sender that returned may
 #define EDGE_CHUNKS_MAX 100u // looked at for the samples of one edge: ten seconds
 
+// Whether the gap before which entry `last` stands reaches back over it, and others of sound alone,
+// to the last pictures.
+static gboolean pictures_miss(const GArray *entries, guint pictures, guint last, const RecGap *gap)
+{
+    return pictures != REC_HEAL_NONE &&
+           g_array_index(entries, RecEntry, last).flags & REC_ENTRY_SOUND &&
+           gap->from_ns < rec_entry_end_ns(&g_array_index(entries, RecEntry, last));
+}
+
+// A hole in the pictures takes in those in the sound beside it.
+static void hole_put(GArray *holes, const RecHole *hole)
+{
+    while (holes->len && g_array_index(holes, RecHole, holes->len - 1).before != REC_HEAL_NONE &&
+           g_array_index(holes, RecHole, holes->len - 1).before >= hole->before)
+        g_array_set_size(holes, holes->len - 1);
+    g_array_append_vals(holes, hole, 1);
+}
+
 GArray *rec_heal_holes(const GArray *entries, gint64 from_ns, gint64 to_ns)
 {
     GArray *holes = g_array_new(FALSE, FALSE, sizeof(RecHole));
-    guint last = REC_HEAL_NONE;
+    guint last = REC_HEAL_NONE, pictures = REC_HEAL_NONE;
+    RecTrail trail = {0};
 
     for (guint i = 0; i < entries->len; i++) {
         const RecEntry *entry = &g_array_index(entries, RecEntry, i);
-        const RecEntry *before =
-            last == REC_HEAL_NONE ? NULL : &g_array_index(entries, RecEntry, last);
         RecGap gap;
+        gboolean gapped = rec_trail_next(&trail, entry, &gap);
         if (entry->flags & REC_ENTRY_INIT)
             continue;
         RecHole hole = {from_ns, entry->media_ns, last, i, "head"};
-        if (before && rec_gap_between(before, entry, &gap)) {
+        if (last != REC_HEAL_NONE && gapped) {
             hole.from_ns = gap.from_ns;
             hole.to_ns = gap.to_ns;
+            if (pictures_miss(entries, pictures, last, &gap))
+                hole.before = pictures;
             g_snprintf(hole.key, sizeof hole.key, "%" G_GINT64_FORMAT, gap.from_ns / TK_NS_PER_MS);
             if (hole.from_ns < to_ns && hole.to_ns > from_ns)
-                g_array_append_val(holes, hole);
-        } else if (!before && from_ns < entry->media_ns - REC_HEAL_END_NS) {
+                hole_put(holes, &hole);
+        } else if (last == REC_HEAL_NONE && from_ns < entry->media_ns - REC_HEAL_END_NS) {
             g_array_append_val(holes, hole);
         }
         last = i;
+        if (!(entry->flags & REC_ENTRY_SOUND))
+            pictures = i;
     }
     RecHole tail = {from_ns, to_ns, last, REC_HEAL_NONE, "head"};
     if (last != REC_HEAL_NONE) {
@@ -206,6 +228,36 @@ static gboolean splice_within(const RecSplice *splice)
            last_ns <= splice->hole.to_ns + MATCH_S * TK_NS_PER_S;
 }
 
+// Whether the copy has all the sound that its pictures would take the place of.
+static gboolean sound_is_there(const RecSpliceStream *stream, const RecSplice *splice)
+{
+    const RecEntry *entries = (const RecEntry *)(const void *)stream->entries->data;
+    const RecHole *hole = &splice->hole;
+    const GArray *copy = splice->media->samples[TK_TRACK_AUDIO];
+    const RecFit *fit = &splice->fits[TK_TRACK_AUDIO];
+    g_autoptr(GArray) sound = g_array_new(FALSE, FALSE, sizeof(RecSample));
+    guint at = fit->first, same = 0;
+    TkCmafInit init = {0};
+
+    if (hole->before == REC_HEAL_NONE || hole->after == REC_HEAL_NONE ||
+        !init_at(stream, hole->before, &init))
+        return TRUE;
+    for (guint i = hole->before + 1; i < hole->after; i++) {
+        if (entries[i].flags & REC_ENTRY_INIT) {
+            tk_cmaf_init_clear(&init);
+            (void)!init_at(stream, i, &init);
+            continue;
+        }
+        (void)!rec_patch_take_chunk(&init, &entries[i], stream->media + entries[i].offset,
+                                    TK_TRACK_AUDIO, sound);
+    }
+    tk_cmaf_init_clear(&init);
+    for (; same < sound->len && at < fit->end; at++)
+        same += rec_patch_same(&g_array_index(copy, RecSample, at),
+                               &g_array_index(sound, RecSample, same));
+    return same == sound->len;
+}
+
 static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
                             const RecHealRules *rules, GError **error)
 {
@@ -241,6 +293,9 @@ static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
     else if (splice->fits[0].first >= splice->fits[0].end &&
              splice->fits[1].first >= splice->fits[1].end)
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "nothing in the copy belongs there");
+    else if (!sound_is_there(stream, splice))
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID,
+                    "the copy lacks sound that was recorded without its pictures");
     else if (!splice_within(splice))
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the copy reaches beyond the gap");
     else

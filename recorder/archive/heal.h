@@ -18,7 +18,8 @@
 // A stretch that is missing, in media time; `from_ns` may be negative (before what was recorded).
 typedef struct {
     gint64 from_ns, to_ns;
-    guint before, after; // entries around it; REC_HEAL_NONE
+    guint before, after; // entries around it; REC_HEAL_NONE. What is between is sound alone, and
+                         // gives way to the copy's pictures and the same sound
     char key[24];        // its name in URLs and files: "head", or from_ns in ms
 } RecHole;
 #define REC_HEAL_NONE G_MAXUINT

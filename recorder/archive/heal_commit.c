@@ -50,7 +50,6 @@ static gboolean stream_recount(RecLesson *lesson, const char *folder, const char
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(RecEntry));
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
     RecStream *stream = rec_lesson_stream(lesson, name, TRUE);
-    const RecEntry *before = NULL;
     guint64 at = 0;
 
     if (!file || !rec_index_read(index, entries, &at, NULL, error))
@@ -60,11 +59,9 @@ static gboolean stream_recount(RecLesson *lesson, const char *folder, const char
     rec_lesson_reset_stream(lesson, stream);
     for (guint i = 0; i < entries->len; i++) {
         const RecEntry *entry = &g_array_index(entries, RecEntry, i);
-        rec_lesson_add_entry(lesson, stream, before, entry);
+        rec_lesson_add_entry(lesson, stream, entry);
         if (entry->flags & REC_ENTRY_INIT)
             describe(stream, (const guint8 *)g_mapped_file_get_contents(file), entry);
-        else
-            before = entry;
     }
     return TRUE;
 }

@@ -15,8 +15,6 @@
 #define STREAMS_MAX 32
 #define GAPS_MAX 10000 // a gap is longer than the chunk it costs; more says the line is hopeless
 
-static const char *const reason_words[] = {"sender-away", "missed"};
-
 static void stream_free(void *data)
 {
     RecStream *stream = data;
@@ -129,25 +127,6 @@ guint64 rec_lesson_bytes(const RecLesson *lesson)
     return bytes;
 }
 
-gboolean rec_gap_between(const RecEntry *before, const RecEntry *after, RecGap *ret)
-{
-    gint64 from_ns = before ? rec_entry_end_ns(before) : 0;
-    gboolean anew = !before || rec_entry_restarts(before, after);
-    gboolean healed = (before ? before->flags | after->flags : after->flags) & REC_ENTRY_HEALED;
-    gboolean missed = !healed && after->sequence != (anew ? 1 : before->sequence + 1);
-
-    if (!missed && (!before || after->media_ns - from_ns <= REC_GAP_MIN_NS))
-        return FALSE;
-    *ret = (RecGap){
-        .from_ns = from_ns,
-        .to_ns = MAX(after->media_ns, from_ns),
-        .start_wall_ns = before && before->wall_ns ? before->wall_ns + before->duration_ns : 0,
-        .end_wall_ns = after->wall_ns,
-        .reason = reason_words[missed ? 1 : 0],
-    };
-    return TRUE;
-}
-
 // What healing filled is remembered as one gap, for as long as its chunks follow each other.
 static void healed_add(RecLesson *lesson, const RecStream *stream, const RecEntry *before,
                        const RecEntry *entry)
@@ -161,7 +140,9 @@ static void healed_add(RecLesson *lesson, const RecStream *stream, const RecEntr
     gboolean goes_on = before && before->flags & REC_ENTRY_HEALED && last && last->healed;
     if (goes_on && !(entry->flags & REC_ENTRY_HEALED)) {
         // Numbers that follow each other say that the relay had nothing between them.
-        last->reason = reason_words[entry->sequence == before->sequence + 1 ? 0 : 1];
+        last->reason = rec_gap_word(entry->sequence != before->sequence + 1 ? REC_GAP_MISSED
+                                    : entry->flags & REC_ENTRY_SOUND_FIRST  ? REC_GAP_PICTURE
+                                                                            : REC_GAP_AWAY);
     } else if (goes_on) {
         last->to_ns = rec_entry_end_ns(entry);
         last->end_wall_ns = entry->wall_ns ? entry->wall_ns + entry->duration_ns : 0;
@@ -171,7 +152,7 @@ static void healed_add(RecLesson *lesson, const RecStream *stream, const RecEntr
                       .to_ns = rec_entry_end_ns(entry),
                       .start_wall_ns = entry->wall_ns,
                       .end_wall_ns = entry->wall_ns ? entry->wall_ns + entry->duration_ns : 0,
-                      .reason = reason_words[0],
+                      .reason = rec_gap_word(REC_GAP_AWAY),
                       .healed = TRUE};
         g_ptr_array_add(lesson->gaps, g_memdup2(&gap, sizeof gap));
     }
@@ -185,9 +166,24 @@ guint rec_lesson_open_gaps(const RecLesson *lesson)
     return count;
 }
 
-void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *before,
-                          const RecEntry *entry)
+// One that began earlier may be found later: while pictures are missing sound may be, too.
+static void gap_put(RecLesson *lesson, const RecGap *gap)
 {
+    guint at = lesson->gaps->len;
+    for (guint i = at; i > 0; i--) {
+        const RecGap *other = lesson->gaps->pdata[i - 1];
+        gboolean same = strcmp(other->stream, gap->stream) == 0;
+        if (same && other->from_ns <= gap->from_ns)
+            break;
+        at = same ? i - 1 : at;
+    }
+    g_ptr_array_insert(lesson->gaps, (gint)at, g_memdup2(gap, sizeof *gap));
+}
+
+void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *entry)
+{
+    const RecEntry before = stream->trail.before;
+    gboolean begun = stream->trail.begun;
     RecGap gap;
 
     stream->size_bytes = MAX(stream->size_bytes, entry->offset + entry->bytes);
@@ -200,11 +196,11 @@ void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *
     }
     stream->first_ns = MIN(stream->first_ns, entry->media_ns);
     stream->end_ns = MAX(stream->end_ns, rec_entry_end_ns(entry));
-    if (lesson->gaps->len < GAPS_MAX && rec_gap_between(before, entry, &gap)) {
+    if (rec_trail_next(&stream->trail, entry, &gap) && lesson->gaps->len < GAPS_MAX) {
         gap.stream = g_strdup(stream->name);
-        g_ptr_array_add(lesson->gaps, g_memdup2(&gap, sizeof gap));
+        gap_put(lesson, &gap);
     }
-    healed_add(lesson, stream, before, entry);
+    healed_add(lesson, stream, begun ? &before : NULL, entry);
 }
 
 void rec_lesson_reset_stream(RecLesson *lesson, RecStream *stream)
@@ -212,6 +208,7 @@ void rec_lesson_reset_stream(RecLesson *lesson, RecStream *stream)
     stream->started = FALSE;
     stream->first_ns = stream->end_ns = 0;
     stream->size_bytes = 0;
+    stream->trail = (RecTrail){0};
     for (guint i = lesson->gaps->len; i-- > 0;)
         if (strcmp(((RecGap *)lesson->gaps->pdata[i])->stream, stream->name) == 0)
             g_ptr_array_remove_index(lesson->gaps, i);
@@ -315,7 +312,7 @@ static void gap_read(RecLesson *lesson, const json_t *object)
     gap->to_ns = seconds_read(object, "to_s");
     gap->start_wall_ns = time_read(object, "start");
     gap->end_wall_ns = time_read(object, "end");
-    gap->reason = reason_words[strcmp(reason, reason_words[0]) == 0 ? 0 : 1];
+    gap->reason = rec_gap_reason(reason);
     gap->healed = tk_json_bool(object, "healed", FALSE);
     g_ptr_array_add(lesson->gaps, gap);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "common/base/lesson_info.h"
-#include "recorder/archive/format.h"
+#include "recorder/archive/gap.h"
 #include "recorder/archive/verdict.h"
 
 // A recording as lesson.json tells it. One thread at a time.
@@ -16,15 +16,6 @@ typedef enum {
     REC_STATES
 } RecState;
 
-// A stretch that is missing, in media time; wall times 0 = not known.
-typedef struct {
-    char *stream;
-    gint64 from_ns, to_ns;
-    gint64 start_wall_ns, end_wall_ns;
-    const char *reason; // "sender-away": nothing was sent; "missed": chunks that were not received
-    gboolean healed;    // has been filled since: what viewers missed, and the recording did
-} RecGap;
-
 typedef struct {
     char *name;
     char *mime; // NULL until told
@@ -32,6 +23,7 @@ typedef struct {
     gboolean started;        // the members below say something
     gint64 first_ns, end_ns; // media time of the first sample, and behind the last
     guint64 size_bytes;      // of <stream>.mp4
+    RecTrail trail;          // what rec_lesson_add_entry was told of; not in lesson.json
 } RecStream;
 
 typedef struct {
@@ -67,13 +59,9 @@ guint64 rec_lesson_bytes(const RecLesson *lesson);
 // Gaps that have not been healed.
 guint rec_lesson_open_gaps(const RecLesson *lesson);
 
-// What lies between two neighbouring chunks (`before` NULL: the stream's start), if it is a gap.
-gboolean rec_gap_between(const RecEntry *before, const RecEntry *after,
-                         RecGap *ret) G_GNUC_WARN_UNUSED_RESULT;
-// Takes over what a new chunk says: extent, and a gap before it. `before`: the chunk before it or
-// NULL; initialisation segments only count bytes.
-void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *before,
-                          const RecEntry *entry);
+// Takes over what the stream's next entry says: extent, and a gap before it; initialisation
+// segments only count bytes.
+void rec_lesson_add_entry(RecLesson *lesson, RecStream *stream, const RecEntry *entry);
 // Forgets a stream's extent and gaps, to be counted anew by rec_lesson_add_entry.
 void rec_lesson_reset_stream(RecLesson *lesson, RecStream *stream);
 

@@ -176,7 +176,7 @@ gboolean rec_patch_take_chunk(const TkCmafInit *init, const RecEntry *entry, con
     return samples->len > had;
 }
 
-static gboolean same_bytes(const RecSample *x, const RecSample *y)
+gboolean rec_patch_same(const RecSample *x, const RecSample *y)
 {
     return x->size == y->size && memcmp(x->data, y->data, x->size) == 0;
 }
@@ -193,8 +193,8 @@ static void place_measure(RecPlace *place, const GArray *patch, guint i, const G
     place->proof_bytes = 0;
     place->room = left ? MIN(i, j) + 1 : MIN(patch->len - i, archive->len - j);
     place->room = MIN(place->room, COMMON_MAX);
-    for (gint at = 0; place->same < place->room && same_bytes(x + at, y + at); at += step) {
-        if (place->same == 0 || !same_bytes(x + at, x + at - step))
+    for (gint at = 0; place->same < place->room && rec_patch_same(x + at, y + at); at += step) {
+        if (place->same == 0 || !rec_patch_same(x + at, x + at - step))
             place->proof_bytes += x[at].size;
         place->same++;
     }

@@ -35,6 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecPatchMedia, rec_patch_free)
 gboolean rec_patch_take_chunk(const TkCmafInit *init, const RecEntry *entry, const guint8 *data,
                               TkTrackKind kind, GArray *samples);
 
+gboolean rec_patch_same(const RecSample *x, const RecSample *y);
+
 // Where an edge of the archive stands in a patch.
 typedef struct {
     guint index;       // the patch's sample that is the archive's at the edge

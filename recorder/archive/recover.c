@@ -278,7 +278,6 @@ static gboolean stream_count(RecLesson *lesson, const char *folder, const char *
 {
     g_auto(RecRecovered) recovered = {0};
     RecStream *stream = rec_lesson_stream(lesson, name, TRUE);
-    const RecEntry *before = NULL;
 
     if (!stream)
         return TRUE;
@@ -290,12 +289,8 @@ static gboolean stream_count(RecLesson *lesson, const char *folder, const char *
                "%" G_GUINT64_FORMAT " bytes of a torn tail cut off",
                recovered.found, recovered.dropped, recovered.cut_bytes);
     rec_lesson_reset_stream(lesson, stream);
-    for (guint i = 0; i < recovered.entries->len; i++) {
-        const RecEntry *entry = &g_array_index(recovered.entries, RecEntry, i);
-        rec_lesson_add_entry(lesson, stream, before, entry);
-        if (!(entry->flags & REC_ENTRY_INIT))
-            before = entry;
-    }
+    for (guint i = 0; i < recovered.entries->len; i++)
+        rec_lesson_add_entry(lesson, stream, &g_array_index(recovered.entries, RecEntry, i));
     stream->size_bytes = recovered.media_bytes;
     return TRUE;
 }

@@ -300,10 +300,12 @@ static void stream_put(Out *out)
             break;
         const RecEntry *entry = &g_array_index(stream->entries, RecEntry, i);
         const guint8 *data = stream->media + entry->offset;
+        gboolean replaced = splice && splice->hole.before != REC_HEAL_NONE &&
+                            i > splice->hole.before && i < splice->hole.after;
         if (entry->flags & REC_ENTRY_INIT) {
             g_clear_pointer(&init, g_bytes_unref);
             init = g_bytes_new(data, entry->bytes);
-        } else if (init) {
+        } else if (init && !replaced) {
             init_put(out, init);
             if (counted && entry->offset >= counting.offset) {
                 rec_counting_format(&(RecCounting){counting.started_ns, out->at}, out->index);
@@ -315,13 +317,14 @@ static void stream_put(Out *out)
 }
 
 // Reads it all back, as whoever opens it will. Sound and picture of neighbours overlap: a piece may
-// begin a little before the one in front of it does.
+// begin a little before the one in front of it does; pictures that were waited for longer than
+// sound is before what went on alone.
 static gboolean files_check(const char *media_path, const char *index_path, GError **error)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(media_path, FALSE, error);
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(RecEntry));
     guint64 at = 0, end = 0;
-    gint64 time_ns = 0;
+    gint64 times_ns[2] = {0, 0}; // of sound alone; of others
     gboolean clean = FALSE;
 
     if (!file || !rec_index_read(index_path, entries, &at, &clean, error))
@@ -330,15 +333,16 @@ static gboolean files_check(const char *media_path, const char *index_path, GErr
     gsize size = g_mapped_file_get_length(file);
     for (guint i = 0; i < entries->len && clean; i++) {
         const RecEntry *entry = &g_array_index(entries, RecEntry, i);
+        gint64 *time_ns = &times_ns[entry->flags & REC_ENTRY_SOUND ? 0 : 1];
         gsize bytes = 0;
         clean = entry->offset == end && entry->bytes <= size - end &&
                 rec_crc32(media + end, entry->bytes) == entry->crc &&
-                entry->media_ns > time_ns - REC_GAP_MIN_NS &&
+                entry->media_ns > *time_ns - REC_GAP_MIN_NS &&
                 tk_cmaf_piece(media + end, entry->bytes, NULL, &bytes) ==
                     (entry->flags & REC_ENTRY_INIT ? TK_CMAF_INIT : TK_CMAF_CHUNK) &&
                 bytes == entry->bytes;
         end += entry->bytes;
-        time_ns = entry->media_ns;
+        *time_ns = entry->media_ns;
     }
     if (!clean || end != size)
         g_set_error(error, TK_ERROR, TK_ERROR_IO, "%s is not what was written", media_path);

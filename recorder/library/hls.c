@@ -2,7 +2,7 @@
 #include "recorder/library/hls.h"
 
 #include "common/base/clock.h"
-#include "recorder/archive/lesson.h"
+#include "recorder/archive/gap.h"
 
 #include <string.h>
 
@@ -25,9 +25,9 @@ typedef struct {
 struct _ShelfPlaylist {
     GArray *segments;
     Segment open;
-    gboolean has_open, has_init, has_before;
+    gboolean has_open, has_init;
     Extent init;
-    RecEntry before;    // the last chunk
+    RecTrail trail;
     gboolean broken;    // the next segment does not follow on from the last one
     gboolean dependent; // some segment begins between keyframes
 };
@@ -69,8 +69,8 @@ static void segment_end(ShelfPlaylist *playlist, gint64 end_ns)
 
 static void segment_break(ShelfPlaylist *playlist)
 {
-    if (playlist->has_before)
-        segment_end(playlist, rec_entry_end_ns(&playlist->before));
+    if (playlist->trail.begun)
+        segment_end(playlist, rec_entry_end_ns(&playlist->trail.before));
     playlist->broken = TRUE;
 }
 
@@ -97,8 +97,9 @@ static void entry_add(ShelfPlaylist *playlist, const RecEntry *entry)
     }
     if (!playlist->has_init)
         return;
-    if (playlist->has_before && (rec_gap_between(&playlist->before, entry, &gap) ||
-                                 rec_entry_restarts(&playlist->before, entry)))
+    RecTrail trail = playlist->trail;
+    gboolean gapped = rec_trail_next(&trail, entry, &gap);
+    if (playlist->trail.begun && (gapped || rec_entry_restarts(&playlist->trail.before, entry)))
         segment_break(playlist);
     if (playlist->has_open && entry->offset != open->at.offset + open->at.bytes)
         segment_break(playlist);
@@ -113,8 +114,7 @@ static void entry_add(ShelfPlaylist *playlist, const RecEntry *entry)
         segment_open(playlist, entry);
     if (playlist->has_open)
         extent_add(&playlist->open.at, entry);
-    playlist->before = *entry;
-    playlist->has_before = TRUE;
+    playlist->trail = trail;
 }
 
 void shelf_playlist_add(ShelfPlaylist *playlist, const RecEntry *entries, guint count)
@@ -134,7 +134,7 @@ static Segment segment_at(const ShelfPlaylist *playlist, guint i)
     if (i < playlist->segments->len)
         return g_array_index(playlist->segments, Segment, i);
     Segment last = playlist->open;
-    last.duration_ns = MAX(rec_entry_end_ns(&playlist->before) - last.media_ns, 0);
+    last.duration_ns = MAX(rec_entry_end_ns(&playlist->trail.before) - last.media_ns, 0);
     return last;
 }
 

@@ -61,8 +61,6 @@ typedef struct {
     TkCmafInit init;
     GMainLoop *loop;
     guint64 offset;
-    RecEntry before;
-    gboolean has_before;
 } Long;
 
 static void written(void *user)
@@ -83,11 +81,7 @@ static void append(Long *all, GBytes *piece, RecEntry entry)
         g_main_loop_run(all->loop);
     }
     all->offset += entry.bytes;
-    rec_lesson_add_entry(all->lesson, all->stream, all->has_before ? &all->before : NULL, &entry);
-    if (!(entry.flags & REC_ENTRY_INIT)) {
-        all->before = entry;
-        all->has_before = TRUE;
-    }
+    rec_lesson_add_entry(all->lesson, all->stream, &entry);
 }
 
 static void append_minute(Long *all, const LessonPieces *pieces, guint minute)

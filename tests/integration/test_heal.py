@@ -10,13 +10,32 @@ import signal
 import unittest
 from fractions import Fraction
 
+from lossy import Line
 from tongke import BUILD, Program, Recorder, Relay, request, run, segments, temporary, wait_below
-from test_library import chunk_numbers, decode, folder_of, wait_chunks
+from test_library import chunk_numbers, decode, folder_of, index_lines, wait_chunks
 from uplink import Uplink
 
 SMALL = ["--size", "320x180", "--bitrate", "300", "--transport", "tcp"]
 PAUSE_S = 0.4  # of pictures, after which they may count as missing
 IN_STEP_S = 0.04  # what lips and voice may be apart
+
+
+SOUND_CHUNKS = 15  # of sound alone: 2 s and more without pictures, which no repair waits for
+
+
+class Blindfold(Line):
+    """An uplink over which, while `on`, no picture gets through."""
+
+    on = False
+
+    def url(self, lesson):
+        return f"rtsp://127.0.0.1:{self.port}/{lesson}"
+
+    def take(self, track, index):
+        if self.on and track is self.tracks[1]:  # the sound is set up first
+            track["sockets"][index].recv(65536)
+        else:
+            super().take(track, index)
 
 
 def packets(source, stream):
@@ -118,6 +137,33 @@ class Heal(unittest.TestCase):
         self.assertEqual(["sender-away"], [g["reason"] for g in healed])
         self.assertGreater(healed[0]["to_s"] - healed[0]["from_s"], 2)
         self.assertFalse(list(folder_of(self.data, recording_id).glob("*.upload")))
+
+    def test_lost_pictures_come_back(self):
+        self.uplink = Blindfold(self.relay.rtsp_port)
+        self.addCleanup(self.uplink.close)
+        recorder = self.recorder()
+        capture = self.capture(recorder, "--transport", "udp")
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 30)
+        self.uplink.on = True
+
+        def alone():
+            return [line for line in index_lines(self.data, recording_id) if line[3].endswith("s")]
+
+        self.assertTrue(wait_below(self.data, lambda: len(alone()) >= SOUND_CHUNKS))
+        self.uplink.on = False
+        url = f"/api/v1/recordings/{recording_id}"
+        gaps = wait_below(self.data, lambda: recorder.get(url)["gaps"])
+        self.assertEqual(["no-picture"], [gap["reason"] for gap in gaps])
+        self.assertLess(gaps[0]["from_s"], int(alone()[0][4]) / 1e9 + 0.1)
+        self.assertGreater(gaps[0]["to_s"] - gaps[0]["from_s"], SOUND_CHUNKS / 10)
+        wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 25)
+        playlist = request("GET", recorder.playlist(recording_id)).text()
+        self.assertEqual(1, playlist.count("#EXT-X-DISCONTINUITY\n"), playlist)
+        capture.stop()
+        recording = self.check_complete(recorder, recording_id)
+        healed = [gap for gap in recording["gaps"] if gap["healed"]]
+        self.assertEqual(["missed"], [gap["reason"] for gap in healed])
 
     def check_names_mean_what_they_meant(self, before, after):
         """Of what caches hold nothing is wrong, and what was not changed is found by its name still."""

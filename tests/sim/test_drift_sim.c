@@ -207,13 +207,10 @@ static void archive_check(const Lesson *l)
 
     assert_non_null(file);
     assert_true(rec_index_read(index_path, entries, &at, NULL, &error));
-    for (guint i = 1, last = 0; i < entries->len; i++) {
-        const RecEntry *one = &g_array_index(entries, RecEntry, i);
-        RecGap gap;
-        if (last)
-            assert_false(rec_gap_between(&g_array_index(entries, RecEntry, last), one, &gap));
-        last = i;
-    }
+    RecTrail trail = {0};
+    RecGap gap;
+    for (guint i = 0; i < entries->len; i++)
+        assert_false(rec_trail_next(&trail, &g_array_index(entries, RecEntry, i), &gap));
     g_autoptr(RecPatchMedia) media = rec_patch_read(
         (const guint8 *)g_mapped_file_get_contents(file), g_mapped_file_get_length(file), &error);
     assert_non_null(media);

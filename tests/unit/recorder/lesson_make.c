@@ -152,6 +152,72 @@ LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, 
     return pieces;
 }
 
+// Appends a chunk's run of a track to `run`.
+static void run_gather(GBytes *piece, guint32 track_id, TkCmafRun *run, GArray *samples,
+                       GByteArray *data)
+{
+    gsize size, bytes;
+    const guint8 *at = g_bytes_get_data(piece, &size);
+    TkCmafChunk chunk;
+    assert_int_equal(tk_cmaf_piece(at, size, &chunk, &bytes), TK_CMAF_CHUNK);
+    for (guint i = 0; i < chunk.runs_count; i++) {
+        const TkCmafRunInfo *info = &chunk.runs[i];
+        TkCmafCursor cursor = {0};
+        TkCmafSampleAt sample;
+        if (info->track_id != track_id)
+            continue;
+        if (samples->len == 0)
+            *run = (TkCmafRun){.track_id = track_id, .decode_time = info->decode_time};
+        while (tk_cmaf_sample_next(info, &cursor, &sample)) {
+            g_array_append_val(samples, sample.sample);
+            g_byte_array_append(data, at + sample.offset, sample.sample.size);
+        }
+    }
+    run->samples = (const TkCmafSample *)(const void *)samples->data;
+    run->samples_count = samples->len;
+    run->data = data->data;
+    run->data_bytes = data->len;
+}
+
+// The sound of chunks [from, to) and the picture of chunk to - 1, if it is wanted.
+static GBytes *chunk_again(const LessonPieces *whole, guint from, guint to, gboolean picture,
+                           guint32 sequence)
+{
+    g_autoptr(GArray) pictures = g_array_new(FALSE, FALSE, sizeof(TkCmafSample));
+    g_autoptr(GArray) sounds = g_array_new(FALSE, FALSE, sizeof(TkCmafSample));
+    g_autoptr(GByteArray) seen = g_byte_array_new(), heard = g_byte_array_new();
+    TkCmafRun runs[2];
+    guint count = 0;
+
+    if (picture)
+        run_gather(whole->chunks->pdata[to - 1], 1, &runs[count++], pictures, seen);
+    for (guint i = from; i < to; i++)
+        run_gather(whole->chunks->pdata[i], 2, &runs[count], sounds, heard);
+    count += sounds->len > 0;
+    gint64 wall_ns = LESSON_WALL_NS + (gint64)(runs[0].decode_time * (guint64)TK_NS_PER_S /
+                                               (picture ? 90000 : 48000));
+    gsize bytes = tk_cmaf_chunk_bytes(runs, count, TRUE);
+    guint8 *buffer = g_malloc(bytes);
+    tk_cmaf_chunk_write(buffer, sequence, tk_clock_ntp_from_wall(wall_ns), runs, count);
+    return g_bytes_new_take(buffer, bytes);
+}
+
+LessonPieces *lesson_blind(const LessonPieces *whole, guint from, guint to, gboolean together)
+{
+    LessonPieces *pieces = g_new0(LessonPieces, 1);
+    pieces->init = g_bytes_ref(whole->init);
+    pieces->chunks = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    for (guint i = 0; i < whole->chunks->len; i++) {
+        gboolean blind = i >= from && i < to;
+        if (blind && together)
+            continue;
+        guint first = i == to && together ? from : i;
+        g_ptr_array_add(pieces->chunks,
+                        chunk_again(whole, first, i + 1, !blind, pieces->chunks->len + 1));
+    }
+    return pieces;
+}
+
 void lesson_free(LessonPieces *pieces)
 {
     g_bytes_unref(pieces->init);

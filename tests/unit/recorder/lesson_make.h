@@ -20,6 +20,11 @@ LessonPieces *lesson_make(guint seconds, guint start_s, guint32 first_sequence, 
 void lesson_free(LessonPieces *pieces);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LessonPieces, lesson_free)
 
+// The same lesson as the relay packages it when the pictures of chunks [from, to) are lost: their
+// sound in chunks of its own, or all of it in the chunk with the next picture (`to`). Numbers go
+// on.
+LessonPieces *lesson_blind(const LessonPieces *whole, guint from, guint to, gboolean together);
+
 // Appends pieces to <folder>/<stream>.mp4 and .index, as the recorder would; `init` may be left
 // out.
 void lesson_store(const char *folder, const char *stream, const LessonPieces *pieces,

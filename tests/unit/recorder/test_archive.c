@@ -201,6 +201,67 @@ static void check_gaps(void **state)
     lesson_folder_free(folder);
 }
 
+// Pictures that were lost while sound went on: a gap with a name of its own, however the relay has
+// packaged the sound, also when the index is made anew. It ends with a keyframe.
+static void check_picture_gaps(void **state)
+{
+    static const struct {
+        guint from, to;
+        gboolean together;
+        guint gaps;
+    } cases[] = {{4, 10, TRUE, 1},  {2, 10, FALSE, 1}, {6, 10, FALSE, 0}, {6, 10, TRUE, 0},
+                 {4, 15, FALSE, 0}, {4, 12, TRUE, 0},  {4, 20, FALSE, 0}};
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(LessonPieces) blind =
+            lesson_blind(pieces, cases[i].from, cases[i].to, cases[i].together);
+        char *folder = lesson_folder_new();
+        g_autofree char *index = rec_stream_path(folder, "main", "index");
+        g_autofree char *written = NULL, *anew = NULL;
+        gboolean changed;
+        lesson_store(folder, "main", blind, TRUE, 0, blind->chunks->len);
+        g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, ID, TRUE, &changed, NULL);
+        assert_non_null(lesson);
+        assert_int_equal(lesson->gaps->len, cases[i].gaps);
+        if (cases[i].gaps) {
+            const RecGap *gap = lesson->gaps->pdata[0];
+            assert_string_equal(gap->reason, "no-picture");
+            assert_int_equal(gap->from_ns, cases[i].from * TK_NS_PER_S / LESSON_FPS);
+            assert_int_equal(gap->to_ns, cases[i].to * TK_NS_PER_S / LESSON_FPS);
+            assert_int_equal(gap->start_wall_ns, LESSON_WALL_NS + gap->from_ns);
+            assert_int_equal(gap->end_wall_ns, LESSON_WALL_NS + gap->to_ns);
+            assert_string_equal(rec_gap_reason("no-picture"), gap->reason);
+        }
+        assert_true(g_file_get_contents(index, &written, NULL, NULL));
+        g_unlink(index);
+        recover_count(folder);
+        assert_true(g_file_get_contents(index, &anew, NULL, NULL));
+        assert_string_equal(written, anew);
+        lesson_folder_free(folder);
+    }
+}
+
+// Sound that is missing, too, while pictures are.
+static void check_gaps_overlap(void **state)
+{
+    g_autoptr(LessonPieces) blind = lesson_blind(pieces, 2, 10, FALSE);
+    static const guint lost[][2] = {{2, 4}, {5, 7}, {8, 10}};
+    for (guint i = 0; i < G_N_ELEMENTS(lost); i++) {
+        char *folder = lesson_folder_new();
+        gboolean changed;
+        lesson_store(folder, "main", blind, TRUE, 0, lost[i][0]);
+        lesson_store(folder, "main", blind, FALSE, lost[i][1], 20 - lost[i][1]);
+        g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, ID, TRUE, &changed, NULL);
+        gboolean joined = lost[i][1] == 10;
+        assert_int_equal(lesson->gaps->len, joined ? 1 : 2);
+        const RecGap *first = lesson->gaps->pdata[0];
+        assert_int_equal(first->from_ns, TK_NS_PER_S / 5);
+        assert_string_equal(first->reason, i == 1 ? "no-picture" : "missed");
+        const RecGap *last = lesson->gaps->pdata[lesson->gaps->len - 1];
+        assert_string_equal(last->reason, i == 0 ? "no-picture" : "missed");
+        lesson_folder_free(folder);
+    }
+}
+
 static void check_lesson_json(void **state)
 {
     char *folder = lesson_folder_new();
@@ -454,6 +515,8 @@ int main(void)
         cmocka_unit_test(check_damage_in_middle),
         cmocka_unit_test(check_foreign_tail),
         cmocka_unit_test(check_gaps),
+        cmocka_unit_test(check_picture_gaps),
+        cmocka_unit_test(check_gaps_overlap),
         cmocka_unit_test(check_lesson_json),
         cmocka_unit_test(check_states),
         cmocka_unit_test(check_retention),

@@ -29,15 +29,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static char *recording_new(guint from_s, guint gap_s, guint resume_s, guint end_s)
+static void recording_close(const char *folder)
 {
-    char *folder = lesson_folder_new();
     g_autoptr(GError) error = NULL;
-    lesson_store(folder, "main", pieces, TRUE, from_s * LESSON_CHUNKS_PER_S,
-                 (gap_s - from_s) * LESSON_CHUNKS_PER_S);
-    if (end_s > resume_s)
-        lesson_store(folder, "main", pieces, FALSE, resume_s * LESSON_CHUNKS_PER_S,
-                     (end_s - resume_s) * LESSON_CHUNKS_PER_S);
     g_autoptr(RecLesson) lesson = rec_lesson_new(ID, "math");
     lesson->started_ns = LESSON_WALL_NS;
     gboolean changed;
@@ -46,6 +40,17 @@ static char *recording_new(guint from_s, guint gap_s, guint resume_s, guint end_
     assert_non_null(counted);
     rec_state_set(counted, REC_STATE_CLOSED, "for the test");
     assert_true(rec_lesson_save(counted, folder, &error));
+}
+
+static char *recording_new(guint from_s, guint gap_s, guint resume_s, guint end_s)
+{
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", pieces, TRUE, from_s * LESSON_CHUNKS_PER_S,
+                 (gap_s - from_s) * LESSON_CHUNKS_PER_S);
+    if (end_s > resume_s)
+        lesson_store(folder, "main", pieces, FALSE, resume_s * LESSON_CHUNKS_PER_S,
+                     (end_s - resume_s) * LESSON_CHUNKS_PER_S);
+    recording_close(folder);
     return folder;
 }
 
@@ -164,13 +169,13 @@ static void check_same_as_whole(const char *folder)
     lesson_folder_free(g_steal_pointer(&whole));
 }
 
-static void check_healed(const char *folder)
+static void check_healed(const char *folder, const char *reason)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
     assert_int_equal(rec_lesson_open_gaps(lesson), 0);
     assert_int_equal(lesson->gaps->len, 1);
-    assert_string_equal(((RecGap *)lesson->gaps->pdata[0])->reason, "missed");
+    assert_string_equal(((RecGap *)lesson->gaps->pdata[0])->reason, reason);
     check_same_as_whole(folder);
     // What stands there is what salvage would find.
     g_autofree char *index = rec_stream_path(folder, "main", "index");
@@ -194,8 +199,48 @@ static void check_gap(void **state)
     g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
     assert_int_equal(rec_lesson_open_gaps(lesson), 1); // nothing has changed yet
     assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
-    check_healed(folder);
+    check_healed(folder, "missed");
     assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    lesson_folder_free(folder);
+}
+
+static char *blind_recording_new(guint from, guint to, gboolean together, guint deaf)
+{
+    g_autoptr(LessonPieces) blind = lesson_blind(pieces, from, to, together);
+    char *folder = lesson_folder_new();
+    if (deaf) { // some other sound than the copy has
+        gsize size;
+        guint8 *data = g_bytes_unref_to_data(blind->chunks->pdata[deaf], &size);
+        data[size - 1] ^= 1;
+        blind->chunks->pdata[deaf] = g_bytes_new_take(data, size);
+    }
+    lesson_store(folder, "main", blind, TRUE, 0, blind->chunks->len);
+    recording_close(folder);
+    return folder;
+}
+
+// Pictures alone are missing: they come back, and the sound that was there is there once.
+static void check_pictures(void **state)
+{
+    for (guint together = 0; together < 2; together++) {
+        char *folder = blind_recording_new(together ? 34 : 22, 40, together, 0);
+        g_autofree char *path = copy_write(folder, 1, 6, 300 * 1000 * 1000, 0);
+        g_autoptr(GError) error = NULL;
+        gint64 moved_ns;
+        assert_true(prepare(folder, path, &moved_ns, &error));
+        g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+        assert_int_equal(rec_lesson_open_gaps(lesson), 1);
+        assert_string_equal(((RecGap *)lesson->gaps->pdata[0])->reason, "no-picture");
+        assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
+        check_healed(folder, together ? "no-picture" : "missed");
+        lesson_folder_free(folder);
+    }
+    // Nothing that was recorded is given up for pictures.
+    char *folder = blind_recording_new(22, 40, FALSE, 30);
+    g_autofree char *path = copy_write(folder, 1, 6, 0, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns;
+    assert_false(prepare(folder, path, &moved_ns, &error));
     lesson_folder_free(folder);
 }
 
@@ -211,7 +256,7 @@ static void check_silence(void **state)
         assert_true(prepare(folder, path, &moved_ns, &error));
         g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
         assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
-        check_healed(folder);
+        check_healed(folder, "missed");
         lesson_folder_free(folder);
     }
 }
@@ -237,7 +282,7 @@ static void check_crash(void **state)
         }
         assert_true(rec_heal_finish(folder, &error));
         assert_false(g_file_test(order, G_FILE_TEST_EXISTS));
-        check_healed(folder);
+        check_healed(folder, "missed");
         lesson_folder_free(folder);
     }
 }
@@ -312,9 +357,10 @@ static void check_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_places),  cmocka_unit_test(check_gap),
-        cmocka_unit_test(check_silence), cmocka_unit_test(check_crash),
-        cmocka_unit_test(check_foreign), cmocka_unit_test(check_head),
+        cmocka_unit_test(check_places),   cmocka_unit_test(check_gap),
+        cmocka_unit_test(check_silence),  cmocka_unit_test(check_crash),
+        cmocka_unit_test(check_foreign),  cmocka_unit_test(check_head),
+        cmocka_unit_test(check_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -185,7 +185,7 @@ export const en = {
   'replay.gapAt': '{from} – {to}',
   'replay.again': 'Watch again',
   'gap.sender-away': 'the sender was away',
-  'gap.relay-away': 'the server was away',
+  'gap.no-picture': 'the pictures were lost, the sound is there',
   'gap.other': 'not recorded',
 
   'stream.main': 'teacher and sound',

@@ -185,7 +185,7 @@ export const zh = {
   'replay.gapAt': '{from} – {to}',
   'replay.again': '再看一遍',
   'gap.sender-away': '老师端断线',
-  'gap.relay-away': '服务器断线',
+  'gap.no-picture': '画面丢失，声音还在',
   'gap.other': '没有录到',
 
   'stream.main': '老师画面和声音',

@@ -6,7 +6,7 @@ import { clockText, lengthText } from '../dates.js';
 import { language, t } from '../i18n.js';
 
 export function gapReason(gap) {
-  const known = ['sender-away', 'relay-away'];
+  const known = ['sender-away', 'no-picture'];
   return t('gap.' + (known.includes(gap.reason) ? gap.reason : 'other'));
 }
 
