@@ -153,6 +153,7 @@ gboolean relay_line_rate_sent(RelayLineRate *line, gsize bytes, gboolean full, g
         begin_burst(line, now_ns);
     line->bytes += (gint64)bytes;
     line->flood.bytes += (gint64)bytes;
+    line->sent_bytes += (gint64)bytes;
     if (line->try_bytes)
         line->try_bytes = (gint64)bytes; // with what left at the same time
     if (!was_full)
@@ -179,6 +180,9 @@ gboolean relay_line_rate_curious(const RelayLineRate *line, gint64 now_ns)
 {
     // Whether they come of a queue is to be known soon.
     gboolean asked = line->mark.out && (line->mark.burst || line->mark.try_bytes);
+    if (line->came_queue_ns > RELAY_LINE_RATE_BURIED_NS &&
+        now_ns - line->marked_ns >= RELAY_LINE_RATE_PASSING_EVERY_NS)
+        return TRUE;
     if (!line->full && !asked && line->lossy_ns &&
         now_ns - line->lossy_ns < RELAY_LINE_RATE_MARK_EVERY_NS &&
         now_ns - line->marked_ns >= RELAY_LINE_RATE_MARK_EVERY_NS)
@@ -190,8 +194,19 @@ gboolean relay_line_rate_curious(const RelayLineRate *line, gint64 now_ns)
     return !line->full && now_ns - line->rtt_at_ns >= RELAY_LINE_RATE_REFRESH_NS;
 }
 
+static void remember(RelayLineRate *line, guint32 key, gint64 now_ns)
+{
+    if (now_ns - line->passing[line->passing_at].sent_ns < RELAY_LINE_RATE_PASSING_EVERY_NS)
+        return;
+    line->passing_at = (line->passing_at + 1) % RELAY_LINE_RATE_PASSING;
+    line->passing[line->passing_at].key = key;
+    line->passing[line->passing_at].sent_ns = now_ns;
+    line->passing[line->passing_at].bytes = line->sent_bytes;
+}
+
 void relay_line_rate_mark(RelayLineRate *line, guint32 key, gint64 now_ns)
 {
+    remember(line, key, now_ns);
     line->marked_ns = now_ns;
     line->mark.key = key;
     line->mark.out = TRUE;
@@ -276,6 +291,52 @@ static void take_flood(RelayLineRate *line, const RelayQuestion *report, gint64 
     begin_flood(line, now_ns);
 }
 
+// How long the oldest sender report is under way that is not known to have come.
+static gint64 under_way_ns(const RelayLineRate *line, gint64 now_ns)
+{
+    gint64 oldest_ns = now_ns;
+    for (guint i = 0; i < RELAY_LINE_RATE_PASSING; i++)
+        if (line->passing[i].sent_ns > line->came_sent_ns)
+            oldest_ns = MIN(oldest_ns, line->passing[i].sent_ns);
+    return now_ns - oldest_ns;
+}
+
+// What left between two sender reports has come between their comings. Where the queue does not
+// grow any more it may be somebody else's: what was taken back is given again, in steps.
+static void take_coming(RelayLineRate *line, guint at, gint64 queue_ns, gint64 now_ns)
+{
+    gint64 grown_ns = queue_ns - line->came_queue_ns;
+    gint64 span_ns = line->passing[at].sent_ns - line->came_sent_ns;
+    gint64 passed_bps = rate_of(line->passing[at].bytes - line->came_bytes, span_ns + grown_ns);
+    gboolean buried = queue_ns > RELAY_LINE_RATE_BURIED_NS && line->buried_ns &&
+                      now_ns - line->buried_ns >= RELAY_LINE_RATE_FLOOD_NS;
+    if (buried && grown_ns > span_ns / 8 && passed_bps < line->rate_bps) {
+        line->proven_bps = passed_bps;
+        slower(line, passed_bps / 4 * 3, passed_bps, now_ns);
+    } else if (buried && grown_ns <= span_ns / 16 && line->full &&
+               line->rate_bps < floor_of(line)) {
+        set_rate(line, line->rate_bps / 4 * 5);
+    }
+    line->came_sent_ns = line->passing[at].sent_ns;
+    line->came_bytes = line->passing[at].bytes;
+    line->came_queue_ns = queue_ns;
+}
+
+static void take_passing(RelayLineRate *line, const RelayQuestion *report, gint64 now_ns)
+{
+    gint64 queue_ns = report->rtt_ns - line->rtt_ns;
+    if (!line->samples)
+        return;
+    for (guint i = 0; i < RELAY_LINE_RATE_PASSING; i++)
+        if (line->passing[i].key == report->last_sr &&
+            line->passing[i].sent_ns > line->came_sent_ns)
+            take_coming(line, i, queue_ns, now_ns);
+    if (MAX(queue_ns, under_way_ns(line, now_ns) - line->rtt_ns) <= RELAY_LINE_RATE_BURIED_NS)
+        line->buried_ns = 0;
+    else if (!line->buried_ns)
+        line->buried_ns = now_ns;
+}
+
 // Who loses keeps what the lesson needs: lines that lose as they please would starve otherwise.
 static void take_loss(RelayLineRate *line, gint64 now_ns)
 {
@@ -357,6 +418,7 @@ void relay_line_rate_report(RelayLineRate *line, const RelayQuestion *report, gi
     if (lossy)
         line->lossy_ns = now_ns;
     take_flood(line, report, now_ns);
+    take_passing(line, report, now_ns);
     if (!answer)
         return;
     // What waits behind losses is no empty line, however long it does.

@@ -49,6 +49,13 @@
 #define RELAY_LINE_RATE_FLOOD_NS (500 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_FLOOD_LOST 154
 #define RELAY_LINE_RATE_FLOOD_PACKETS 30 // of fewer no share can be told
+// A line with a large buffer loses nothing for long, and all that comes, comes late. When reports
+// tell of such a queue for longer than a busy machine lags, and it grows by an eighth of the time
+// from one sender report to the next, less passes than is sent. Those are so far apart at least,
+// and go so often then; so many are remembered, for a queue of 8 s.
+#define RELAY_LINE_RATE_BURIED_NS (600 * G_GINT64_CONSTANT(1000000))
+#define RELAY_LINE_RATE_PASSING_EVERY_NS (1000 * G_GINT64_CONSTANT(1000000))
+#define RELAY_LINE_RATE_PASSING 8
 // So long after a probe or the end of a long burst the line is empty; in a burst that does not end
 // so long after its beginning.
 #define RELAY_LINE_RATE_CALM_NS (300 * G_GINT64_CONSTANT(1000000))
@@ -105,7 +112,16 @@ typedef struct {
             gint32 lost;
         } sources[RELAY_INPUT_TRACKS_MAX];
     } flood;
-    struct { // the newest sender report
+    struct { // sender reports, and all that had left before each
+        guint32 key;
+        gint64 sent_ns, bytes;
+    } passing[RELAY_LINE_RATE_PASSING];
+    guint passing_at;  // the newest
+    gint64 sent_bytes; // in all
+    gint64 buried_ns;  // since when reports tell of such a queue; 0: they do not
+    gint64 came_sent_ns, came_bytes,
+        came_queue_ns; // of the newest of them that is known to have come
+    struct {           // the newest sender report
         guint32 key;
         gboolean out, burst, calm, lost; // unanswered; behind a burst; on an empty line; loss told
         gint64 bytes, span_ns, queue_before_ns, probe_bps, try_bytes;

@@ -76,7 +76,7 @@ static gint64 round_trip(const TkRtcpReport *report, gint64 wall_ns)
 {
     guint32 now = (guint32)(tk_clock_ntp_from_wall(wall_ns) >> 16);
     gint32 units = (gint32)(now - report->last_sr - report->delay_since_sr);
-    return CLAMP(units * TK_NS_PER_S / 65536, 0, RELAY_REPAIR_RTT_MAX_NS);
+    return CLAMP(units * TK_NS_PER_S / 65536, 0, RELAY_QUESTION_RTT_MAX_NS);
 }
 
 // Only what sends sender reports can have one to refer to: not the retransmissions.
@@ -126,12 +126,13 @@ void relay_repair_line_note(RelayRepairLine *line, const RelayQuestion *question
 {
     if (!question->reported)
         return;
+    gint64 rtt_ns = MIN(question->rtt_ns, RELAY_REPAIR_RTT_MAX_NS);
     if (!line->known) {
-        line->rtt_ns = question->rtt_ns;
+        line->rtt_ns = rtt_ns;
         line->loss = question->fraction_lost * RELAY_REPAIR_SMOOTH;
     }
     line->known = TRUE;
-    line->rtt_ns += (question->rtt_ns - line->rtt_ns) / RELAY_REPAIR_SMOOTH;
+    line->rtt_ns += (rtt_ns - line->rtt_ns) / RELAY_REPAIR_SMOOTH;
     // A report that comes with a question tells of a few packets only.
     line->loss += question->fraction_lost - line->loss / RELAY_REPAIR_SMOOTH;
 }

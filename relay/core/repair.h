@@ -47,6 +47,8 @@ static inline void relay_repair_span_add(RelayRepairSpan *span, guint64 number)
 #define RELAY_REPAIR_AGAIN_NS (20 * G_GINT64_CONSTANT(1000000))
 #define RELAY_REPAIR_RTT_GUESS_NS (100 * G_GINT64_CONSTANT(1000000)) // until it is known
 #define RELAY_REPAIR_RTT_MAX_NS (1000 * G_GINT64_CONSTANT(1000000))
+// A line's own buffer makes it longer: 64 kB wait for so long where 64 kbit/s pass.
+#define RELAY_QUESTION_RTT_MAX_NS (8000 * G_GINT64_CONSTANT(1000000))
 // A second answer to the same question goes twice, so far apart. So does the first where the viewer
 // loses so much (of 256: 5 %) and a second would come too late for its buffer.
 #define RELAY_REPAIR_LOSSY 13

@@ -32,7 +32,7 @@ class Browser:
         self.store = store
         self.began = time.monotonic()
         self.rendition = "main"
-        self.size = None  # of the picture; None: there is none
+        self.sizes = [None]  # of the picture; None: there is none
         self.steps = []  # (when, rendition)
         self.gaps = []  # (when, seconds)
         self.late = 0.0
@@ -86,7 +86,7 @@ class Browser:
             self.rendition = text["rendition"]
             self.steps.append((round(self.now(), 1), self.rendition))
         elif text["type"] == "init":
-            self.size = (text["width"], text["height"]) if "width" in text else None
+            self.sizes.append((text["width"], text["height"]) if "width" in text else None)
             for track, scale in text["timescale"].items():
                 if scale != VIDEO_TIMESCALE:
                     self.track, self.rate = int(track), scale

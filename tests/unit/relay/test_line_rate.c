@@ -271,6 +271,38 @@ static void a_flooded_line_is_known_soon(void **state)
     assert_in_range(road.rate.rate_bps, 500000, 1100000);
 }
 
+// Half a minute of the sound would fit in its buffer.
+static void a_line_that_only_grows_late_is_known_soon(void **state)
+{
+    Road road = {.line_bps = 4 * MBIT,
+                 .buffer_bytes = 256000,
+                 .way_ns = 20 * MS,
+                 .report_every_ns = 1000 * MS};
+    road_begin(&road, 240000);
+    road_play(&road, 2400, 1200, 20 * TK_NS_PER_S);
+    road.line_bps = 100000;
+    road_play(&road, 2400, 1200, 27 * TK_NS_PER_S);
+    assert_int_equal(road.lost, 0);
+    assert_in_range(road.rate.proven_bps, 90000, 120000);
+    assert_in_range(road.rate.rate_bps, 70000, 100000);
+}
+
+// As behind somebody else's download: what is sent passes, if late.
+static void a_line_that_is_late_and_carries_all_is_not_taken_for_less(void **state)
+{
+    Road road = {.line_bps = 4 * MBIT,
+                 .buffer_bytes = 10 * MBIT,
+                 .way_ns = 20 * MS,
+                 .report_every_ns = 1000 * MS};
+    road_begin(&road, 240000);
+    road_play(&road, 2400, 1200, 20 * TK_NS_PER_S);
+    for (gint64 until_ns = 40 * TK_NS_PER_S; road.now_ns < until_ns;) {
+        road.free_ns = MAX(road.free_ns, road.now_ns + 1500 * MS);
+        road_play(&road, 2400, 1200, road.now_ns + 100 * MS);
+    }
+    assert_true(road.rate.rate_bps > 240000);
+}
+
 static void a_report_of_something_else_changes_nothing(void **state)
 {
     RelayLineRate line, before;
@@ -296,6 +328,8 @@ int main(void)
         cmocka_unit_test(small_frames_ask_nothing),
         cmocka_unit_test(what_would_pass_is_tried),
         cmocka_unit_test(a_flooded_line_is_known_soon),
+        cmocka_unit_test(a_line_that_only_grows_late_is_known_soon),
+        cmocka_unit_test(a_line_that_is_late_and_carries_all_is_not_taken_for_less),
         cmocka_unit_test(a_report_of_something_else_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,7 +278,7 @@ static void reads_nacks_and_the_round_trip(void **state)
     assert_in_range(q.rtt_ns / TK_NS_PER_MS, 199, 201);
     // A lie has its bounds.
     assert_true(relay_repair_read(rtcp->data, rtcp->len, wall_ns + 60 * TK_NS_PER_S, &q));
-    assert_int_equal(q.rtt_ns, RELAY_REPAIR_RTT_MAX_NS);
+    assert_int_equal(q.rtt_ns, RELAY_QUESTION_RTT_MAX_NS);
     assert_true(relay_repair_read(rtcp->data, rtcp->len, wall_ns - 60 * TK_NS_PER_S, &q));
     assert_int_equal(q.rtt_ns, 0);
 }
