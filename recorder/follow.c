@@ -122,6 +122,7 @@ static RecSession *session_begin(RecFollow *follow, const char *id, const char *
         if (!rec_folder_make(folder, &error)) {
             tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "io"}, "not recorded: %s",
                    error->message);
+            rec_writer_count_failure(follow->writer);
             rec_lesson_free(lesson);
             return NULL;
         }
@@ -166,6 +167,11 @@ static void lesson_event(RecFollow *follow, const char *event, const json_t *les
         follow->handler->on_lesson(rec_session_lesson(session), follow->user);
 }
 
+static gboolean not_named(void *id, void *lesson, void *named)
+{
+    return !g_hash_table_contains(named, id);
+}
+
 // Lessons that the relay does not know (any more) are over.
 static void snapshot_event(RecFollow *follow, const json_t *lessons)
 {
@@ -183,6 +189,7 @@ static void snapshot_event(RecFollow *follow, const json_t *lessons)
     for (GList *id = ids; id; id = id->next)
         if (!g_hash_table_contains(named, id->data))
             rec_session_end(g_hash_table_lookup(follow->sessions, id->data), 0);
+    g_hash_table_foreach_remove(follow->waiting, not_named, named);
 }
 
 static char *follow_path(void *user)
@@ -305,6 +312,18 @@ guint rec_follow_count(const RecFollow *follow)
 guint rec_follow_waiting(const RecFollow *follow)
 {
     return g_hash_table_size(follow->waiting);
+}
+
+json_t *rec_follow_waiting_names(const RecFollow *follow, guint max)
+{
+    json_t *names = json_array();
+    GHashTableIter iter;
+    void *lesson;
+
+    g_hash_table_iter_init(&iter, follow->waiting);
+    while (json_array_size(names) < max && g_hash_table_iter_next(&iter, NULL, &lesson))
+        json_array_append_new(names, json_string(tk_json_string(lesson, "name", "")));
+    return names;
 }
 
 RecDiskLevel rec_follow_disk(const RecFollow *follow)

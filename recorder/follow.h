@@ -36,5 +36,7 @@ RecSession *rec_follow_session(RecFollow *follow, const char *id);
 guint rec_follow_count(const RecFollow *follow);
 // Lessons that wait for room on the disk.
 guint rec_follow_waiting(const RecFollow *follow);
+// The names of `max` of them at most. New array.
+json_t *rec_follow_waiting_names(const RecFollow *follow, guint max);
 RecDiskLevel rec_follow_disk(const RecFollow *follow);
 gboolean rec_follow_connected(const RecFollow *follow);

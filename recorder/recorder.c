@@ -20,6 +20,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+// A disk that refuses is tried again every few seconds: without a failure for so long it takes.
+#define FAILURE_SHOWN_NS (60 * TK_NS_PER_S)
+#define NAMES_SHOWN 10
+
 typedef struct {
     const char *data;
     int lock_fd;
@@ -97,10 +101,38 @@ static void recording_changed(void *user, const RecLesson *lesson)
     lesson_changed(lesson, user);
 }
 
-static const char *disk_word(void *user)
+static json_t *alarm_add(json_t *alarms, const char *what)
+{
+    json_t *alarm = json_object();
+    tk_json_set_string(alarm, "what", what);
+    json_array_append_new(alarms, alarm);
+    return alarm;
+}
+
+// What keeps lessons from being recorded, the worst first.
+static json_t *alarms(void *user)
 {
     const Recorder *recorder = user;
-    return rec_disk_word(rec_follow_disk(recorder->follow));
+    RecDiskLevel level = rec_follow_disk(recorder->follow);
+    guint waiting = rec_follow_waiting(recorder->follow);
+    json_t *all = json_array();
+    RecWriterStats stats;
+
+    rec_writer_stats(recorder->writer, &stats);
+    if (stats.failed_wall_ns && tk_clock_wall_ns() - stats.failed_wall_ns < FAILURE_SHOWN_NS)
+        tk_json_set_time(alarm_add(all, "write"), "at", stats.failed_wall_ns);
+    if (waiting) {
+        json_t *alarm = alarm_add(all, "waiting");
+        tk_json_set_int(alarm, "count", waiting);
+        json_object_set_new(alarm, "names",
+                            rec_follow_waiting_names(recorder->follow, NAMES_SHOWN));
+    }
+    if (level != REC_DISK_ROOM) {
+        json_t *alarm = alarm_add(all, "disk");
+        tk_json_set_string(alarm, "level", rec_disk_word(level));
+        tk_json_set_int(alarm, "free_bytes", (gint64)rec_disk_free(recorder->data));
+    }
+    return all;
 }
 
 static void metric(GString *out, const char *name, const char *type, const char *help, double value)
@@ -236,7 +268,7 @@ static gboolean serve(Recorder *recorder, const TkConfig *config, GError **error
         .spare = disk_spare,
         .changed = recording_changed,
         .uploads = recorder->uploads,
-        .disk = disk_word,
+        .alarms = alarms,
         .metrics = metrics,
         .user = recorder,
     };

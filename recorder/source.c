@@ -143,8 +143,10 @@ static char *source_path(void *user)
     RecSource *source = user;
     g_autoptr(GError) error = NULL;
 
-    if (!source->file && !file_resume(source, &error))
+    if (!source->file && !file_resume(source, &error)) {
         source_log(source, TK_LOG_ERROR, "io", error->message);
+        rec_writer_count_failure(source->writer);
+    }
     return g_strdup_printf(
         "/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
         source->has_last && !source_begins_anew(source) ? source->last.sequence + 1 : 1);

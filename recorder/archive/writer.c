@@ -128,6 +128,14 @@ static void failure_free(void *data)
     g_free(failure);
 }
 
+void rec_writer_count_failure(RecWriter *writer)
+{
+    g_mutex_lock(&writer->lock);
+    writer->stats.failures++;
+    writer->stats.failed_wall_ns = tk_clock_wall_ns();
+    g_mutex_unlock(&writer->lock);
+}
+
 // The file as it was before the failed write; what cannot be cut off now is cut off by recovery.
 // After a failed sync nobody knows what of the rest is on the disk (the kernel may call pages clean
 // that it could not write), so that goes, too: the relay still has it.
@@ -140,9 +148,7 @@ static void file_fail(RecFile *file, const char *what, int code)
         ftruncate(file->index_fd, (off_t)file->index_end) != 0)
         tk_debug("cannot cut %s back: %s", file->path, g_strerror(errno));
     g_string_truncate(file->lines, 0);
-    g_mutex_lock(&writer->lock);
-    writer->stats.failures++;
-    g_mutex_unlock(&writer->lock);
+    rec_writer_count_failure(writer);
 
     Failure *failure = g_new0(Failure, 1);
     failure->file = file_ref(file);

@@ -54,10 +54,13 @@ void rec_writer_after(RecWriter *writer, void (*done)(void *user), void *user);
 typedef struct {
     guint64 pieces, bytes; // written since the start
     guint64 failures;
-    guint64 syncs;     // fdatasync calls for pieces and their lines
-    guint64 late;      // files that were made durable later than REC_WRITER_SYNC_MS_MAX
-    gint64 slowest_ns; // from a piece's coming to its being durable, at most, since the start
+    gint64 failed_wall_ns; // when the last of them was; 0: never
+    guint64 syncs;         // fdatasync calls for pieces and their lines
+    guint64 late;          // files that were made durable later than REC_WRITER_SYNC_MS_MAX
+    gint64 slowest_ns;     // from a piece's coming to its being durable, at most, since the start
     gsize queued_bytes;
     gint64 unsynced_ns; // age of the oldest piece that is not durable yet
 } RecWriterStats;
 void rec_writer_stats(RecWriter *writer, RecWriterStats *ret);
+// Counts what the disk refused before this could try, such as a folder.
+void rec_writer_count_failure(RecWriter *writer);

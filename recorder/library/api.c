@@ -221,6 +221,18 @@ static ShelfReply *metrics_get(const ShelfApi *api, const ShelfRequest *request)
                             g_string_free(text, FALSE));
 }
 
+// For those who can do something about them.
+static ShelfReply *alarms_get(const ShelfApi *api, const ShelfRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) object = json_object();
+
+    if (!shelf_request_allowed(request, TK_ROLE_SENDER, NULL, &error))
+        return shelf_reply_error(error);
+    json_object_set_new(object, "alarms", api->alarms(api->user));
+    return shelf_reply_text(200, "application/json", tk_json_dump(object));
+}
+
 ShelfReply *shelf_api_handle(const ShelfApi *api, const ShelfRequest *request)
 {
     static const char prefix[] = "/api/v1/recordings";
@@ -245,6 +257,8 @@ ShelfReply *shelf_api_handle(const ShelfApi *api, const ShelfRequest *request)
             return ready_get(api);
         if (strcmp(path, "/metrics") == 0)
             return metrics_get(api, request);
+        if (strcmp(path, "/api/v1/alarms") == 0)
+            return alarms_get(api, request);
     }
     return not_found("such address");
 }

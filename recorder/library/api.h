@@ -37,8 +37,8 @@ typedef struct {
     ShelfUploads *uploads;
     // NULL: ready, else what is missing. Static.
     const char *(*not_ready)(void *user);
-    // How the disk is: "room", "low" or "full". Static.
-    const char *(*disk)(void *user);
+    // What is wrong (docs/api.md). New array.
+    json_t *(*alarms)(void *user);
     // Appends the program's own metrics.
     void (*metrics)(void *user, GString *out);
     void *user;

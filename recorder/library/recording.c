@@ -200,8 +200,6 @@ static json_t *page_json(const ShelfApi *api, const ShelfPage *page, const char 
         json_object_set_new(facets, shelf_facet_names[i], values);
     }
     json_object_set_new(root, "facets", facets);
-    if (api->disk)
-        tk_json_set_string(root, "disk", api->disk(api->user));
     return root;
 }
 

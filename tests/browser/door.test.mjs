@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The page where a key guards relay and recorder: the token in the link opens both, and is seen nowhere.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, before } from 'node:test';
-import { launch, moving, noTrouble } from './browser.mjs';
+import { axeFindings, launch, moving, noTrouble } from './browser.mjs';
 import { scenes } from './scene.mjs';
-import { Stack } from './stack.mjs';
+import { Stack, ask } from './stack.mjs';
 
 const stack = new Stack({ key: true });
 let browser = null;
@@ -53,4 +54,43 @@ scene('a token for another lesson does not open this one', async (open) => {
   const page = await open();
   await page.goto(stack.page + '?token=' + stack.token('viewer', '--lesson', 'physics') + '#/live/math');
   await page.getByText('没有权限观看这节课').first().waitFor();
+});
+
+// A library of its own, beside the lesson that runs; `broken`: on a disk that takes no folder.
+async function otherLibrary(name, settings, broken) {
+  await stack.recorder.stop();
+  stack.data = `${stack.folder}/${name}`;
+  mkdirSync(stack.data);
+  if (broken) writeFileSync(stack.data + '/lessons', '');
+  await stack.startRecorder(settings);
+  await stack.recorder.until(/not recorded: /);
+}
+
+scene('who can do something about the disk is told what, and a pupil is not', async (open) => {
+  await otherLibrary('full', { 'disk.reserve_mb': 100000000 }, false);
+  const library = async (role, options) => {
+    const page = await open(options);
+    page.asked = [];
+    page.on('request', (request) => page.asked.push(new URL(request.url()).pathname));
+    await page.goto(stack.page + '?token=' + stack.token(role) + '#/library');
+    return page;
+  };
+  const admin = await library('admin');
+  await admin.getByRole('alert').filter({ hasText: '磁盘空间不够，有 1 节课没有录制：math。腾出空间后会自动开始录制。' }).waitFor();
+  await admin.getByRole('alert').filter({ hasText: /课程库磁盘已满，只剩 [\d.]+ [GT]B/ }).waitFor();
+  assert.deepEqual(await axeFindings(admin), []);
+  noTrouble(admin);
+  const english = await library('admin', { lang: 'en', width: 390, height: 844 });
+  await english.getByRole('alert').filter({ hasText: 'For want of disk space lessons are not being recorded (1): math.' }).waitFor();
+  const pupil = await library('viewer');
+  await pupil.getByText('课程库里还没有课').waitFor();
+  assert.equal(await pupil.locator('.notice').count(), 0);
+  assert.deepEqual(pupil.asked.filter((path) => path.includes('alarms')), []);
+  noTrouble(pupil);
+  await assert.rejects(ask(stack.library + '/api/v1/alarms', 'GET', stack.tokens.viewer), /403/);
+  assert.equal(JSON.parse(await ask(stack.library + '/api/v1/alarms', 'GET', stack.tokens.sender)).alarms.length, 2);
+
+  await otherLibrary('broken', { 'disk.lesson_mb': 1, 'disk.reserve_mb': 0 }, true);
+  await admin.getByRole('alert').filter({ hasText: '录像写不进磁盘' }).waitFor();
+  assert.equal(await admin.getByRole('alert').count(), 1);
 });

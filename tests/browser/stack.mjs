@@ -149,9 +149,10 @@ export class Stack {
     this.library = `http://127.0.0.1:${this.libraryPort}`;
   }
 
-  async startRecorder() {
+  async startRecorder(more = {}) {
     this.recorder = this.run('recorder', 'recorder/tongke-recorder', [
       '--data', this.data, '--relay', this.page.slice(0, -1), '--set', 'http.port=' + this.libraryPort,
+      ...Object.entries(more).flatMap(([key, value]) => ['--set', key + '=' + value]),
       ...(this.key ? ['--set', 'auth.key_file=' + this.key, '--set', 'relay.token_file=' + this.tokenFile('recorder')] : []),
     ]);
     await this.recorder.until(/listening http/);

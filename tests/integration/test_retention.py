@@ -20,8 +20,11 @@ class Disk(unittest.TestCase):
         recorder.wait_log("disk full: ")
         ready = request("GET", recorder.url + "/readyz")
         self.assertEqual((ready.status, ready.text()), (503, "the disk has no room for a lesson\n"))
-        listed = recorder.get("/api/v1/recordings")
-        self.assertEqual((listed["disk"], listed["total"]), ("full", 0))
+        self.assertEqual(recorder.get("/api/v1/recordings")["total"], 0)
+        waiting, disk = recorder.get("/api/v1/alarms")["alarms"]
+        self.assertEqual(waiting, {"what": "waiting", "count": 1, "names": ["math"]})
+        self.assertEqual((disk["what"], disk["level"]), ("disk", "full"))
+        self.assertGreater(disk["free_bytes"], 0)
         metrics = request("GET", recorder.url + "/metrics").text()
         self.assertIn("\ntongke_recorder_disk_level 2\n", metrics)
         self.assertIn("\ntongke_recorder_lessons_waiting 1\n", metrics)

@@ -9,7 +9,7 @@ import { en } from '../../../client/web/src/lang/en.js';
 import { zh } from '../../../client/web/src/lang/zh.js';
 import { markedPieces } from '../../../client/web/src/marked.js';
 import { parseRoute } from '../../../client/web/src/route.js';
-import { takeToken } from '../../../client/web/src/token.js';
+import { takeToken, tokenRole } from '../../../client/web/src/token.js';
 import { libraryBase } from '../../../client/web/src/relay.js';
 
 const SOURCE = new URL('../../../client/web/src/', import.meta.url);
@@ -91,4 +91,10 @@ test('where the library is', () => {
   assert.equal(libraryBase('https://lib.example/x/', place), 'https://lib.example/x');
   assert.equal(libraryBase(null, place), null);
   assert.equal(libraryBase('javascript:alert(1)', place), null);
+});
+
+test('a token tells whose it is, and nonsense tells nothing', () => {
+  const token = (claims) => 'x.' + Buffer.from(JSON.stringify(claims)).toString('base64url') + '.y';
+  assert.equal(tokenRole(token({ role: 'admin', school: '城关第一中学?>' })), 'admin');
+  for (const wrong of [null, '', 'a.b.c', 'a', token({}), token({ role: 7 }), token(null)]) assert.equal(tokenRole(wrong), null);
 });

@@ -10,6 +10,7 @@ import { Icon } from '../icons.jsx';
 import { markedPieces } from '../marked.js';
 import { relay } from '../relay.js';
 import { href } from '../route.js';
+import { Alarms } from './alarms.jsx';
 
 const FACETS = ['subject', 'grade', 'teacher', 'school'];
 const FIELDS = ['q'].concat(FACETS, 'from', 'to');
@@ -186,7 +187,6 @@ function Results({ result, filters, onTry, clear, more }) {
       <p class="found" role="status">
         {filters.q ? t('library.foundFor', { q: filters.q, n: answer.total }) : t('library.found', { n: answer.total })}
       </p>
-      {(answer.disk === 'low' || answer.disk === 'full') && <p class="found" role="alert">{t('library.disk')}</p>}
       {!recordings.length && <Empty filters={filters} onTry={onTry} clear={clear} />}
       <ul class="rows">
         {recordings.map((recording) => <Row key={recording.id} recording={recording} />)}
@@ -246,6 +246,7 @@ export function Library({ query }) {
   return (
     <div class="room library">
       <h1>{t('library.title')}</h1>
+      <Alarms />
       <SearchField value={text} onInput={setText} />
       <button class="button plain filters-open" aria-haspopup="dialog" onClick={() => setSheet(true)}>
         <Icon name="filter" />
