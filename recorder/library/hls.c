@@ -98,7 +98,10 @@ static void entry_add(ShelfPlaylist *playlist, const RecEntry *entry)
     if (!playlist->has_init)
         return;
     RecTrail trail = playlist->trail;
-    gboolean gapped = rec_trail_next(&trail, entry, &gap);
+    // Where pictures alone are missing time goes on: a player that is told to begin anew there has
+    // sound and pictures apart by what they overlap.
+    gboolean gapped =
+        rec_trail_next(&trail, entry, &gap) && gap.reason != rec_gap_word(REC_GAP_PICTURE);
     if (playlist->trail.begun && (gapped || rec_entry_restarts(&playlist->trail.before, entry)))
         segment_break(playlist);
     if (playlist->has_open && entry->offset != open->at.offset + open->at.bytes)

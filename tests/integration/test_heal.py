@@ -159,7 +159,7 @@ class Heal(unittest.TestCase):
         self.assertGreater(gaps[0]["to_s"] - gaps[0]["from_s"], SOUND_CHUNKS / 10)
         wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 25)
         playlist = request("GET", recorder.playlist(recording_id)).text()
-        self.assertEqual(1, playlist.count("#EXT-X-DISCONTINUITY\n"), playlist)
+        self.assertNotIn("DISCONTINUITY", playlist)  # the sound goes on
         capture.stop()
         recording = self.check_complete(recorder, recording_id)
         healed = [gap for gap in recording["gaps"] if gap["healed"]]
