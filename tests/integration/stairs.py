@@ -16,10 +16,11 @@ from websocket import CLOSE, TEXT, Chunk, WebSocket, is_init
 
 VIDEO_TIMESCALE = 90000
 AAC_SAMPLES = 1024
+LATE_S = 0.35
 
 
 CAMERA = ("--size", "1280x720", "--bitrate", "1500", "--low")
-FILMS = {"main": ("480x270", 1500, 120), "low": ("320x180", 240, 120)}  # the same without an encoder
+FILMS = {"main": ("480x270", 1200, 120), "low": ("320x180", 240, 120)}  # the same without an encoder
 
 
 class Browser:
@@ -70,6 +71,11 @@ class Browser:
         if self.stalled is not None and self.end - self.played >= min(0.3, self.store):
             self.gaps.append((round(self.stalled, 1), round(now - self.stalled, 2), "stood"))
             self.stalled, self.at = None, now
+
+    def gaps_but(self, late_s):
+        """Without the stops of the machine itself: those no longer than a class beside the relay was
+        late at worst, if that was more than chunks ever are."""
+        return [gap for gap in self.gaps if late_s < LATE_S or gap[2] != "stood" or gap[1] > late_s]
 
     def check(self):
         position = self.position()

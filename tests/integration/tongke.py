@@ -325,7 +325,7 @@ def even(size, kbps, seconds=20):
         f"testsrc2=size={size}:rate=25,noise=alls=12:allf=t", "-f", "lavfi", "-i",
         "sine=frequency=440:sample_rate=48000", "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast",
         "-tune", "zerolatency", "-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", "50",
-        "-keyint_min", "50", "-sc_threshold", "0")
+        "-keyint_min", "50", "-sc_threshold", "0", "-b:a", "40k")
 
 
 def renditions(films, url):
