@@ -281,13 +281,14 @@ static void take_flood(RelayLineRate *line, const RelayQuestion *report, gint64 
     gint64 lost = line->flood.lost * 256 / line->flood.expected;
     gboolean deep = line->flood.deep * 2 > line->flood.reports && lost >= RELAY_LINE_RATE_LOSSY;
     gboolean drowned = lost >= RELAY_LINE_RATE_FLOOD_LOST;
-    if (!deep && drowned && span_ns < 4 * RELAY_LINE_RATE_FLOOD_NS)
+    if (!deep && drowned && !line->drowned && span_ns < 4 * RELAY_LINE_RATE_FLOOD_NS)
         return; // let it be sure
     gint64 passed_bps = rate_of(line->flood.bytes * (256 - lost) / 256, span_ns);
-    if ((deep || drowned) && passed_bps < line->rate_bps) {
+    if ((deep || (drowned && line->drowned)) && passed_bps < line->rate_bps) {
         line->proven_bps = passed_bps;
         slower(line, passed_bps / 10 * 9, passed_bps, now_ns);
     }
+    line->drowned = drowned;
     begin_flood(line, now_ns);
 }
 

@@ -45,7 +45,8 @@
 #define RELAY_LINE_RATE_LOSSY 5
 // A line that is flooded loses sender reports like everything else, so no one answer is waited for:
 // over so long most reports tell of such a queue, and of losses; or over four times as long more is
-// lost (of 256: 60 %) than by any line that merely loses. What came through is what it carries.
+// lost (of 256: 60 %) than by any line that merely loses, and goes on being lost after that: a line
+// that stood still has lost as much, and is well again. What came through is what it carries.
 #define RELAY_LINE_RATE_FLOOD_NS (500 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_FLOOD_LOST 154
 #define RELAY_LINE_RATE_FLOOD_PACKETS 30 // of fewer no share can be told
@@ -112,7 +113,8 @@ typedef struct {
             gint32 lost;
         } sources[RELAY_INPUT_TRACKS_MAX];
     } flood;
-    struct { // sender reports, and all that had left before each
+    gboolean drowned; // the flood before this one lost as much
+    struct {          // sender reports, and all that had left before each
         guint32 key;
         gint64 sent_ns, bytes;
     } passing[RELAY_LINE_RATE_PASSING];

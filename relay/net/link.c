@@ -91,6 +91,7 @@ RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayLinkHandler *h
     int on = 1, lowat = NOTSENT_LOWAT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+    relay_tcp_insist(fd);
     if (relay_worker_watch(worker, &l->watch, EPOLLIN | EPOLLRDHUP, NULL))
         return l;
     l->closed = TRUE;

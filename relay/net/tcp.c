@@ -14,15 +14,32 @@
 // line or too large for a thin one.
 #define NOTSENT_LOWAT_BYTES (32 << 10)
 
+// A line that stood still is asked at ever longer intervals whether it is well again, 2 s after 3
+// and 4 s after 7, while a class waits. Linux 6.15 and later can ask once a second at least; it
+// would then also give up after 15 tries, and a minute, as for whoever is silent, is what we mean.
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
+#define RTO_MAX_MS 1000
+#define GIVE_UP_MS 60000
+
 static gboolean set_congestion(int fd, const char *name)
 {
     return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+}
+
+void relay_tcp_insist(int fd)
+{
+    int rto_max_ms = RTO_MAX_MS, give_up_ms = GIVE_UP_MS;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &rto_max_ms, sizeof rto_max_ms) == 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms, sizeof give_up_ms);
 }
 
 gboolean relay_tcp_tune(int fd, gboolean bbr)
 {
     int lowat = NOTSENT_LOWAT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+    relay_tcp_insist(fd);
     return bbr && set_congestion(fd, "bbr");
 }
 

@@ -3,10 +3,12 @@
 
 #include <glib.h>
 
-// What a WebSocket viewer's socket is told and asked.
+// What a viewer's TCP socket is told and asked.
 
-// What is behind waits with the relay, where it can still be dropped, not in the kernel. TRUE: BBR,
-// which was wanted, paces it; else it keeps the system's congestion control.
+// Sends again soon after a line stood still, where the kernel can be told.
+void relay_tcp_insist(int fd);
+// For WebSocket. What is behind waits with the relay, where it can still be dropped, not in the
+// kernel. TRUE: BBR, which was wanted, paces it; else it keeps the system's congestion control.
 gboolean relay_tcp_tune(int fd, gboolean bbr);
 
 // What the kernel has seen of the line. Of each: 0, nothing yet.

@@ -19,6 +19,7 @@ from websocket import BINARY, CLOSE, Chunk, Refused, WebSocket, is_init
 
 STORE_S = 2         # what a viewer may still have of before
 UNIT_RESTART_S = 2  # RestartSec of the units in configs/systemd
+CUT_S = 5
 RETURN_S = 5        # that a relay above has been well before it is preferred again
 SETTLED_S = 5       # of the lesson, before something breaks
 PIXELS = 16 * 16
@@ -195,6 +196,11 @@ class Show:
         self.uplink.close()
         self.uplink = Wire(self.cleanup, self.city, self.room, instead=self.uplink, delay=5)
 
+    def cut_line(self):
+        self.wire.set(loss=100)
+        threading.Event().wait(CUT_S)
+        self.wire.set(loss=0)
+
     def move_viewers(self):
         self.wire.close()
         self.wire = Wire(self.cleanup, self.city, self.school, instead=self.wire, delay=25)
@@ -249,6 +255,7 @@ class Fed(Show):
 FAULTS = {"the sender is killed": (Show, Show.kill_sender),
           "the sender's address changes": (Show, Show.move_sender),
           "the viewers' address changes": (Show, Show.move_viewers),
+          f"the viewers' line is cut for {CUT_S} s": (Show, Show.cut_line),
           "the relay is killed": (Show, Show.kill_relay),
           "the relay above is out of reach": (Fed, Fed.lose_first),
           "the relay above is back": (Fed, Fed.lose_first, Fed.first_is_back)}

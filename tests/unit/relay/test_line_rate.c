@@ -14,6 +14,7 @@
 // later; what the buffer cannot take is lost. Sender reports stand in the same buffer.
 typedef struct {
     gint64 line_bps, buffer_bytes, way_ns, report_every_ns;
+    gboolean cut;   // nothing passes, nor comes back
     guint lossy;    // of 256, without regard to the buffer
     gint64 free_ns; // when the line has carried all it was given
     gint64 lost, sent, now_ns, backlog;
@@ -33,7 +34,7 @@ typedef struct {
 static gboolean enter(Road *r, gint64 bytes)
 {
     gint64 queued = MAX(r->free_ns - r->now_ns, 0) * (r->line_bps / 8) / TK_NS_PER_S;
-    if (queued + bytes > r->buffer_bytes)
+    if (r->cut || queued + bytes > r->buffer_bytes)
         return FALSE;
     r->queue_max = MAX(r->queue_max, queued + bytes);
     r->free_ns = MAX(r->free_ns, r->now_ns) + bytes * 8 * TK_NS_PER_S / r->line_bps;
@@ -108,7 +109,8 @@ static void road_play(Road *r, gint64 key, gint64 other, gint64 until_ns)
             r->backlog += r->now_ns % (50 * FRAME_NS) == 0 ? key : other;
         serve(r);
         if (r->now_ns >= r->report_ns) {
-            report(r);
+            if (!r->cut)
+                report(r);
             r->report_ns += r->report_every_ns;
         }
     }
@@ -271,6 +273,31 @@ static void a_flooded_line_is_known_soon(void **state)
     assert_in_range(road.rate.rate_bps, 500000, 1100000);
 }
 
+// What it lost then says nothing of what passes now.
+static void a_line_that_stood_still_is_no_thinner(void **state)
+{
+    static const gint64 every[] = {20 * MS, 200 * MS, 1000 * MS, 5000 * MS};
+    for (guint i = 0; i < G_N_ELEMENTS(every); i++) {
+        for (gint64 seconds = 1; seconds <= 16; seconds *= 2) {
+            Road road = {.line_bps = 100 * MBIT,
+                         .buffer_bytes = 256000,
+                         .way_ns = 20 * MS,
+                         .report_every_ns = every[i]};
+            road_begin(&road, 1600000);
+            road_play(&road, 40000, 8000, 20 * TK_NS_PER_S);
+            road.cut = TRUE;
+            road_play(&road, 40000, 8000, (20 + seconds) * TK_NS_PER_S);
+            road.cut = FALSE;
+            gint64 until_ns = road.now_ns + 12 * TK_NS_PER_S;
+            while (road.now_ns < until_ns) {
+                road_play(&road, 40000, 8000, road.now_ns + 10 * MS);
+                assert_true(road.rate.rate_bps >= 1600000);
+                assert_true(!road.rate.ceiling_bps || road.rate.ceiling_bps >= 1600000);
+            }
+        }
+    }
+}
+
 // Half a minute of the sound would fit in its buffer.
 static void a_line_that_only_grows_late_is_known_soon(void **state)
 {
@@ -328,6 +355,7 @@ int main(void)
         cmocka_unit_test(small_frames_ask_nothing),
         cmocka_unit_test(what_would_pass_is_tried),
         cmocka_unit_test(a_flooded_line_is_known_soon),
+        cmocka_unit_test(a_line_that_stood_still_is_no_thinner),
         cmocka_unit_test(a_line_that_only_grows_late_is_known_soon),
         cmocka_unit_test(a_line_that_is_late_and_carries_all_is_not_taken_for_less),
         cmocka_unit_test(a_report_of_something_else_changes_nothing),
