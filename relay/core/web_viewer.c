@@ -136,7 +136,10 @@ guint64 relay_web_viewer_take_report(RelayWebViewer *viewer, const RelayViewerLi
     // A recorder asks for everything and reports nothing; a player that went on where it was does,
     // and by its first report it has had the time to catch up.
     viewer->place.lossless = FALSE;
-    guint64 reached = relay_web_feed_find_media(viewer->feed, report->here_ns - REPORT_SLACK_NS);
+    // A chunk comes as a whole, though its sound may end before its pictures begin: who has all but
+    // that is not as far behind as the chunk is old.
+    guint64 reached =
+        relay_web_feed_find_media(viewer->feed, report->here_ns - REPORT_SLACK_NS) + 1;
     viewer->report_behind_ns = age_ns(viewer, reached, now_ns);
     return relay_viewer_take_reached(&viewer->place, history_of(viewer), limits, reached, now_ns);
 }

@@ -278,6 +278,25 @@ static void who_comes_where_there_is_no_picture_hears_what_is_now(void **state)
     assert_in_range(s->first_ns, s->now_ns - SECOND, s->now_ns);
 }
 
+// Nothing came for long, and what came last is known by its sound, which ends before its pictures.
+static void who_has_all_but_some_sound_is_not_behind(void **state)
+{
+    Stage *s = *state;
+    RelayViewerLimits limits = RELAY_VIEWER_LIMITS_DEFAULT;
+    begin(s);
+    RelayReport report = {.here_ns = s->got_until_ns - CHUNK - 10 * MS};
+    s->now_ns += 7 * SECOND;
+    s->now_ns += 2 * SECOND - s->now_ns % (2 * SECOND);
+    lesson(s, 3 * CHUNK);
+    read_all(s);
+    assert_int_equal(relay_web_viewer_take_report(&s->viewer, &limits, &report, s->now_ns), 0);
+    assert_false(s->viewer.place.held);
+    assert_true(s->viewer.report_behind_ns <= 3 * CHUNK);
+    report.here_ns -= 2 * CHUNK;
+    relay_web_viewer_take_report(&s->viewer, &limits, &report, s->now_ns);
+    assert_true(s->viewer.report_behind_ns > 5 * SECOND);
+}
+
 static void what_is_not_there_cannot_be_moved_to(void **state)
 {
     Stage *s = *state;
@@ -332,6 +351,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(sound_that_went_ahead_is_not_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_comes_where_there_is_no_picture_hears_what_is_now,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_has_all_but_some_sound_is_not_behind, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_there_cannot_be_moved_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_end_is_told_wherever_the_viewer_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_was_held_back_gets_the_rest_at_the_end, set_up,
