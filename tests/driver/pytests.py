@@ -77,6 +77,7 @@ class TapResult(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         if err is not None:
             self._problem(err)
+            self.problems[-1] = f"{subtest.id()}\n{self.problems[-1]}"
 
     def addSkip(self, test, reason):
         if isinstance(test, unittest.TestCase):

@@ -89,11 +89,28 @@ class Nested(unittest.TestCase):
 
 class PythonCases(unittest.TestCase):
     def run_folder(self, text):
+        done = self.said_of(text)
+        return counts(done.stdout, done.returncode)
+
+    def said_of(self, text):
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "test_it.py").write_text(textwrap.dedent(text))
-            done = subprocess.run([sys.executable, HERE / "pytests.py", folder],
-                                  capture_output=True, text=True)
-        return counts(done.stdout, done.returncode)
+            return subprocess.run([sys.executable, HERE / "pytests.py", folder],
+                                  capture_output=True, text=True, check=False)
+
+    def test_a_failure_says_where_it_was_and_of_what(self):
+        said = self.said_of("""
+            import unittest
+
+            class Cases(unittest.TestCase):
+                def test_sub(self):
+                    for n in range(3):
+                        with self.subTest(n=n):
+                            self.assertNotEqual(n, 1)
+            """).stdout
+        self.assertIn("(n=1)", said)
+        self.assertIn("line 8, in test_sub", said)
+        self.assertNotIn("unittest/case.py", said)
 
     def test_all_verdicts(self):
         self.assertEqual(self.run_folder("""
