@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert(question.reported || question.count);
         g_assert(question.count <= RELAY_REPAIR_ASKED_MAX);
         g_assert(!question.reported ||
-                 (question.rtt_ns >= 0 && question.rtt_ns <= RELAY_REPAIR_RTT_MAX_NS));
+                 (question.rtt_ns >= 0 && question.rtt_ns <= RELAY_QUESTION_RTT_MAX_NS));
     }
     return 0;
 }

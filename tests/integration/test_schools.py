@@ -87,13 +87,13 @@ class Stage(unittest.TestCase):
                 return viewers
         raise AssertionError(f"{school} has room for all")
 
-    def play(self, school, stream="math"):
+    def play(self, school, stream="math", role="viewer", agent="player"):
         peer = Rtsp(self.addCleanup, self.relay)
-        token = {"Authorization": f"Bearer {self.token(school)}"}
+        token = {"Authorization": f"Bearer {self.token(school, role)}"}
         for track in (0, 1):
             setup = {"Transport": f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}", **token}
             self.assertEqual(peer.ask("SETUP", f"{stream}/track={track}", setup).status, 200)
-        reply = peer.ask("PLAY", stream)
+        reply = peer.ask("PLAY", stream, {"User-Agent": agent})
         if reply.status == 200:
             drain(peer.socket)
         return peer, reply
@@ -193,6 +193,15 @@ class SchoolLimit(Stage):
         self.wait_states("丙", {})
         self.assertEqual(self.school("丙")["reserved_bps"], 0)
         self.assertEqual(self.play("丙", "math/low")[1].status, 200)
+
+
+    def test_a_relay_that_is_moved_is_its_schools_viewer(self):
+        for school, stream, room in (("戊", "math", True), ("己", "math/main", False)):
+            peer, reply = self.play(school, stream, "recorder", "tongke-relay")
+            self.assertEqual(reply.status, 200)
+            self.wait_states(school, {"live": 1})
+            self.assertEqual(self.school(school)["reserved_bps"] > 0, room)
+            peer.socket.close()
 
 
 class TotalLimit(Stage):
