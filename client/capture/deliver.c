@@ -34,6 +34,7 @@ typedef struct {
     json_t *lesson;
     char *library;
     GHashTable *hopeless; // "stream key": the library does not want it, or it is not here
+    GHashTable *given;    // the same: the library has put it in its place
 } Round;
 
 static char *trimmed(const char *url)
@@ -142,6 +143,9 @@ static Outcome stretch_send(Round *round, const json_t *stretch, json_t *parts)
     gint64 from_ns, to_ns;
     guint status;
 
+    // What is missing still when it was put in its place will be the next time, too.
+    if (g_hash_table_contains(round->given, name))
+        g_hash_table_add(round->hopeless, g_strdup(name));
     if (g_hash_table_contains(round->hopeless, name) || !stretch_time(stretch, "from", &from_ns) ||
         !stretch_time(stretch, "to", &to_ns))
         return DONE;
@@ -184,6 +188,9 @@ static Outcome heal(Round *round, json_t *parts)
     g_autoptr(json_t) answer = cap_upload_ask(round->uploader, "POST", url, body, &status, &error);
     if (!answer)
         return judge(round, status, error);
+    json_array_foreach(parts, i, one)
+        g_hash_table_add(round->given, g_strdup_printf("%s %s", tk_json_string(one, "stream", ""),
+                                                       tk_json_string(one, "key", "")));
     json_array_foreach(json_object_get(answer, "refused"), i, one)
     {
         const char *stream = tk_json_string(one, "stream", ""),
@@ -293,8 +300,10 @@ gboolean cap_deliver(const CapDelivery *delivery, GCancellable *cancellable)
             g_autofree char *id = g_strdup(round.id);
             round.id = id;
             round.hopeless = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+            round.given = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
             all &= lesson_deliver(&round);
             g_hash_table_unref(round.hopeless);
+            g_hash_table_unref(round.given);
             g_free(round.library);
         }
         if (fd >= 0)

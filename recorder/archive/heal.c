@@ -44,12 +44,13 @@ GArray *rec_heal_holes(const GArray *entries, gint64 from_ns, gint64 to_ns)
         gboolean gapped = rec_trail_next(&trail, entry, &gap);
         if (entry->flags & REC_ENTRY_INIT)
             continue;
-        RecHole hole = {from_ns, entry->media_ns, last, i, "head"};
+        RecHole hole = {from_ns, entry->media_ns, last, i, "head", FALSE};
         if (last != REC_HEAL_NONE && gapped) {
             hole.from_ns = gap.from_ns;
             hole.to_ns = gap.to_ns;
             if (pictures_miss(entries, pictures, last, &gap))
                 hole.before = pictures;
+            hole.pictures = hole.before != last || gap.reason == rec_gap_word(REC_GAP_PICTURE);
             g_snprintf(hole.key, sizeof hole.key, "%" G_GINT64_FORMAT, gap.from_ns / TK_NS_PER_MS);
             if (hole.from_ns < to_ns && hole.to_ns > from_ns)
                 hole_put(holes, &hole);
@@ -60,7 +61,7 @@ GArray *rec_heal_holes(const GArray *entries, gint64 from_ns, gint64 to_ns)
         if (!(entry->flags & REC_ENTRY_SOUND))
             pictures = i;
     }
-    RecHole tail = {from_ns, to_ns, last, REC_HEAL_NONE, "head"};
+    RecHole tail = {from_ns, to_ns, last, REC_HEAL_NONE, "head", FALSE};
     if (last != REC_HEAL_NONE) {
         tail.from_ns = rec_entry_end_ns(&g_array_index(entries, RecEntry, last));
         g_snprintf(tail.key, sizeof tail.key, "%" G_GINT64_FORMAT, tail.from_ns / TK_NS_PER_MS);
@@ -293,6 +294,9 @@ static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
     else if (splice->fits[0].first >= splice->fits[0].end &&
              splice->fits[1].first >= splice->fits[1].end)
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "nothing in the copy belongs there");
+    else if (hole->pictures &&
+             splice->fits[TK_TRACK_VIDEO].first >= splice->fits[TK_TRACK_VIDEO].end)
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "no picture in the copy belongs there");
     else if (!sound_is_there(stream, splice))
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID,
                     "the copy lacks sound that was recorded without its pictures");

@@ -21,6 +21,7 @@ typedef struct {
     guint before, after; // entries around it; REC_HEAL_NONE. What is between is sound alone, and
                          // gives way to the copy's pictures and the same sound
     char key[24];        // its name in URLs and files: "head", or from_ns in ms
+    gboolean pictures;   // pictures are missing, whatever else is
 } RecHole;
 #define REC_HEAL_NONE G_MAXUINT
 

@@ -226,8 +226,9 @@ gboolean rec_patch_find(const GArray *patch, const GArray *archive, gboolean lef
             continue;
         places++;
         place_measure(&place, patch, i, archive, edge, left);
-        if (place.same >= MIN(place.room, REC_PATCH_SAME) &&
-            (best.same == 0 || place_better(&place, &best)))
+        gboolean enough = place.same >= MIN(place.room, REC_PATCH_SAME) ||
+                          place.proof_bytes >= REC_PATCH_PROOF_BYTES;
+        if (place.same > 0 && enough && (best.same == 0 || place_better(&place, &best)))
             best = place;
     }
     if (best.same > 0)

@@ -48,7 +48,8 @@ typedef struct {
     gint64 off;        // from where it was looked for
 } RecPlace;
 
-// Fewer in common are none, unless the patch or what was recorded ends there.
+// Fewer in common are none, unless the patch or what was recorded ends there, or they prove it: on
+// a lossy line little may stand between one loss and the next.
 #define REC_PATCH_SAME 8u
 // As much has to be the same to tell one lesson from another.
 #define REC_PATCH_PROOF_BYTES 200u

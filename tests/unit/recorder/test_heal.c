@@ -244,6 +244,42 @@ static void check_pictures(void **state)
     lesson_folder_free(folder);
 }
 
+// A recording that lacks pictures, and of whose first ones so many are others than the copy has.
+static char *other_recording_new(guint others)
+{
+    g_autoptr(LessonPieces) blind = lesson_blind(pieces, 22, 30, FALSE);
+    char *folder = lesson_folder_new();
+    for (guint i = 0; i < others; i++) {
+        gsize size;
+        guint8 *data = g_bytes_unref_to_data(blind->chunks->pdata[i], &size);
+        guint8 *media = memmem(data, size, "mdat", 4);
+        assert_non_null(media);
+        media[12] ^= 1;
+        blind->chunks->pdata[i] = g_bytes_new_take(data, size);
+    }
+    lesson_store(folder, "main", blind, TRUE, 0, blind->chunks->len);
+    recording_close(folder);
+    return folder;
+}
+
+// Two pictures between one loss and the next are enough to tell the place by. Without any the copy
+// could only begin with the keyframe behind the gap: its sound does not pass for the pictures.
+static void check_few_pictures(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns;
+    char *folder = other_recording_new(20);
+    g_autofree char *path = copy_write(folder, 1, 6, 0, 0);
+    assert_true(prepare(folder, path, &moved_ns, &error));
+    lesson_folder_free(folder);
+
+    folder = other_recording_new(22);
+    g_autofree char *again = copy_write(folder, 1, 6, 0, 0);
+    assert_false(prepare(folder, again, &moved_ns, &error));
+    assert_non_null(strstr(error->message, "no picture in the copy belongs there"));
+    lesson_folder_free(folder);
+}
+
 // Where there is silence many frames of sound are the same. Which is which is told by what stands
 // beyond the silence, whatever the clocks say.
 static void check_silence(void **state)
@@ -360,7 +396,7 @@ int main(void)
         cmocka_unit_test(check_places),   cmocka_unit_test(check_gap),
         cmocka_unit_test(check_silence),  cmocka_unit_test(check_crash),
         cmocka_unit_test(check_foreign),  cmocka_unit_test(check_head),
-        cmocka_unit_test(check_pictures),
+        cmocka_unit_test(check_pictures), cmocka_unit_test(check_few_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
