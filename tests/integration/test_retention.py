@@ -30,7 +30,12 @@ class Disk(unittest.TestCase):
         self.assertIn("\ntongke_recorder_lessons_waiting 1\n", metrics)
         # The lesson itself goes on.
         self.assertEqual(relay.lesson("math")["state"], "live")
-        request("POST", f"{relay.url}/api/v1/lessons/math/end")
+        # What a relay that was started again does not know waits no longer.
+        relay.kill()
+        recorder.wait_log("the relay at .* cannot be reached")
+        Relay(self.addCleanup, {"web.port": relay.http_port})
+        recorder.wait_log("the relay is back")
+        self.assertEqual([alarm["what"] for alarm in recorder.get("/api/v1/alarms")["alarms"]], ["disk"])
 
 
 class Retention(unittest.TestCase):
