@@ -382,15 +382,28 @@ static void take_try(RelayLineRate *line, const RelayQuestion *report, gint64 no
     line->proven_bps = MIN(passed_bps, line->target_bps);
 }
 
+// The way has become longer by what the shortest round trip of a window has. What still waits of a
+// flood gets less and less; a way stays as long as it is.
+static gboolean is_the_way(const RelayLineRate *line)
+{
+    return line->least_ns - line->rtt_ns <= RELAY_LINE_RATE_DEEP_NS ||
+           line->most_ns - line->least_ns <= RELAY_LINE_RATE_DEEP_NS;
+}
+
 static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
 {
-    gboolean known = line->samples > 0 && now_ns - line->rtt_at_ns < RELAY_LINE_RATE_STALE_NS;
-    if (!known || now_ns - line->window_ns >= RELAY_LINE_RATE_WINDOW_NS) {
-        line->rtt_ns = known ? MIN(line->least_ns, rtt_ns) : rtt_ns;
-        line->least_ns = rtt_ns;
+    if (line->samples && rtt_ns >= RELAY_QUESTION_RTT_MAX_NS)
+        return; // it took that or longer
+    if (!line->samples)
+        line->rtt_ns = line->least_ns = rtt_ns;
+    line->least_ns = MIN(line->least_ns, rtt_ns);
+    line->most_ns = MAX(line->most_ns, rtt_ns);
+    if (now_ns - line->window_ns >= RELAY_LINE_RATE_WINDOW_NS) {
+        if (is_the_way(line))
+            line->rtt_ns = line->least_ns;
+        line->least_ns = line->most_ns = rtt_ns;
         line->window_ns = now_ns;
     }
-    line->least_ns = MIN(line->least_ns, rtt_ns);
     line->rtt_ns = MIN(line->rtt_ns, rtt_ns);
     line->rtt_at_ns = now_ns;
     line->samples = MIN(line->samples + 1, RELAY_LINE_RATE_SAMPLES);

@@ -63,7 +63,8 @@
 #define RELAY_LINE_RATE_ENDLESS_NS (3 * G_GINT64_CONSTANT(1000000000))
 // The empty line is measured so often before anything is concluded from it (a player that has just
 // begun is slow to answer; unless it is near), so far apart at least, and again when there is time
-// for it. The least of one or two windows counts, for ways change; when it is too old none does.
+// for it. The least of one or two windows counts, for ways change, but not while that falls: what
+// waits of a flood passes. When it is too old none does.
 #define RELAY_LINE_RATE_SAMPLES 3
 #define RELAY_LINE_RATE_SAMPLE_EVERY_NS (100 * G_GINT64_CONSTANT(1000000))
 #define RELAY_LINE_RATE_REFRESH_NS (4 * G_GINT64_CONSTANT(1000000000))
@@ -89,7 +90,8 @@ typedef struct {
     gint64 target_bps;            // what would be of use if it passed; 0: no more
     gint64 try_bytes, tried_ns;   // what goes again for that now; when last
     gint64 rtt_ns, rtt_at_ns;     // of the empty line
-    gint64 window_ns, least_ns;   // since when, and what it was at least since
+    gint64 window_ns;             // since when it is looked at,
+    gint64 least_ns, most_ns;     // and what it was since
     guint samples;                // of it, so far as they are needed
     gint64 queue_ns;              // the newest wait beyond that
     gint64 probe_bps;             // 0: none

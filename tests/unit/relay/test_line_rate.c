@@ -225,6 +225,29 @@ static void a_longer_way_is_learnt(void **state)
     assert_in_range(road.rate.rate_bps, 20 * MBIT, 100 * MBIT);
 }
 
+static void answer(RelayLineRate *line, guint32 key, gint64 rtt_ns, gint64 now_ns)
+{
+    RelayQuestion q = {
+        .reported = TRUE, .ssrc = 1, .last_sr = key, .rtt_ns = rtt_ns, .highest = key};
+    relay_line_rate_mark(line, key, now_ns);
+    relay_line_rate_report(line, &q, now_ns + q.rtt_ns);
+}
+
+// Four seconds of a flood leave a narrow line while sound is all that comes after it: taken for the
+// empty line, they would hide every queue from then on.
+static void what_waits_of_a_flood_is_no_longer_way(void **state)
+{
+    RelayLineRate line;
+    relay_line_rate_init(&line, 57000, 0);
+    guint32 second = 1;
+    for (; second < 10; second++)
+        answer(&line, second, 50 * MS, second * TK_NS_PER_S);
+    for (gint64 waits_ns = 4000 * MS; waits_ns > 0; waits_ns -= 200 * MS, second++) {
+        answer(&line, second, 50 * MS + waits_ns, second * TK_NS_PER_S);
+        assert_int_equal(line.rtt_ns, 50 * MS);
+    }
+}
+
 // Frames of a few packets are no bursts: nobody is asked about them.
 static void small_frames_ask_nothing(void **state)
 {
@@ -352,6 +375,7 @@ int main(void)
         cmocka_unit_test(follows_a_line_down_and_up),
         cmocka_unit_test(loss_alone_starves_nobody),
         cmocka_unit_test(a_longer_way_is_learnt),
+        cmocka_unit_test(what_waits_of_a_flood_is_no_longer_way),
         cmocka_unit_test(small_frames_ask_nothing),
         cmocka_unit_test(what_would_pass_is_tried),
         cmocka_unit_test(a_flooded_line_is_known_soon),
