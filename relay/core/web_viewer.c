@@ -65,6 +65,11 @@ static RelayWebNext next_chunk(RelayWebViewer *v, RelayUnit **ret_message)
     const RelayWebInit *init = chunk ? relay_web_feed_init_for(v->feed, chunk->number) : NULL;
     if (!init)
         return relay_web_feed_ended(v->home) ? RELAY_WEB_OVER : RELAY_WEB_NOTHING;
+    if (v->lost_from) {
+        *ret_message = gap_text(v->lost_from, v->lost_to);
+        v->lost_from = 0;
+        return RELAY_WEB_TEXT;
+    }
     if (v->moved) {
         v->moved = FALSE;
         *ret_message = rendition_text(v->choice.at);
@@ -172,12 +177,19 @@ gint64 relay_web_viewer_behind_ns(const RelayWebViewer *viewer, gsize bytes, gin
     return MAX(waits_ns, age_ns(viewer, left_here(viewer, bytes), now_ns));
 }
 
-// Media time up to which the viewer has been sent everything; who comes where only sound goes on
-// wants none of what there was since the last picture.
-static gint64 sent_until_ns(const RelayWebViewer *v)
+// Where what it was sent ends; before its place where it was set forward since.
+static guint64 sent_position(const RelayWebViewer *v)
+{
+    return v->expected ? MIN(v->place.position, relay_history_find(history_of(v), v->expected))
+                       : v->place.position;
+}
+
+// Media time of a place in what it gets; who comes where only sound goes on wants none of what
+// there was since the last picture.
+static gint64 media_at(const RelayWebViewer *v, guint64 position)
 {
     const RelayHistory *history = history_of(v);
-    const RelayUnit *next = relay_history_at(history, v->place.position);
+    const RelayUnit *next = relay_history_at(history, position);
     if (next && (v->init || !relay_web_feed_is_blind(v->feed)))
         return next->media_ns;
     const RelayUnit *last = relay_history_at(history, relay_history_head(history) - 1);
@@ -217,7 +229,8 @@ gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64
     if (!feed || feed == v->feed)
         return FALSE;
     const RelayHistory *history = relay_web_feed_history(feed);
-    gint64 until_ns = sent_until_ns(v), twice_ns;
+    guint64 sent = sent_position(v);
+    gint64 until_ns = media_at(v, to == RELAY_RENDITION_AUDIO ? sent : v->place.position), twice_ns;
     if (until_ns == G_MAXINT64)
         return FALSE;
     gboolean returns = relay_rendition_returns(&v->choice, to);
@@ -228,6 +241,10 @@ gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64
     const RelayUnit *unit = relay_history_at(history, key);
     if (!unit || unit->media_ns < until_ns - twice_ns || (returns && !has_sound_before(v, unit)))
         return FALSE;
+    if (to != RELAY_RENDITION_AUDIO && sent < v->place.position) {
+        v->lost_from = v->expected;
+        v->lost_to = relay_history_at(history_of(v), v->place.position - 1)->number;
+    }
     v->feed = feed;
     v->place = (RelayViewer){.state = v->place.state,
                              .position = key,

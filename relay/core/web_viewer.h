@@ -15,6 +15,8 @@ typedef struct {
     gboolean init_named;   // its text has been sent
     gboolean moved;        // to another rendition, which it has not been told yet
     guint64 expected;      // number of the chunk that would follow; 0 = any will do
+    guint64 lost_from;     // of the rendition before, down to `lost_to`: never sent, and not told
+    guint64 lost_to;       // yet; 0: nothing
     RelayRenditionChoice choice;
     gint64 report_behind_ns; // how far behind the viewer was by its last report
 } RelayWebViewer;
@@ -53,7 +55,8 @@ guint64 relay_web_viewer_take_unsent(RelayWebViewer *viewer, const RelayViewerLi
 gint64 relay_web_viewer_behind_ns(const RelayWebViewer *viewer, gsize bytes, gint64 now_ns);
 
 // Moves the viewer to a rendition of its home, so that the media goes on where it is: a step up at
-// a keyframe, a step down with what that takes of the last keyframe on once more. FALSE: not now.
+// a keyframe, a step down with what that takes of the last keyframe on once more. Of who was set
+// forward the sound alone goes on from where it was sent it. FALSE: not now.
 gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64 now_ns);
 
 // What to send next; it counts as sent. *ret_message is a new reference for TEXT and BINARY.

@@ -23,7 +23,7 @@ typedef struct {
     gint64 got_until_ns; // media that came
     gint64 twice_ns, missing_ns;
     RelayRendition told; // by text
-    guint inits;
+    guint inits, gaps;
 } Stage;
 
 static void push(Stage *s, RelayRendition r, gint64 media_ns, gboolean key)
@@ -65,7 +65,7 @@ static void take_text(Stage *s, const char *text, gsize bytes)
 {
     g_autoptr(json_t) object = tk_json_parse(text, bytes, 4096, NULL);
     const char *type = tk_json_string(object, "type", "");
-    assert_string_not_equal(type, "gap");
+    s->gaps += g_str_equal(type, "gap");
     if (g_str_equal(type, "rendition"))
         assert_true(relay_rendition_from_word(tk_json_string(object, "rendition", NULL), &s->told));
 }
@@ -159,6 +159,7 @@ static void media_goes_on_at_every_move(void **state)
         assert_int_equal(s->missing_ns, 0);
         assert_true(s->twice_ns <= (down ? SECOND : 250 * MS));
         assert_int_equal(s->inits, i + 2);
+        assert_int_equal(s->gaps, 0);
     }
 }
 
@@ -194,6 +195,33 @@ static void who_is_far_behind_goes_on_where_it_is(void **state)
     move(s, RELAY_RENDITION_LOW);
     assert_int_equal(s->missing_ns, 0);
     assert_true(s->twice_ns < SECOND);
+}
+
+// It is behind by more than the limit, of which nothing was sent.
+static void set_forward(Stage *s)
+{
+    RelayViewerLimits limits = RELAY_VIEWER_LIMITS_DEFAULT;
+    begin(s);
+    lesson(s, 4400 * MS);
+    assert_true(relay_web_viewer_judge(&s->viewer, &limits, s->now_ns) > 0);
+}
+
+static void who_was_set_forward_loses_no_sound_by_losing_the_picture(void **state)
+{
+    Stage *s = *state;
+    set_forward(s);
+    move(s, RELAY_RENDITION_AUDIO);
+    assert_int_equal(s->missing_ns, 0);
+    assert_int_equal(s->gaps, 0);
+}
+
+static void what_was_left_out_before_a_move_is_told(void **state)
+{
+    Stage *s = *state;
+    set_forward(s);
+    move(s, RELAY_RENDITION_LOW);
+    assert_true(s->missing_ns > SECOND);
+    assert_int_equal(s->gaps, 1);
 }
 
 static void bytes_of_before_the_move_are_not_counted_twice(void **state)
@@ -344,6 +372,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(sound_of_chunks_with_pictures_may_lag, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keyframes_need_not_be_aligned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_far_behind_goes_on_where_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_was_set_forward_loses_no_sound_by_losing_the_picture,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_left_out_before_a_move_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_of_before_the_move_are_not_counted_twice, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(sound_goes_on_where_pictures_do_not_come, set_up,
