@@ -54,7 +54,7 @@ struct _RelaySocket {
 struct _RelayAudience {
     RelayAudienceSpec spec;
     RelayViewerLimits limits;
-    RelayViewerLimits patient; // of those for whom there is something smaller
+    RelayViewerLimits patient; // of those who are moved between renditions
     GPtrArray *feeds;          // RelayWebFeed, owned
     GHashTable *sockets;       // RelaySocket, owned
     guint64 serials;

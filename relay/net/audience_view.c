@@ -96,11 +96,11 @@ static void refuse(RelaySocket *s)
     s->audience->spec.wake(s->link);
 }
 
-// Dropping comes after everything else that can be done for it.
+// Dropping comes after everything else that can be done for it. Of who has come to the sound alone
+// what is under way is still of what it had before, and the sound behind it is soon made up for.
 static const RelayViewerLimits *limits_of(const RelaySocket *s)
 {
-    const RelayAudience *a = s->audience;
-    return s->automatic && s->viewer.choice.at != RELAY_RENDITION_AUDIO ? &a->patient : &a->limits;
+    return s->automatic ? &s->audience->patient : &s->audience->limits;
 }
 
 void relay_socket_attach(RelaySocket *socket, RelayWebFeed *feed, gint64 now_ns)

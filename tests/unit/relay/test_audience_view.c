@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/relay/audience_stage.h"
 
+#include <string.h>
+
 // A viewer that asks for `rendition` of a lesson that has two.
 static void check_begins_with(Stage *stage, const char *rendition, const char *const *expected)
 {
@@ -132,6 +134,42 @@ static void a_line_that_stands_still_carries_nothing(void **state)
     relay_audience_leave(stage->audience, socket);
 }
 
+static void push_sound(Stage *stage, guint64 number)
+{
+    static const RelayStreamFormat format = {.mime = "audio/mp4"};
+    g_autoptr(RelayUnit) unit = relay_unit_new(8);
+    unit->flags = RELAY_UNIT_SOUND | (number ? RELAY_UNIT_KEY : RELAY_UNIT_INIT);
+    unit->number = MAX(number, 1);
+    unit->arrived_ns = stage->now_ns;
+    unit->media_ns = stage->now_ns - SECOND / 5;
+    memcpy(unit->data, number ? (const void *)&unit->number : "init-two", 8);
+    relay_audience_push(stage->audience, stage->stream, unit, number ? NULL : &format);
+}
+
+// What is under way of a larger rendition is more than half of what may be; the sound goes on.
+static void sound_is_not_held_back_by_what_came_before(void **state)
+{
+    Stage *stage = *state;
+    guint64 sounds = 0;
+    stage_begin(stage);
+    stage_push(stage, 2);
+    push_sound(stage, sounds);
+    push_sound(stage, ++sounds);
+    RelaySocketRequest request = {.path = "/live/math", .rendition = "audio"};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    for (guint i = 0; i < 50; i++) {
+        g_autofree char *expected = g_strdup_printf("chunk %u", i + 2);
+        stage_push(stage, 2);
+        push_sound(stage, ++sounds);
+        if (i == 0)
+            stage_take_all(stage, socket);
+        else
+            check_next(expected);
+        stage->unsent_bytes = 8 * MIN(i, 24);
+    }
+    relay_audience_leave(stage->audience, socket);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -142,6 +180,7 @@ int main(void)
         T(keeps_the_renditions_of_a_lesson_that_rises_again),
         T(goes_on_with_less_where_there_is_no_room),
         T(a_line_that_stands_still_carries_nothing),
+        T(sound_is_not_held_back_by_what_came_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
