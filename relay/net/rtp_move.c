@@ -64,13 +64,6 @@ static gint64 way_ns(const RelayRtpViewer *v, gint64 now_ns)
     return now_ns - arrived_ns;
 }
 
-static gint64 passes_bps(const RelayLink *link)
-{
-    RelayTcpLine line;
-    relay_link_look(link, &line);
-    return line.passes_bps;
-}
-
 static RelayLineSeen look_at_line(const RelayRtpViewer *v, gint64 now_ns)
 {
     const RelayLineRate *rate = &v->rate;
@@ -78,9 +71,11 @@ static RelayLineSeen look_at_line(const RelayRtpViewer *v, gint64 now_ns)
     if (v->waits)
         seen.behind_ns = relay_follower_behind_ns(&v->course, now_ns);
     if (v->spec.link) {
+        RelayTcpLine line;
+        relay_link_look(v->spec.link, &line);
         seen.behind_ns = MAX(seen.behind_ns, way_ns(v, now_ns));
-        if (v->waits) // else it tells what was sent
-            seen.full_bps = passes_bps(v->spec.link);
+        // While nothing waits, more than the kernel has seen may pass.
+        *(v->waits ? &seen.full_bps : &seen.passes_bps) = line.passes_bps;
         return seen;
     }
     seen.passes_bps = rate->proven_bps;
