@@ -27,7 +27,7 @@ guint net_random_below(NetRandom *random, guint limit)
 
 NetLine net_line(const NetSpec *spec, guint32 seed, guint32 stream)
 {
-    return (NetLine){.spec = spec, .random = net_random(seed, stream)};
+    return (NetLine){.spec = spec, .random = net_random(seed, stream), .rate_bps = spec->rate_bps};
 }
 
 static gboolean loses(NetLine *line)
@@ -49,8 +49,8 @@ gint64 net_line_put(NetLine *line, gsize bytes, gint64 now_ms)
     double at_ms = (double)now_ms;
     if (loses(line))
         return NET_LOST;
-    if (s->rate_bps) {
-        double per_ms = (double)s->rate_bps / 8000;
+    if (line->rate_bps) {
+        double per_ms = (double)line->rate_bps / 8000;
         double start_ms = MAX(line->free_ms, at_ms);
         if ((start_ms - at_ms) * per_ms + (double)bytes > (double)s->buffer_bytes)
             return NET_LOST;

@@ -26,7 +26,8 @@ typedef struct {
     const NetSpec *spec;
     NetRandom random;
     gboolean losing;
-    double free_ms; // when what is in the buffer has left it
+    gint64 rate_bps; // at first the specification's
+    double free_ms;  // when what is in the buffer has left it
 } NetLine;
 
 NetLine net_line(const NetSpec *spec, guint32 seed, guint32 stream);

@@ -4,8 +4,7 @@
 // TONGKE_SIM="7" plays seed 7 alone, "100:50" fifty seeds from 100 on; what fails says its seed.
 #include "tests/unit/check.h"
 
-#include <stdlib.h>
-
+#include "tests/sim/seeds.h"
 #include "tests/sim/world.h"
 
 #define LESSON_MS 20000
@@ -13,14 +12,6 @@
 #define BEHIND_CHUNKS 30 // RELAY_VIEWER_LIMITS_DEFAULT: 3 s
 // Packets, whatever their share: one seed alone may have several long bursts.
 #define SPARE 120
-
-static void seeds(guint32 *ret_first, guint32 *ret_count)
-{
-    const char *said = g_getenv("TONGKE_SIM");
-    g_auto(GStrv) parts = g_strsplit(said ? said : "", ":", 2);
-    *ret_first = said ? (guint32)strtoul(parts[0], NULL, 10) : 1;
-    *ret_count = !said ? SEEDS : parts[1] ? (guint32)strtoul(parts[1], NULL, 10) : 1;
-}
 
 #define MBIT (1000 * 1000)
 #define LAN                                                                                        \
@@ -158,7 +149,7 @@ static Sum sum_of(const World *w, const Role *role)
 static void tell(const World *w, const Role *role)
 {
     Sum s = sum_of(w, role);
-    if (g_getenv("TONGKE_SIM_TELL"))
+    if (sim_tells())
         print_message("# %-14s sent %7d lost %6d again %6d (%.2f each) missing %.4f %%; chunks %d; "
                       "drops %d, cut off %d\n",
                       role->name, (int)s.sent, (int)s.lost, (int)s.resent,
@@ -185,7 +176,7 @@ static void check_shares(const World *w)
 static void nobody_is_delayed_by_another(void **state)
 {
     guint32 first, count;
-    seeds(&first, &count);
+    sim_seeds(SEEDS, &first, &count);
     for (guint32 seed = first; seed < first + count; seed++) {
         g_autoptr(World) with = play(&sender_line, school, TRUE, seed);
         check_shares(with);
@@ -246,7 +237,7 @@ static void losses_are_repaired(void **state)
         }
     }
     guint32 first, count;
-    seeds(&first, &count);
+    sim_seeds(SEEDS, &first, &count);
     g_autofree Sum *sums = g_new0(Sum, roles->len);
     for (guint32 seed = first; seed < first + count; seed++) {
         g_autoptr(World) w = play_cells((const Role *)roles->data, TRUE, seed);

@@ -3,11 +3,10 @@
 
 #include "tests/sim/world.h"
 
-#include <malloc.h>
-
 #include "common/base/clock.h"
 #include "common/media/cmaf_read.h"
 #include "common/media/rtp.h"
+#include "tests/sim/units.h"
 
 #define EPOCH_NS (G_GINT64_CONSTANT(1763776800) * TK_NS_PER_S)
 #define HISTORY_UNITS_MAX 65536
@@ -23,27 +22,6 @@ void world_fail(const World *world, const Viewer *viewer, const char *what)
                 viewer ? viewer->role->name : "no", viewer ? viewer->id : 0, what);
     fail();
     abort();
-}
-
-// All units that live, by the linker's --wrap.
-static gsize units_bytes;
-RelayUnit *__real_relay_unit_new(gsize bytes);
-void __real_relay_unit_unref(RelayUnit *unit);
-RelayUnit *__wrap_relay_unit_new(gsize bytes);
-void __wrap_relay_unit_unref(RelayUnit *unit);
-
-RelayUnit *__wrap_relay_unit_new(gsize bytes)
-{
-    RelayUnit *unit = __real_relay_unit_new(bytes);
-    units_bytes += malloc_usable_size(unit);
-    return unit;
-}
-
-void __wrap_relay_unit_unref(RelayUnit *unit)
-{
-    if (unit && unit->refs == 1)
-        units_bytes -= malloc_usable_size(unit);
-    __real_relay_unit_unref(unit);
 }
 
 // One SSRC, no number twice, and no step but where the sender was another.
@@ -125,7 +103,7 @@ World *world_new(const NetSpec *line, const Role *roles, gboolean with_bad, guin
     static const RelayInputSink sink = {on_packet, on_init, on_chunk};
     World *w = g_new0(World, 1);
     w->seed = seed;
-    w->units_before = units_bytes;
+    w->units_before = sim_units_bytes();
     w->repairs = TRUE;
     w->wheel = net_wheel_new();
     w->input = relay_input_new(EPOCH_NS, seed, &sink, w);
@@ -195,7 +173,7 @@ static void check_memory(World *w)
     for (guint i = 0; i < w->count; i++)
         most += w->viewers[i].pipe.queued;
     require(w, NULL, relay_history_bytes(w->history) <= WORLD_HISTORY_BYTES);
-    require(w, NULL, units_bytes - w->units_before <= most);
+    require(w, NULL, sim_units_bytes() - w->units_before <= most);
     guint64 tail = relay_history_tail(w->history), head = relay_history_head(w->history);
     if (head > tail)
         require(w, NULL,
