@@ -34,11 +34,13 @@ class Viewers(unittest.TestCase):
                 for line in out.splitlines() if not line.startswith("#")]
 
     def check_whole(self, rows, track, rate, step):
-        """A track is not late, and nothing of it is missing."""
+        """A track is not late, and nothing of it is missing: ffmpeg would say so. Its first sender report
+        may set the times on by half a picture, which rounds to one."""
         times = [int(row[2]) for row in rows if row[0] == track]
         self.assertLess(times[0], rate)
         self.assertGreaterEqual(times[-1], (VIEW_S - 0.25) * rate)
-        self.assertLessEqual(max(b - a for a, b in zip(times, times[1:])), 1.5 * step)
+        self.assertGreaterEqual(len(times), (times[-1] - times[0]) // step)
+        self.assertLessEqual(max(b - a for a, b in zip(times, times[1:])), 2 * step)
 
     def test_ffmpeg_decodes_without_a_word_over_tcp(self):
         rows = self.ffmpeg_decodes("tcp")
