@@ -36,7 +36,14 @@ static const RelayStretch *stretch_of(const RelayOutgoing *o, const RelayPacketF
 {
     if (o->now.feed == feed && number >= o->now.from)
         return &o->now;
-    return o->before.begun && o->before.feed == feed ? &o->before : NULL;
+    return o->before.begun && o->before.feed == feed && number >= o->before.from ? &o->before
+                                                                                 : NULL;
+}
+
+gboolean relay_outgoing_knows(const RelayOutgoing *outgoing, const RelayPacketFeed *feed,
+                              const RelayUnit *packet)
+{
+    return !outgoing->own || stretch_of(outgoing, feed, packet->number);
 }
 
 const guint8 *relay_outgoing_header(RelayOutgoing *outgoing, const RelayPacketFeed *feed,

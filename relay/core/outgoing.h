@@ -48,6 +48,9 @@ static inline gboolean relay_outgoing_is_before(const RelayOutgoing *outgoing,
     return outgoing->own && outgoing->now.begun && packet->number < outgoing->now.from;
 }
 
+// Whether what the viewer calls a packet of `feed` is known: not of before the last two turns.
+gboolean relay_outgoing_knows(const RelayOutgoing *outgoing, const RelayPacketFeed *feed,
+                              const RelayUnit *packet);
 // The header of a packet of `feed`, for the first time or again: `buffer`, filled; NULL: its own.
 const guint8 *relay_outgoing_header(RelayOutgoing *outgoing, const RelayPacketFeed *feed,
                                     const RelayUnit *packet, guint8 buffer[12]);

@@ -134,8 +134,10 @@ void relay_rtp_viewer_tell_clocks(RelayRtpViewer *viewer, gint64 now_ns)
 static void send_again(RelayRtpViewer *v, RelayMending *m, RelayUnit *unit)
 {
     guint8 buffer[TK_RTP_HEADER_BYTES];
-    const guint8 *header =
-        relay_outgoing_header(&v->course.tracks[unit->track], &m->feed->packets, unit, buffer);
+    RelayOutgoing *outgoing = &v->course.tracks[unit->track];
+    if (!relay_outgoing_knows(outgoing, &m->feed->packets, unit))
+        return;
+    const guint8 *header = relay_outgoing_header(outgoing, &m->feed->packets, unit, buffer);
     if (v->spec.tracks[unit->track].rtx) {
         unit = relay_repair_rtx(unit, header, v->again_sequences[unit->track]++);
         g_ptr_array_add(v->fanout->retransmissions, unit);
@@ -187,6 +189,9 @@ static gboolean try_more(RelayRtpViewer *v, gint64 now_ns)
     for (guint64 end = MAX(tail, at - MIN(at, TRY_UNITS_MAX)); left > 0 && at > end;) {
         RelayUnit *unit = relay_history_at(history, --at);
         const RelayRepairSpan *span = &v->now.spans[unit->track];
+        // While it had the sound alone pictures passed that are none of its.
+        if (relay_outgoing_is_before(&v->course.tracks[unit->track], unit))
+            continue;
         if (!v->spec.tracks[unit->track].enabled || !span->first || unit->number < span->first ||
             unit->number > span->last ||
             (v->course.no_picture && !(unit->flags & RELAY_UNIT_SOUND)))

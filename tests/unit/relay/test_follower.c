@@ -355,6 +355,27 @@ static void what_it_calls_a_packet_is_found(void **state)
 }
 
 // Packets of before the move that come late would have the numbers of others.
+// Under its own number it would be taken for another.
+static void what_it_calls_a_packet_of_two_turns_ago_is_not_known(void **state)
+{
+    World *w = *state;
+    RelayOutgoing o;
+    RelayUnit unit = {.number = 70000};
+    RelayTrackIdentity identity = {.payload_type = 96};
+    const RelayPacketFeed *main = &w->main.feed, *low = &w->low.feed;
+    relay_outgoing_init(&o, main);
+    assert_true(relay_outgoing_knows(&o, main, &unit));
+    relay_outgoing_sent(&o, &unit);
+    relay_outgoing_turn(&o, &identity, low, 0, 80000);
+    assert_true(relay_outgoing_knows(&o, main, &unit));
+    relay_outgoing_turn(&o, &identity, low, 0, 81000); // after a while of sound alone
+    assert_false(relay_outgoing_knows(&o, main, &unit));
+    unit.number = 80001;
+    assert_true(relay_outgoing_knows(&o, low, &unit));
+    relay_outgoing_turn(&o, &identity, low, 0, 82000);
+    assert_false(relay_outgoing_knows(&o, low, &unit));
+}
+
 static void what_comes_late_from_before_is_left_out(void **state)
 {
     World *w = *state;
@@ -410,6 +431,7 @@ int main(void)
         TEST(a_newcomer_elsewhere_gets_nothing_of_long_ago),
         TEST(being_set_forward_costs_no_sound),
         TEST(what_it_calls_a_packet_is_found),
+        TEST(what_it_calls_a_packet_of_two_turns_ago_is_not_known),
         TEST(what_comes_late_from_before_is_left_out),
         TEST(key_frames_without_parameter_sets_are_no_place_to_go),
         TEST(clocks_that_shake_change_nothing),
