@@ -9,9 +9,8 @@
 #define INGEST_TICK_MS 20
 #define CLOCKS_EVERY_MS 1000
 #define LESSON "01JD0000000000000000000000"
-// Of the units that the histories hold, beyond their bytes.
-#define HEADS_BYTES (1 << 20)
-#define HISTORIES (2 * STUDIO_STREAMS + 1)
+// Of units in hand; half of what the histories hold goes for the heads of sound's small ones.
+#define HEADS_BYTES (64 << 10)
 
 void hall_fail(const Watcher *watcher, const char *what)
 {
@@ -152,10 +151,24 @@ static void tend_inputs(Hall *h, gint64 now_ns)
         hand_on_clocks(h);
 }
 
-// What the architecture promises (docs/architecture.md, "What a peer can make the relay hold").
+static gsize bounded(const Hall *h, const RelayHistory *history)
+{
+    must(&h->watchers[0], relay_history_bytes(history) <= HALL_HISTORY_BYTES);
+    return relay_history_bytes(history);
+}
+
+// docs/architecture.md, "What a peer can make the relay hold": the histories, with the heads of
+// their units, and what is on its way by TCP.
 static void check_memory(const Hall *h)
 {
-    gsize most = HISTORIES * HALL_HISTORY_BYTES + HEADS_BYTES;
+    gsize most = 0;
+    for (guint i = 0; i < STUDIO_STREAMS; i++) {
+        most += bounded(h, h->streams[i]->feeds[0]->packets.history);
+        most += bounded(h, relay_web_feed_history(h->streams[i]->web_feeds[0]));
+        if (h->streams[i]->web_sounds[0])
+            most += bounded(h, relay_web_feed_history(h->streams[i]->web_sounds[0]));
+    }
+    most += most / 2 + HEADS_BYTES;
     for (guint i = 0; i < h->count; i++) {
         const Watcher *w = &h->watchers[i];
         most += w->tcp.written - w->tcp.arrived + (64 << 10) * (w->link != NULL);

@@ -107,9 +107,9 @@ void hall_free(Hall *hall);
 void hall_step(Hall *hall);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Hall, hall_free)
 
-// Every history's; longer than a viewer that can be given less may lag.
+// Every history's: longer than a viewer that can be given less may lag, and full in a short lesson.
 #define HALL_HISTORY_NS (8 * G_GINT64_CONSTANT(1000000000))
-#define HALL_HISTORY_BYTES (1280 << 10)
+#define HALL_HISTORY_BYTES (1100 << 10)
 #define HALL_EPOCH_NS (G_GINT64_CONSTANT(1763776800) * 1000000000)
 
 // Fails the test with the seed, who and when.
