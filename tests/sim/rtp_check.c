@@ -12,7 +12,7 @@
 #define ROUNDING_TICKS 2
 // Sound goes ahead of what waits: later it is only where its line does not carry it either, and
 // for who has just come and is given a group of pictures first.
-#define SOUND_WAITS_MS 2500
+#define SOUND_WAITS_MS 1500
 #define NEWCOMER_MS 5000
 #define PICTURE_PT 96
 #define SOUND_PT 97
