@@ -121,6 +121,14 @@ static gint64 held_start_ns(const RelayInput *input)
     return start_ns;
 }
 
+// What a sender has kept since before the lesson began is left out by the packager, not moved: so
+// streams stay in step. Who is so early that no wait explains it has a wrong clock.
+static gboolean is_kept_from_before(const RelayInput *input, gint64 start_ns, gint64 floor_ns)
+{
+    return floor_ns == 0 && start_ns >= -RELAY_TIMELINE_JUMP_NS &&
+           relay_timeline_settled(&input->timeline);
+}
+
 // The sender's clock is as well known as it will be: its media times are fixed, so that they lie
 // behind everything given out before, and what was held goes on.
 static void release(RelayInput *input)
@@ -131,7 +139,7 @@ static void release(RelayInput *input)
             relay_arrival_anchor(&input->timeline, i, &input->hold);
     }
     gint64 floor_ns = given_out_ns(input), start_ns = held_start_ns(input);
-    if (start_ns < floor_ns)
+    if (start_ns < floor_ns && !is_kept_from_before(input, start_ns, floor_ns))
         relay_timeline_move(&input->timeline, floor_ns - start_ns);
     for (;;) {
         g_autoptr(RelayHeldFrame) held = relay_hold_pop(&input->hold);

@@ -7,6 +7,7 @@
 
 #define FRAME_NS_MAX TK_NS_PER_S // a longer step between samples is a pause
 #define NO_NEXT G_MININT64
+#define EARLY_NS TK_NS_PER_MS // more than rounding puts a first key frame before zero
 
 typedef struct {
     gint64 decode; // media time, ticks
@@ -326,6 +327,14 @@ static void start_with_video(RelayPackager *p, gint64 decode, gint64 now_ns)
     }
 }
 
+// Whether it would be decoded before media time begins. The first picture is a key frame that is
+// not.
+static gboolean video_is_early(const Track *t, const RelaySample *sample)
+{
+    gint64 decode = sample->presentation - relay_decode_lead(&t->decode, t->usual);
+    return to_ns(t, decode) < -EARLY_NS;
+}
+
 static void push_video(RelayPackager *p, const RelaySample *sample, gint64 now_ns)
 {
     Track *t = p->video;
@@ -337,6 +346,10 @@ static void push_video(RelayPackager *p, const RelaySample *sample, gint64 now_n
         if (t->pending->len)
             close_chunk(p, NO_NEXT, now_ns);
         take_video_config(p, sample->config);
+    }
+    if (t->last < 0 && (!sample->key || video_is_early(t, sample))) {
+        t->dropped++;
+        return;
     }
     gint64 decode = relay_decode_next(&t->decode, sample->presentation, sample->key, t->usual,
                                       MAX(t->last + 1, 0));

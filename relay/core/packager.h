@@ -38,7 +38,8 @@ RelayPackager *relay_packager_new(const RelayTrackFormat *formats, guint count, 
 void relay_packager_free(RelayPackager *packager);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayPackager, relay_packager_free)
 
-// A sender begins: nothing is given out before its first key frame.
+// A sender begins: nothing is given out before its first key frame, and nothing that would have
+// been before media time begins.
 void relay_packager_start(RelayPackager *packager, const RelayTrackFormat *formats, gint64 now_ns);
 
 // Where media time may go on: the end of what was given out, nanoseconds.

@@ -10,6 +10,7 @@
 #include "tests/unit/relay/payload.h"
 
 #define EPOCH_NS (G_GINT64_CONSTANT(1763776800) * TK_NS_PER_S)
+#define LEAD_NS (2 * TK_NS_PER_S)   // by which media time begins before the sender does
 #define START_NS (77 * TK_NS_PER_S) // monotonic
 
 static void feed_report(Collect *c, const PayloadPacket *p, gint64 now_ns, gint64 wall_ns)
@@ -141,7 +142,7 @@ static void play_with(const char *launch, double duration_s, double audio_lag_s,
 {
     g_autoptr(Payload) payload = payload_run(launch);
     assert_non_null(payload);
-    g_autoptr(Collect) c = collect_new(EPOCH_NS, 1);
+    g_autoptr(Collect) c = collect_new(EPOCH_NS - LEAD_NS, 1);
     feed(c, payload, reports);
     check_presentations(c, payload);
     check_chunks(c);
