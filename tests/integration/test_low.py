@@ -82,7 +82,7 @@ def read_together(watched, done):
 
 
 def pass_time(seconds, *watched):
-    read_together(watched, lambda: all(one.end_s is not None for one in watched))
+    read_together(watched, lambda: all(one.pictures and one.sound for one in watched))
     ends = [one.end_s + seconds for one in watched]
     read_together(watched, lambda: all(one.end_s >= end for one, end in zip(watched, ends)))
 
