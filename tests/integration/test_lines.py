@@ -3,6 +3,7 @@
 RTP and below TCP: nobody misses a picture. lines.py does the same for a minute and more kinds."""
 
 # tools/test: alone, for what a busy machine brings later than a second is lost to a player.
+# tools/test: in real time, so not with sanitizers.
 
 import unittest
 

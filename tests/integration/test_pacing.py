@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A weak line: 2 Mbit/s with 64 kB of buffer, and a lesson of 1.2 Mbit/s with keyframes of 100 kB."""
 
+# tools/test: in real time, so not with sanitizers.
+
 import re
 import signal
 import unittest

@@ -3,6 +3,7 @@
 sound first, and for the player it is one stream."""
 
 # tools/test: alone, for what is late on a busy machine is late for the relay as well.
+# tools/test: in real time, so not with sanitizers.
 
 import re
 import subprocess

@@ -3,6 +3,7 @@
 line is well; its sound does not stop. stairs.py does the same for longer."""
 
 # tools/test: alone, for what is late on a busy machine is late for the relay as well.
+# tools/test: in real time, so not with sanitizers.
 
 import unittest
 
