@@ -18,7 +18,8 @@ static void begin(RelayFollower *f)
 {
     relay_viewer_init(&f->place, f->feed->history);
     f->fresh = TRUE;
-    if (!relay_packet_feed_is_blind(f->feed))
+    f->blank = relay_packet_feed_is_blind(f->feed);
+    if (!f->blank)
         return;
     f->place.position = relay_history_head(f->feed->history);
     f->place.awaits_key = FALSE;
@@ -80,10 +81,15 @@ static gboolean is_past(const RelayFollower *f, const RelayUnit *unit)
            (!o->now.begun && is_sound(unit) && was_heard(o, relay_outgoing_timestamp(o, unit)));
 }
 
+static gboolean is_wanted(const RelayFollower *f, const RelayUnit *picture)
+{
+    return !f->no_picture && (!f->blank || picture->flags & RELAY_UNIT_KEY);
+}
+
 // What went ahead, what it does not get, what is past.
 static gboolean passes_over(const RelayFollower *f, const RelayUnit *unit)
 {
-    return (is_sound(unit) ? f->parted : f->no_picture) || is_past(f, unit);
+    return (is_sound(unit) ? f->parted : !is_wanted(f, unit)) || is_past(f, unit);
 }
 
 // The next sound, when that has a place of its own.
@@ -141,8 +147,10 @@ void relay_follower_sent(RelayFollower *follower, const RelayUnit *packet)
 {
     RelayFollower *f = follower;
     relay_outgoing_sent(&f->tracks[packet->track], packet);
-    if (!is_sound(packet))
+    if (!is_sound(packet)) {
         f->midway = !(packet->flags & RELAY_UNIT_FRAME_END);
+        f->blank = FALSE;
+    }
     if (relay_follower_is_ahead(f, packet))
         f->sound_at++;
     else
@@ -246,7 +254,7 @@ void relay_follower_go(RelayFollower *follower, const RelayPacketFeed *feed)
         relay_outgoing_turn(&f->tracks[t], &f->told[t], feed, 0, 0);
     f->feed = feed;
     f->aim.feed = NULL;
-    f->no_picture = f->parted = FALSE;
+    f->no_picture = f->blank = f->parted = FALSE;
     f->place.position = relay_history_head(feed->history);
     f->place.awaits_key = TRUE;
 }
@@ -277,6 +285,7 @@ gboolean relay_follower_turn(RelayFollower *follower, gint64 now_ns)
         f->place.position = f->aim.picture ? at : f->sound_at;
     f->place.awaits_key = FALSE;
     f->no_picture = !f->aim.picture;
+    f->blank = FALSE;
     f->aim.feed = NULL;
     return TRUE;
 }

@@ -29,6 +29,7 @@ typedef struct {
     gboolean parted;                  // it does
     guint64 sound_at;                 // where the next sound stands, or behind that
     gboolean no_picture;              // it gets the sound alone
+    gboolean blank;                   // … until a key frame, for there was none when it came
     gboolean midway;                  // it has a part of a picture
     struct {
         const RelayPacketFeed *feed; // NULL: nowhere

@@ -293,28 +293,30 @@ static void take_flood(RelayLineRate *line, const RelayQuestion *report, gint64 
 }
 
 // How long the oldest sender report is under way that is not known to have come.
-static gint64 under_way_ns(const RelayLineRate *line, gint64 now_ns)
+static gint64 under_way_ns(const RelayLineRate *line, guint32 newest, gint64 now_ns)
 {
     gint64 oldest_ns = now_ns;
+    if (newest == line->mark.key) // none is: it is told of the last one
+        return 0;
     for (guint i = 0; i < RELAY_LINE_RATE_PASSING; i++)
         if (line->passing[i].sent_ns > line->came_sent_ns)
             oldest_ns = MIN(oldest_ns, line->passing[i].sent_ns);
     return now_ns - oldest_ns;
 }
 
-// What left between two sender reports has come between their comings. Where the queue does not
-// grow any more it may be somebody else's: what was taken back is given again, in steps.
+// What left between two sender reports has come between their comings. Where the queue stays as it
+// is it may be somebody else's: what was taken back is given again, in steps. Our own drains.
 static void take_coming(RelayLineRate *line, guint at, gint64 queue_ns, gint64 now_ns)
 {
     gint64 grown_ns = queue_ns - line->came_queue_ns;
     gint64 span_ns = line->passing[at].sent_ns - line->came_sent_ns;
     gint64 passed_bps = rate_of(line->passing[at].bytes - line->came_bytes, span_ns + grown_ns);
-    gboolean buried = queue_ns > RELAY_LINE_RATE_BURIED_NS && line->buried_ns &&
-                      now_ns - line->buried_ns >= RELAY_LINE_RATE_FLOOD_NS;
+    gboolean buried = line->came_sent_ns && queue_ns > RELAY_LINE_RATE_BURIED_NS &&
+                      line->buried_ns && now_ns - line->buried_ns >= RELAY_LINE_RATE_FLOOD_NS;
     if (buried && grown_ns > span_ns / 8 && passed_bps < line->rate_bps) {
         line->proven_bps = passed_bps;
         slower(line, passed_bps / 4 * 3, passed_bps, now_ns);
-    } else if (buried && grown_ns <= span_ns / 16 && line->full &&
+    } else if (buried && ABS(grown_ns) <= span_ns / 16 && line->full &&
                line->rate_bps < floor_of(line)) {
         set_rate(line, line->rate_bps / 4 * 5);
     }
@@ -332,7 +334,8 @@ static void take_passing(RelayLineRate *line, const RelayQuestion *report, gint6
         if (line->passing[i].key == report->last_sr &&
             line->passing[i].sent_ns > line->came_sent_ns)
             take_coming(line, i, queue_ns, now_ns);
-    if (MAX(queue_ns, under_way_ns(line, now_ns) - line->rtt_ns) <= RELAY_LINE_RATE_BURIED_NS)
+    if (MAX(queue_ns, under_way_ns(line, report->last_sr, now_ns) - line->rtt_ns) <=
+        RELAY_LINE_RATE_BURIED_NS)
         line->buried_ns = 0;
     else if (!line->buried_ns)
         line->buried_ns = now_ns;
@@ -383,11 +386,12 @@ static void take_try(RelayLineRate *line, const RelayQuestion *report, gint64 no
 }
 
 // The way has become longer by what the shortest round trip of a window has. What still waits of a
-// flood gets less and less; a way stays as long as it is.
+// flood gets less and less; a way stays as long as it is, if only at its shortest.
 static gboolean is_the_way(const RelayLineRate *line)
 {
     return line->least_ns - line->rtt_ns <= RELAY_LINE_RATE_DEEP_NS ||
-           line->most_ns - line->least_ns <= RELAY_LINE_RATE_DEEP_NS;
+           line->most_ns - line->least_ns <= RELAY_LINE_RATE_DEEP_NS ||
+           ABS(line->least_ns - line->before_ns) <= RELAY_LINE_RATE_DEEP_NS;
 }
 
 static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
@@ -401,6 +405,7 @@ static void take_empty(RelayLineRate *line, gint64 rtt_ns, gint64 now_ns)
     if (now_ns - line->window_ns >= RELAY_LINE_RATE_WINDOW_NS) {
         if (is_the_way(line))
             line->rtt_ns = line->least_ns;
+        line->before_ns = line->least_ns;
         line->least_ns = line->most_ns = rtt_ns;
         line->window_ns = now_ns;
     }

@@ -91,7 +91,8 @@ typedef struct {
     gint64 try_bytes, tried_ns;   // what goes again for that now; when last
     gint64 rtt_ns, rtt_at_ns;     // of the empty line
     gint64 window_ns;             // since when it is looked at,
-    gint64 least_ns, most_ns;     // and what it was since
+    gint64 least_ns, most_ns;     // and what it was since;
+    gint64 before_ns;             // at least in the window before that
     guint samples;                // of it, so far as they are needed
     gint64 queue_ns;              // the newest wait beyond that
     gint64 probe_bps;             // 0: none

@@ -7,6 +7,7 @@
 
 #define FRAME_NS_MAX TK_NS_PER_S // a longer step between samples is a pause
 #define NO_NEXT G_MININT64
+#define SILENT_PICTURES 3     // so many that do not come are silence
 #define EARLY_NS TK_NS_PER_MS // more than rounding puts a first key frame before zero
 
 typedef struct {
@@ -222,6 +223,18 @@ static void discard(Track *t, guint n, gint64 now_ns)
     t->since_ns = now_ns;
 }
 
+// Where neither comes the line is silent, not the camera: what comes next may be both. A camera of
+// a picture a second is not silent between them.
+static gboolean sound_leads(const RelayPackager *p)
+{
+    const Track *t = p->video;
+    if (p->waiting)
+        return FALSE;
+    return !t || (!t->pending->len &&
+                  p->audio_ns - p->video_ns >
+                      MAX(RELAY_PACKAGER_VIDEO_SILENT_NS, SILENT_PICTURES * to_ns(t, t->usual)));
+}
+
 static void give_chunk(RelayPackager *p, const TkCmafRun *runs, guint count, const Track *first,
                        gint64 now_ns)
 {
@@ -233,7 +246,7 @@ static void give_chunk(RelayPackager *p, const TkCmafRun *runs, guint count, con
     unit->arrived_ns = now_ns;
     unit->media_ns = to_ns(first, (gint64)runs[0].decode_time);
     if (p->format.has_video && first != p->video)
-        unit->flags = RELAY_UNIT_BLIND;
+        unit->flags = sound_leads(p) ? RELAY_UNIT_BLIND : 0; // else what is left of a sender
     else if (pending_at(first, 0)->key)
         unit->flags = RELAY_UNIT_KEY;
     p->sink.on_chunk(p->user, unit);
@@ -365,15 +378,6 @@ static void push_video(RelayPackager *p, const RelaySample *sample, gint64 now_n
     append(t, sample, decode, now_ns);
     if (chunk_is_full(p, t))
         close_chunk(p, NO_NEXT, now_ns);
-}
-
-// Where neither comes the line is silent, not the camera: what comes next may be both.
-static gboolean sound_leads(const RelayPackager *p)
-{
-    if (p->waiting)
-        return FALSE;
-    return !p->video ||
-           (!p->video->pending->len && p->audio_ns - p->video_ns > RELAY_PACKAGER_VIDEO_SILENT_NS);
 }
 
 static void push_audio(RelayPackager *p, const RelaySample *sample, gint64 now_ns)

@@ -14,7 +14,8 @@
 #define RELAY_PACKAGER_WAIT_NS (100 * TK_NS_PER_MS)
 // Sound waits this long for the sender's first picture, then begins without.
 #define RELAY_PACKAGER_VIDEO_START_NS (5 * TK_NS_PER_S)
-// Sound goes on without pictures (RELAY_UNIT_BLIND) when it has come for this long without any.
+// Sound goes on without pictures (RELAY_UNIT_BLIND) when it has come for this long without any, and
+// for three pictures' time.
 #define RELAY_PACKAGER_VIDEO_SILENT_NS (1 * TK_NS_PER_S)
 // Per track: two of the largest frames.
 #define RELAY_PACKAGER_PENDING_BYTES_MAX (8u << 20)

@@ -146,6 +146,8 @@ RelayRendition relay_rendition_judge(RelayRenditionChoice *choice, const RelayLa
         c->raised_ns = c->patience_ns = 0;
     if (!ladder->need_bps[c->at] && c->left == RELAY_RENDITIONS)
         c->left = c->at;
+    else if (ladder->need_bps[c->at] && c->at <= c->left)
+        c->left = RELAY_RENDITIONS; // it came again before anything else was to be had
     if (c->at < c->best || !ladder->need_bps[c->at])
         return nearest(c, ladder);
     if (is_too_much(c, behind_ns, now_ns)) {

@@ -255,7 +255,7 @@ gboolean relay_web_viewer_move(RelayWebViewer *viewer, RelayRendition to, gint64
     v->begun = key;
     v->init = NULL;
     v->init_named = FALSE;
-    v->expected = 0;
+    v->expected = unit->number;
     v->moved = TRUE;
     v->report_behind_ns = 0;
     relay_rendition_moved(&v->choice, to, now_ns);

@@ -248,6 +248,7 @@ static void finish(RelayIngestStream *s)
     relay_input_end(s->input, relay_worker_now_ns(s->ingest->worker));
     hand_on_packets(s);
     note_stats(s);
+    relay_stat_set(s->stream->blind_in, FALSE);
 }
 
 static void tend_sender(RelayIngestStream *s, gint64 now_ns)

@@ -13,7 +13,7 @@ typedef struct _RelayPull RelayPull;
 typedef struct {
     const char *host;
     guint16 port;      // of RTSP
-    const char *path;  // "lesson/stream"
+    const char *path;  // "lesson/stream", or "lesson" for one that is moved
     const char *token; // or NULL
     gboolean tcp;      // interleaved; else UDP
     gboolean moves;    // between renditions, by the other relay: its numbers are this try's own

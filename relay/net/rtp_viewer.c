@@ -131,12 +131,13 @@ void relay_rtp_viewer_tell_clocks(RelayRtpViewer *viewer, gint64 now_ns)
         relay_line_rate_mark(&v->rate, (guint32)(tk_clock_ntp_from_wall(wall_ns) >> 16), now_ns);
 }
 
-static void send_again(RelayRtpViewer *v, RelayMending *m, RelayUnit *unit)
+// FALSE: what was sent under its number was another one's.
+static gboolean send_again(RelayRtpViewer *v, RelayMending *m, RelayUnit *unit)
 {
     guint8 buffer[TK_RTP_HEADER_BYTES];
     RelayOutgoing *outgoing = &v->course.tracks[unit->track];
     if (!relay_outgoing_knows(outgoing, &m->feed->packets, unit))
-        return;
+        return FALSE;
     const guint8 *header = relay_outgoing_header(outgoing, &m->feed->packets, unit, buffer);
     if (v->spec.tracks[unit->track].rtx) {
         unit = relay_repair_rtx(unit, header, v->again_sequences[unit->track]++);
@@ -144,6 +145,7 @@ static void send_again(RelayRtpViewer *v, RelayMending *m, RelayUnit *unit)
         header = NULL;
     }
     batch_unit(v, header, unit);
+    return TRUE;
 }
 
 // Whether what is lost is waiting to go again.
@@ -154,9 +156,10 @@ static gboolean send_repairs(RelayRtpViewer *v, RelayMending *m, gint64 now_ns)
            (unit = relay_repair_next(m->repair, m->feed->packets.index, m->feed->packets.history,
                                      now_ns)) &&
            may_send(v, (unit->flags & RELAY_UNIT_SOUND) != 0, now_ns)) {
-        send_again(v, m, unit);
+        gboolean sent = send_again(v, m, unit);
         relay_repair_done(m->repair);
-        relay_stat_add(v->fanout->repair.resent, 1);
+        if (sent)
+            relay_stat_add(v->fanout->repair.resent, 1);
     }
     return m->repair && relay_repair_waiting(m->repair);
 }
@@ -196,8 +199,8 @@ static gboolean try_more(RelayRtpViewer *v, gint64 now_ns)
             unit->number > span->last ||
             (v->course.no_picture && !(unit->flags & RELAY_UNIT_SOUND)))
             continue;
-        send_again(v, &v->now, unit);
-        left -= unit->bytes;
+        if (send_again(v, &v->now, unit))
+            left -= unit->bytes;
     }
     return TRUE;
 }

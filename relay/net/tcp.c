@@ -16,7 +16,8 @@
 
 // A line that stood still is asked at ever longer intervals whether it is well again, 2 s after 3
 // and 4 s after 7, while a class waits. Linux 6.15 and later can ask once a second at least; it
-// would then also give up after 15 tries, and a minute, as for whoever is silent, is what we mean.
+// would then also give up after 15 tries, and a minute, as for whoever is silent, is what we mean;
+// that is also how long one may read nothing at all.
 #ifndef TCP_RTO_MAX_MS
 #define TCP_RTO_MAX_MS 44
 #endif

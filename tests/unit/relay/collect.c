@@ -152,3 +152,15 @@ char *collect_write(const Collect *c)
     close(fd);
     return path;
 }
+
+const CollectSample *collect_sample(const GArray *samples, guint index)
+{
+    return &g_array_index(samples, CollectSample, index);
+}
+
+RelayInputStats collect_stats(const Collect *c, guint track)
+{
+    RelayInputStats stats;
+    relay_input_stats(c->input, track, &stats);
+    return stats;
+}

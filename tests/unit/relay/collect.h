@@ -9,9 +9,9 @@
 // increasing, an initialisation segment before the first chunk.
 typedef struct {
     RelayInput *input;
-    GPtrArray *packets[RELAY_INPUT_TRACKS_MAX]; // of RelayUnit
+    GPtrArray *packets[RELAY_INPUT_TRACKS_MAX];  // of RelayUnit
     GHashTable *numbers[RELAY_INPUT_TRACKS_MAX]; // theirs
-    GPtrArray *pieces;                          // of RelayUnit: inits and chunks in order
+    GPtrArray *pieces;                           // of RelayUnit: inits and chunks in order
     guint chunks, inits;
     RelayStreamFormat format;
     gint64 last_decode[RELAY_INPUT_TRACKS_MAX]; // of track id - 1
@@ -36,3 +36,7 @@ TkCmafChunk collect_parse(const RelayUnit *chunk);
 
 // Writes all pieces one behind the other to a new temporary file; free and unlink the name.
 char *collect_write(const Collect *collect);
+
+// One of them.
+const CollectSample *collect_sample(const GArray *samples, guint index);
+RelayInputStats collect_stats(const Collect *c, guint track);

@@ -14,9 +14,10 @@
 // later; what the buffer cannot take is lost. Sender reports stand in the same buffer.
 typedef struct {
     gint64 line_bps, buffer_bytes, way_ns, report_every_ns;
-    gboolean cut;   // nothing passes, nor comes back
-    guint lossy;    // of 256, without regard to the buffer
-    gint64 free_ns; // when the line has carried all it was given
+    gint64 jitter_ns; // by which every second sender report comes late
+    gboolean cut;     // nothing passes, nor comes back
+    guint lossy;      // of 256, without regard to the buffer
+    gint64 free_ns;   // when the line has carried all it was given
     gint64 lost, sent, now_ns, backlog;
     gint64 report_ns; // the next
     guint32 key;      // of sender reports
@@ -47,8 +48,9 @@ static void mark(Road *r)
     if (!enter(r, 100))
         return;
     r->marks[r->key % 8].key = r->key;
-    r->marks[r->key % 8].arrives_ns = r->free_ns + r->way_ns;
-    r->marks[r->key % 8].rtt_ns = r->free_ns + 2 * r->way_ns - r->now_ns;
+    gint64 late_ns = r->key % 2 ? r->jitter_ns : 0;
+    r->marks[r->key % 8].arrives_ns = r->free_ns + r->way_ns + late_ns;
+    r->marks[r->key % 8].rtt_ns = r->free_ns + 2 * r->way_ns + late_ns - r->now_ns;
 }
 
 static void report(Road *r)
@@ -249,6 +251,21 @@ static void what_waits_of_a_flood_is_no_longer_way(void **state)
 }
 
 // Frames of a few packets are no bursts: nobody is asked about them.
+static void a_longer_way_is_learnt_where_it_varies(void **state)
+{
+    Road road = {.line_bps = 20 * MBIT,
+                 .buffer_bytes = 256000,
+                 .way_ns = 20 * MS,
+                 .report_every_ns = 200 * MS};
+    road_begin(&road, 1200000);
+    road_play(&road, 40000, 5000, 20 * TK_NS_PER_S);
+    assert_in_range(road.rate.rtt_ns, 40 * MS, 60 * MS);
+    road.way_ns = 125 * MS;
+    road.jitter_ns = 250 * MS;
+    road_play(&road, 40000, 5000, 60 * TK_NS_PER_S);
+    assert_in_range(road.rate.rtt_ns, 240 * MS, 300 * MS);
+}
+
 static void small_frames_ask_nothing(void **state)
 {
     Road road = {
@@ -375,6 +392,7 @@ int main(void)
         cmocka_unit_test(follows_a_line_down_and_up),
         cmocka_unit_test(loss_alone_starves_nobody),
         cmocka_unit_test(a_longer_way_is_learnt),
+        cmocka_unit_test(a_longer_way_is_learnt_where_it_varies),
         cmocka_unit_test(what_waits_of_a_flood_is_no_longer_way),
         cmocka_unit_test(small_frames_ask_nothing),
         cmocka_unit_test(what_would_pass_is_tried),

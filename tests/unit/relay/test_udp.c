@@ -268,6 +268,9 @@ static void receive(RelayUdpReceiver *receiver, int fd, guint count, Taken *take
     }
 }
 
+// The kernel begins to note when packets come a moment after the first socket asked for it.
+#define TRIES_MAX 10000
+
 static void tells_when_rtcp_came(void **state)
 {
     RelayUdp to, from;
@@ -279,13 +282,17 @@ static void tells_when_rtcp_came(void **state)
     Taken taken = {.sizes = g_byte_array_new(), .bytes = g_byte_array_new()};
     g_autoptr(GByteArray) packet = g_byte_array_new();
     g_byte_array_append(packet, (const guint8 *)"report", 6);
-    gint64 before_ns = tk_clock_wall_ns();
-    relay_udp_send_rtcp(&from, &address, packet);
-    struct pollfd ready = {.fd = to.rtcp_fd, .events = POLLIN};
-    assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
-    gint64 after_ns = tk_clock_wall_ns();
-    receive(receiver, to.rtcp_fd, 1, &taken);
-    assert_true(taken.came_wall_ns >= before_ns && taken.came_wall_ns <= after_ns);
+    gboolean told = FALSE;
+    for (guint i = 0; i < TRIES_MAX && !told; i++) {
+        gint64 before_ns = tk_clock_wall_ns();
+        relay_udp_send_rtcp(&from, &address, packet);
+        struct pollfd ready = {.fd = to.rtcp_fd, .events = POLLIN};
+        assert_int_equal(poll(&ready, 1, ANSWER_MS), 1);
+        gint64 after_ns = tk_clock_wall_ns();
+        receive(receiver, to.rtcp_fd, i + 1, &taken);
+        told = taken.came_wall_ns >= before_ns && taken.came_wall_ns <= after_ns;
+    }
+    assert_true(told);
     g_byte_array_unref(taken.sizes);
     g_byte_array_unref(taken.bytes);
     relay_udp_receiver_free(receiver);
