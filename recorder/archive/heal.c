@@ -177,8 +177,9 @@ static gboolean edges_find(const RecSpliceStream *stream, RecSplice *splice,
 }
 
 // Which samples go in. Without a found edge the hole's own bounds decide, and pictures begin at a
-// keyframe.
-static void fit_choose(RecSplice *splice, TkTrackKind kind, const Match *match, gint64 from_ns)
+// keyframe; so do pictures `anew`, whose edge is further back than the hole.
+static void fit_choose(RecSplice *splice, TkTrackKind kind, const Match *match, gint64 from_ns,
+                       gboolean anew)
 {
     const GArray *samples = splice->media->samples[kind];
     guint32 scale = timescale_of(splice->media, kind);
@@ -194,7 +195,7 @@ static void fit_choose(RecSplice *splice, TkTrackKind kind, const Match *match, 
     fit->dr = match->dr;
     fit->tl = match->left ? at[match->li].time : at[0].time;
     fit->tr = match->right ? at[match->ri].time : at[samples->len - 1].time;
-    while (!match->left && fit->first < fit->end &&
+    while ((!match->left || anew) && fit->first < fit->end &&
            (rec_fit_time(fit, at[fit->first].time) < from ||
             (kind == TK_TRACK_VIDEO && !at[fit->first].key)))
         fit->first++;
@@ -259,6 +260,19 @@ static gboolean sound_is_there(const RecSpliceStream *stream, const RecSplice *s
     return same == sound->len;
 }
 
+// Whether the hole begins behind sound that went on alone, and that stays. What is shorter than a
+// gap is the sound that was ahead when all ended.
+static gboolean behind_sound(const RecSpliceStream *stream, const RecHole *hole)
+{
+    const RecEntry *entries = (const RecEntry *)(const void *)stream->entries->data;
+    guint at = hole->before;
+
+    while (at != REC_HEAL_NONE && entries[at].flags & (REC_ENTRY_SOUND | REC_ENTRY_INIT))
+        at--; // REC_HEAL_NONE comes behind 0
+    return at != hole->before && at != REC_HEAL_NONE &&
+           hole->from_ns - rec_entry_end_ns(&entries[at]) > REC_GAP_MIN_NS;
+}
+
 static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
                             const RecHealRules *rules, GError **error)
 {
@@ -270,7 +284,8 @@ static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
 
     if (samples[TK_TRACK_VIDEO]->len) {
         agree = edges_find(stream, splice, rules, TK_TRACK_VIDEO, NULL, &matches[TK_TRACK_VIDEO]);
-        fit_choose(splice, TK_TRACK_VIDEO, &matches[TK_TRACK_VIDEO], from_ns);
+        fit_choose(splice, TK_TRACK_VIDEO, &matches[TK_TRACK_VIDEO], from_ns,
+                   behind_sound(stream, hole));
         const RecFit *fit = &splice->fits[TK_TRACK_VIDEO];
         // Sound without a found edge begins with the pictures.
         if (fit->first < fit->end) {
@@ -283,7 +298,7 @@ static gboolean splice_plan(const RecSpliceStream *stream, RecSplice *splice,
         const Match *picture = samples[TK_TRACK_VIDEO]->len ? &matches[TK_TRACK_VIDEO] : NULL;
         agree =
             edges_find(stream, splice, rules, TK_TRACK_AUDIO, picture, &matches[TK_TRACK_AUDIO]);
-        fit_choose(splice, TK_TRACK_AUDIO, &matches[TK_TRACK_AUDIO], from_ns);
+        fit_choose(splice, TK_TRACK_AUDIO, &matches[TK_TRACK_AUDIO], from_ns, FALSE);
     }
     splice->proven = matches[0].proven || matches[1].proven;
     if (!agree)

@@ -318,7 +318,7 @@ static void stream_put(Out *out)
 
 // Reads it all back, as whoever opens it will. Sound and picture of neighbours overlap: a piece may
 // begin a little before the one in front of it does; pictures that were waited for longer than
-// sound is before what went on alone.
+// sound is before what went on alone. An initialisation segment has the time of what was in front.
 static gboolean files_check(const char *media_path, const char *index_path, GError **error)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(media_path, FALSE, error);
@@ -333,16 +333,18 @@ static gboolean files_check(const char *media_path, const char *index_path, GErr
     gsize size = g_mapped_file_get_length(file);
     for (guint i = 0; i < entries->len && clean; i++) {
         const RecEntry *entry = &g_array_index(entries, RecEntry, i);
+        gboolean init = entry->flags & REC_ENTRY_INIT;
         gint64 *time_ns = &times_ns[entry->flags & REC_ENTRY_SOUND ? 0 : 1];
         gsize bytes = 0;
         clean = entry->offset == end && entry->bytes <= size - end &&
                 rec_crc32(media + end, entry->bytes) == entry->crc &&
-                entry->media_ns > *time_ns - REC_GAP_MIN_NS &&
+                (init || entry->media_ns > *time_ns - REC_GAP_MIN_NS) &&
                 tk_cmaf_piece(media + end, entry->bytes, NULL, &bytes) ==
-                    (entry->flags & REC_ENTRY_INIT ? TK_CMAF_INIT : TK_CMAF_CHUNK) &&
+                    (init ? TK_CMAF_INIT : TK_CMAF_CHUNK) &&
                 bytes == entry->bytes;
         end += entry->bytes;
-        *time_ns = entry->media_ns;
+        if (!init)
+            *time_ns = entry->media_ns;
     }
     if (!clean || end != size)
         g_set_error(error, TK_ERROR, TK_ERROR_IO, "%s is not what was written", media_path);

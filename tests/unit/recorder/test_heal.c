@@ -244,6 +244,51 @@ static void check_pictures(void **state)
     lesson_folder_free(folder);
 }
 
+// Sound went on alone from 2.2 s to 4.2 s, then nothing came: what is put in behind it begins with
+// a keyframe there, and no picture from before that sound is put behind it.
+static void check_behind_sound(void **state)
+{
+    g_autoptr(LessonPieces) blind = lesson_blind(pieces, 22, 42, FALSE);
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", blind, TRUE, 0, 42);
+    recording_close(folder);
+    g_autofree char *path = copy_write(folder, 1, 10, 0, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns;
+    assert_true(prepare(folder, path, &moved_ns, &error));
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
+    g_autoptr(GMappedFile) file = NULL, sound_file = NULL;
+    g_autoptr(RecPatchMedia) media = NULL, sound_media = NULL;
+    const GArray *seen = samples_of(folder, TK_TRACK_VIDEO, &file, &media);
+    assert_int_equal(seen->len, 22 + 50); // the next keyframe is at 5 s
+    const RecSample *back = &g_array_index(seen, RecSample, 22);
+    assert_true(back->key);
+    assert_in_range(back->time, 5 * 90000 - 2, 5 * 90000 + 2);
+    GArray *heard = samples_of(folder, TK_TRACK_AUDIO, &sound_file, &sound_media);
+    for (guint i = 1; i < heard->len; i++)
+        assert_true(g_array_index(heard, RecSample, i).time >
+                    g_array_index(heard, RecSample, i - 1).time);
+    lesson_folder_free(folder);
+}
+
+// Pictures of another size that came when the sound was a second further: that is no damage.
+static void check_late_pictures(void **state)
+{
+    g_autoptr(LessonPieces) blind = lesson_blind(pieces, 60, 80, FALSE);
+    g_autoptr(LessonPieces) late = lesson_make(2, 7, 81, 64);
+    char *folder = lesson_folder_new();
+    lesson_store(folder, "main", blind, TRUE, 0, 30);
+    lesson_store(folder, "main", blind, FALSE, 50, 30);
+    lesson_store(folder, "main", late, TRUE, 0, late->chunks->len);
+    recording_close(folder);
+    g_autofree char *path = copy_write(folder, 2, 6, 0, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns;
+    assert_true(prepare(folder, path, &moved_ns, &error));
+    lesson_folder_free(folder);
+}
+
 // A recording that lacks pictures, and of whose first ones so many are others than the copy has.
 static char *other_recording_new(guint others)
 {
@@ -393,10 +438,11 @@ static void check_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_places),   cmocka_unit_test(check_gap),
-        cmocka_unit_test(check_silence),  cmocka_unit_test(check_crash),
-        cmocka_unit_test(check_foreign),  cmocka_unit_test(check_head),
-        cmocka_unit_test(check_pictures), cmocka_unit_test(check_few_pictures),
+        cmocka_unit_test(check_places),       cmocka_unit_test(check_gap),
+        cmocka_unit_test(check_silence),      cmocka_unit_test(check_crash),
+        cmocka_unit_test(check_foreign),      cmocka_unit_test(check_head),
+        cmocka_unit_test(check_pictures),     cmocka_unit_test(check_few_pictures),
+        cmocka_unit_test(check_behind_sound), cmocka_unit_test(check_late_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
