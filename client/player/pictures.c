@@ -4,6 +4,8 @@
 #define CLOCK_RATE 90000
 // A step of more is a new beginning and no loss.
 #define STEP_MAX (10 * CLOCK_RATE)
+// How far a picture may be from its packets while it is not known how long one lasts.
+#define AWAY_MAX (100 * GST_MSECOND)
 #define HEADER_BYTES 12
 
 void play_pictures_came(PlayPictures *pictures, GstClockTime at, guint32 timestamp)
@@ -22,11 +24,14 @@ void play_pictures_came(PlayPictures *pictures, GstClockTime at, guint32 timesta
 }
 
 // Whose time is nearest, for a depayloader may take a picture's time of any of its packets; of
-// equal times, which a stream begins with, the first that was not decoded yet.
+// equal times, which a stream begins with, the first that was not decoded yet. Further than a
+// picture away is none that is known.
 static gboolean take(PlayPictures *pictures, GstClockTime at, guint32 *timestamp)
 {
     guint found = PLAY_PICTURES_UNDER_WAY;
-    GstClockTime least = GST_CLOCK_TIME_NONE;
+    GstClockTime max =
+        pictures->step ? gst_util_uint64_scale(pictures->step, GST_SECOND, CLOCK_RATE) : AWAY_MAX;
+    GstClockTime least = max + 1;
 
     g_mutex_lock(&pictures->lock);
     guint first = pictures->came - MIN(pictures->came, PLAY_PICTURES_UNDER_WAY);
@@ -51,8 +56,12 @@ void play_pictures_decoded(PlayPictures *pictures, GstClockTime at, GstClockTime
     guint32 timestamp;
 
     g_atomic_int_inc(&pictures->decoded);
-    if (!GST_CLOCK_TIME_IS_VALID(at) || !take(pictures, at, &timestamp))
+    if (!GST_CLOCK_TIME_IS_VALID(at))
         return;
+    if (!take(pictures, at, &timestamp)) {
+        pictures->began = FALSE;
+        return;
+    }
     gint32 passed = pictures->began ? (gint32)(timestamp - pictures->newest) : 0;
     pictures->began = TRUE;
     pictures->newest = timestamp;
