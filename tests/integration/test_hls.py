@@ -131,6 +131,8 @@ class Live(unittest.TestCase):
             self.assertEqual(status_of(ask(port, target)), 401, target)
             self.assertLess(status_of(ask(port, target, f"Authorization: Bearer {viewer}")), 303, target)
             self.assertEqual(status_of(ask(port, target)), 401, target)
+        admin = f"Authorization: Bearer {self.tokens['admin']}"
+        self.assertEqual(status_of(ask(port, "/api/v1/alarms", admin)), 200)
         log = self.nginx.folder / "access.log"
         self.nginx.process.send_signal(10)  # USR1: reopens its logs, and so writes them
         self.assertTrue(wait_below(self.nginx.folder, lambda: "/hls/-/" in log.read_text()))
