@@ -21,7 +21,7 @@ struct _RecFollow {
 
     TkWebLink *link;
     GHashTable *sessions; // id → RecSession
-    GHashTable *waiting;  // id → json_t: a lesson for which there is no room
+    GHashTable *waiting;  // id → json_t: a lesson for which there is no room, or no folder
     RecDiskLevel disk;    // as it was last seen
     GHashTable *again;    // id → json_t: a lesson that began again while its session was ending
     guint timer;
@@ -120,14 +120,17 @@ static RecSession *session_begin(RecFollow *follow, const char *id, const char *
     if (!lesson) {
         lesson = rec_lesson_new(id, name);
         if (!rec_folder_make(folder, &error)) {
-            tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "io"}, "not recorded: %s",
-                   error->message);
+            if (!waits)
+                tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id, .reason = "io"},
+                       "not recorded: %s; it begins as soon as that can be made", error->message);
             rec_writer_count_failure(follow->writer);
             rec_lesson_free(lesson);
+            g_hash_table_insert(follow->waiting, g_strdup(id), json_deep_copy(event));
             return NULL;
         }
     }
     tk_log(TK_LOG_INFO, &(TkLogFields){.lesson = id}, "recording: %s", name);
+    g_hash_table_remove(follow->waiting, id);
     return session_add(follow, lesson, folder);
 }
 
@@ -246,8 +249,6 @@ static void waiting_try(RecFollow *follow)
         g_autofree char *id = g_strdup(at->data);
         g_autoptr(json_t) lesson = json_incref(g_hash_table_lookup(follow->waiting, id));
         lesson_event(follow, "lesson-changed", lesson);
-        if (g_hash_table_contains(follow->sessions, id))
-            g_hash_table_remove(follow->waiting, id);
     }
 }
 
@@ -314,15 +315,18 @@ guint rec_follow_waiting(const RecFollow *follow)
     return g_hash_table_size(follow->waiting);
 }
 
-json_t *rec_follow_waiting_names(const RecFollow *follow, guint max)
+json_t *rec_follow_waiting_names(const RecFollow *follow, const TkClaims *claims, guint max)
 {
     json_t *names = json_array();
     GHashTableIter iter;
-    void *lesson;
+    void *id, *lesson;
 
     g_hash_table_iter_init(&iter, follow->waiting);
-    while (json_array_size(names) < max && g_hash_table_iter_next(&iter, NULL, &lesson))
-        json_array_append_new(names, json_string(tk_json_string(lesson, "name", "")));
+    while (json_array_size(names) < max && g_hash_table_iter_next(&iter, &id, &lesson)) {
+        const char *name = tk_json_string(lesson, "name", "");
+        if (!claims || tk_claims_allow(claims, TK_ROLE_SENDER, name, id))
+            json_array_append_new(names, json_string(name));
+    }
     return names;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "common/base/token.h"
 #include "recorder/disk.h"
 #include "recorder/session.h"
 
@@ -34,9 +35,9 @@ void rec_follow_resume(RecFollow *follow, RecLesson *lesson, const char *folder)
 RecSession *rec_follow_session(RecFollow *follow, const char *id);
 
 guint rec_follow_count(const RecFollow *follow);
-// Lessons that wait for room on the disk.
+// Lessons that wait for room on the disk, or for their folder.
 guint rec_follow_waiting(const RecFollow *follow);
-// The names of `max` of them at most. New array.
-json_t *rec_follow_waiting_names(const RecFollow *follow, guint max);
+// The names of `max` of them at most, of those that `claims` may send (NULL: all). New array.
+json_t *rec_follow_waiting_names(const RecFollow *follow, const TkClaims *claims, guint max);
 RecDiskLevel rec_follow_disk(const RecFollow *follow);
 gboolean rec_follow_connected(const RecFollow *follow);

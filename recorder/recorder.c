@@ -109,8 +109,8 @@ static json_t *alarm_add(json_t *alarms, const char *what)
     return alarm;
 }
 
-// What keeps lessons from being recorded, the worst first.
-static json_t *alarms(void *user)
+// What about the disk keeps lessons from being recorded, the worst first.
+static json_t *alarms(void *user, const TkClaims *claims)
 {
     const Recorder *recorder = user;
     RecDiskLevel level = rec_follow_disk(recorder->follow);
@@ -119,13 +119,13 @@ static json_t *alarms(void *user)
     RecWriterStats stats;
 
     rec_writer_stats(recorder->writer, &stats);
-    if (stats.failed_wall_ns && tk_clock_wall_ns() - stats.failed_wall_ns < FAILURE_SHOWN_NS)
+    if (stats.failed_ns && tk_clock_monotonic_ns() - stats.failed_ns < FAILURE_SHOWN_NS)
         tk_json_set_time(alarm_add(all, "write"), "at", stats.failed_wall_ns);
     if (waiting) {
         json_t *alarm = alarm_add(all, "waiting");
         tk_json_set_int(alarm, "count", waiting);
         json_object_set_new(alarm, "names",
-                            rec_follow_waiting_names(recorder->follow, NAMES_SHOWN));
+                            rec_follow_waiting_names(recorder->follow, claims, NAMES_SHOWN));
     }
     if (level != REC_DISK_ROOM) {
         json_t *alarm = alarm_add(all, "disk");
@@ -179,7 +179,7 @@ static void metrics(void *user, GString *out)
            (double)recorder->played.playlists);
     metric(out, "hls_segments_total", "counter", "HLS segments asked for.",
            (double)recorder->played.segments);
-    metric(out, "lessons_waiting", "gauge", "Lessons that the disk has no room for.",
+    metric(out, "lessons_waiting", "gauge", "Lessons that the disk has no room or no folder for.",
            rec_follow_waiting(follow));
     metric(out, "disk_level", "gauge",
            "0: room for a lesson; 1: low, none is begun; 2: full, the reserve is being used up.",

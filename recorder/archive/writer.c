@@ -132,6 +132,7 @@ void rec_writer_count_failure(RecWriter *writer)
 {
     g_mutex_lock(&writer->lock);
     writer->stats.failures++;
+    writer->stats.failed_ns = tk_clock_monotonic_ns();
     writer->stats.failed_wall_ns = tk_clock_wall_ns();
     g_mutex_unlock(&writer->lock);
 }

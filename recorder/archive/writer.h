@@ -54,7 +54,8 @@ void rec_writer_after(RecWriter *writer, void (*done)(void *user), void *user);
 typedef struct {
     guint64 pieces, bytes; // written since the start
     guint64 failures;
-    gint64 failed_wall_ns; // when the last of them was; 0: never
+    gint64 failed_ns;      // when the last of them was, monotonic; 0: never
+    gint64 failed_wall_ns; // the same, to be shown
     guint64 syncs;         // fdatasync calls for pieces and their lines
     guint64 late;          // files that were made durable later than REC_WRITER_SYNC_MS_MAX
     gint64 slowest_ns;     // from a piece's coming to its being durable, at most, since the start

@@ -229,7 +229,7 @@ static ShelfReply *alarms_get(const ShelfApi *api, const ShelfRequest *request)
 
     if (!shelf_request_allowed(request, TK_ROLE_SENDER, NULL, &error))
         return shelf_reply_error(error);
-    json_object_set_new(object, "alarms", api->alarms(api->user));
+    json_object_set_new(object, "alarms", api->alarms(api->user, request->claims));
     return shelf_reply_text(200, "application/json", tk_json_dump(object));
 }
 

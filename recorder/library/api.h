@@ -37,8 +37,9 @@ typedef struct {
     ShelfUploads *uploads;
     // NULL: ready, else what is missing. Static.
     const char *(*not_ready)(void *user);
-    // What is wrong (docs/api.md). New array.
-    json_t *(*alarms)(void *user);
+    // What is wrong (docs/api.md), with the names of the lessons that `claims` may send; NULL: of
+    // all. New array.
+    json_t *(*alarms)(void *user, const TkClaims *claims);
     // Appends the program's own metrics.
     void (*metrics)(void *user, GString *out);
     void *user;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page where a key guards relay and recorder: the token in the link opens both, and is seen nowhere.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { axeFindings, launch, moving, noTrouble } from './browser.mjs';
 import { scenes } from './scene.mjs';
@@ -76,21 +76,28 @@ scene('who can do something about the disk is told what, and a pupil is not', as
     return page;
   };
   const admin = await library('admin');
-  await admin.getByRole('alert').filter({ hasText: '磁盘空间不够，有 1 节课没有录制：math。腾出空间后会自动开始录制。' }).waitFor();
-  await admin.getByRole('alert').filter({ hasText: /课程库磁盘已满，只剩 [\d.]+ [GT]B/ }).waitFor();
+  await admin.getByRole('alert').filter({ hasText: '有课正在上，却没有录制' }).waitFor();
+  await admin.locator('.notice').filter({ hasText: '共 1 节：math。' }).waitFor();
+  await admin.locator('.notice').filter({ hasText: /课程库磁盘已满.*还剩 [\d.]+ [GT]B/ }).waitFor();
   assert.deepEqual(await axeFindings(admin), []);
   noTrouble(admin);
   const english = await library('admin', { lang: 'en', width: 390, height: 844 });
-  await english.getByRole('alert').filter({ hasText: 'For want of disk space lessons are not being recorded (1): math.' }).waitFor();
+  await english.locator('.notice').filter({ hasText: 'Lessons (1): math.' }).waitFor();
   const pupil = await library('viewer');
   await pupil.getByText('课程库里还没有课').waitFor();
   assert.equal(await pupil.locator('.notice').count(), 0);
   assert.deepEqual(pupil.asked.filter((path) => path.includes('alarms')), []);
   noTrouble(pupil);
   await assert.rejects(ask(stack.library + '/api/v1/alarms', 'GET', stack.tokens.viewer), /403/);
-  assert.equal(JSON.parse(await ask(stack.library + '/api/v1/alarms', 'GET', stack.tokens.sender)).alarms.length, 2);
+  const waiting = async (token) => JSON.parse(await ask(stack.library + '/api/v1/alarms', 'GET', token)).alarms[0];
+  assert.deepEqual(await waiting(stack.token('sender', '--lesson', '*')), { what: 'waiting', count: 1, names: ['math'] });
+  assert.deepEqual(await waiting(stack.token('sender', '--lesson', 'physics')), { what: 'waiting', count: 1, names: [] });
 
   await otherLibrary('broken', { 'disk.lesson_mb': 1, 'disk.reserve_mb': 0 }, true);
   await admin.getByRole('alert').filter({ hasText: '录像写不进磁盘' }).waitFor();
-  assert.equal(await admin.getByRole('alert').count(), 1);
+  await admin.locator('.notice').filter({ hasText: '共 1 节：math。' }).waitFor();
+  assert.equal(await admin.getByRole('alert').count(), 2);
+  // A folder that was refused is tried again, without anything happening in the lesson.
+  unlinkSync(stack.data + '/lessons');
+  await stack.recorder.until(/recording: math/);
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What keeps lessons from being recorded, told to those who can do something about it.
+// What about the disk keeps lessons from being recorded, told to those who can do something about it.
 import { h } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { getJson } from '../api.js';
@@ -24,33 +24,52 @@ function useAlarms() {
     if (!asks) return undefined;
     const controller = new AbortController();
     let timer = 0;
+    let denied = false;
     const ask = () =>
       getJson(relay.library + '/api/v1/alarms', controller.signal)
-        .then((answer) => setAlarms(Array.isArray(answer.alarms) ? answer.alarms : []))
-        .catch(() => {})
-        .then(() => {
-          if (!controller.signal.aborted) timer = setTimeout(ask, ASK_AGAIN_MS);
+        .then(
+          (answer) => (Array.isArray(answer.alarms) ? answer.alarms : []),
+          (error) => {
+            denied = error.denied;
+            return [];
+          },
+        )
+        .then((now) => {
+          if (controller.signal.aborted) return;
+          setAlarms(now);
+          if (!denied) timer = setTimeout(ask, ASK_AGAIN_MS);
         });
     ask();
     return () => {
       controller.abort();
       clearTimeout(timer);
+      setAlarms([]);
     };
-  }, [relay.library, asks]);
+  }, [relay.library, asks, currentToken()]);
   return alarms;
 }
 
-function alarmText(alarm) {
-  if (alarm.what === 'write') return t('library.alarmWrite', { at: dateText(new Date(alarm.at), new Date(), language()) });
-  if (alarm.what === 'waiting') return t('library.alarmWaiting', { n: alarm.count, names: alarm.names.join(language() === 'zh' ? '、' : ', ') });
+// What there is to do, and the figures, which change: only the former is worth being read out anew.
+function alarmTexts(alarm) {
+  if (alarm.what === 'write')
+    return [t('library.alarmWrite'), t('library.alarmWriteAt', { at: dateText(new Date(alarm.at), new Date(), language()) })];
+  if (alarm.what === 'waiting') {
+    const names = alarm.count > alarm.names.length ? [...alarm.names, '…'] : alarm.names;
+    return [t('library.alarmWaiting'), t('library.alarmWaitingFor', { n: alarm.count, names: names.join(language() === 'zh' ? '、' : ', ') })];
+  }
   if (alarm.what !== 'disk') return null;
-  return t(alarm.level === 'full' ? 'library.alarmFull' : 'library.alarmLow', { free: sizeText(alarm.free_bytes) });
+  return [t(alarm.level === 'full' ? 'library.alarmFull' : 'library.alarmLow'), t('library.alarmFree', { free: sizeText(alarm.free_bytes) })];
 }
 
 export function Alarms() {
   return useAlarms().map((alarm) => {
-    const text = alarmText(alarm);
+    const texts = alarmTexts(alarm);
+    if (!texts) return null;
     const soon = alarm.what === 'disk' && alarm.level === 'low';
-    return text && <p class={'notice' + (soon ? '' : ' grave')} role={soon ? 'status' : 'alert'}>{text}</p>;
+    return (
+      <p class={'notice' + (soon ? '' : ' grave')} key={alarm.what}>
+        <span role={soon ? 'status' : 'alert'}>{texts[0]}</span> {texts[1]}
+      </p>
+    );
   });
 }
