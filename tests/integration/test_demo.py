@@ -8,7 +8,7 @@ import socket
 import sys
 import unittest
 
-from tongke import BUILD, ROOT, Program, clip, request, run, temporary
+from tongke import BUILD, ROOT, Deadline, Program, clip, request, run, temporary
 from websocket import WebSocket, is_init
 
 
@@ -31,7 +31,10 @@ class Demo(unittest.TestCase):
         page, library = address(program, "page"), address(program, "library")
         rtsp, ws = address(program, "rtsp"), address(program, "ws")
         self.assertIn("<script", request("GET", page.split("#")[0]).text())
-        shown = request("GET", library).json()["recordings"]
+        deadline, shown = Deadline(), []
+        while [r["state"] for r in shown] in ([], ["armed"]):  # until its first chunk came
+            self.assertFalse(deadline.over(), program.tail())
+            shown = request("GET", library).json()["recordings"]
         self.assertEqual([(r["state"], r["info"]["title"]) for r in shown],
                          [("recording", "函数的单调性")])
         status, out, err = run(["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries",
