@@ -154,16 +154,18 @@ class Heal(unittest.TestCase):
         self.uplink.on = False
         url = f"/api/v1/recordings/{recording_id}"
         gaps = wait_below(self.data, lambda: recorder.get(url)["gaps"])
-        self.assertEqual(["no-picture"], [gap["reason"] for gap in gaps])
+        # A group of pictures in the midst may have been asked for again in time.
+        self.assertEqual({"no-picture"}, {gap["reason"] for gap in gaps})
         self.assertLess(gaps[0]["from_s"], int(alone()[0][4]) / 1e9 + 0.1)
-        self.assertGreater(gaps[0]["to_s"] - gaps[0]["from_s"], SOUND_CHUNKS / 10)
+        self.assertGreater(gaps[-1]["to_s"] - gaps[0]["from_s"], SOUND_CHUNKS / 10)
         wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 25)
         playlist = request("GET", recorder.playlist(recording_id)).text()
         self.assertNotIn("DISCONTINUITY", playlist)  # the sound goes on
         capture.stop()
         recording = self.check_complete(recorder, recording_id)
         healed = [gap for gap in recording["gaps"] if gap["healed"]]
-        self.assertEqual(["missed"], [gap["reason"] for gap in healed])
+        self.assertIn("missed", [gap["reason"] for gap in healed])
+        self.assertLessEqual({gap["reason"] for gap in healed}, {"missed", "no-picture"})
 
     def check_names_mean_what_they_meant(self, before, after):
         """Of what caches hold nothing is wrong, and what was not changed is found by its name still."""
