@@ -17,8 +17,7 @@ typedef struct {
     const char *token_file; // what is shown to them; "" = nothing
     const char *ahead; // names of lessons (* and ?, spaces between) fetched before they are wanted
     RelayFetchTransport transport;
-    gboolean
-        moves; // `main` comes as the line carries it; it is all that is fetched of its renditions
+    gboolean moves;   // `main` comes as the line carries it, and `low` does not come beside it
     gint64 return_ns; // a better upstream has to have been there for so long
 } RelayMirrorSpec;
 

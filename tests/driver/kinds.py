@@ -15,8 +15,8 @@ from tasks import Task
 
 TESTS = ROOT / "tests"
 ALONE = "tools/test: alone"  # in a comment of a test file, with the reason after it
-# What such a file asks of the relay it asks in real time, and sanitizers make it twice as slow; sim-moves
-# takes the same code through the same with them.
+# What such a file asks of the relay it asks in real time, and sanitizers make it twice as slow; the
+# simulations take the relay's core and fan-out through the same with them.
 REAL_TIME = "tools/test: in real time"
 APART = (sys.executable, TESTS / "driver" / "apart.py")  # whole programs have a network of their own
 NICE = 10  # compilers and fuzzers give way to the tests that watch running programs
