@@ -11,6 +11,8 @@
 #define IDLE_NS (60 * TK_NS_PER_S)
 // What does not fit a whole piece within this time is a dripping or dead peer.
 #define HALF_SENT_NS (10 * TK_NS_PER_S)
+// Who was told goodbye reads it and closes within this time.
+#define GOODBYE_NS (10 * TK_NS_PER_S)
 
 RelayConn *relay_conn_ref(RelayConn *conn)
 {
@@ -149,6 +151,8 @@ static const RelayLinkHandler link_handler = {on_input, on_room, on_closed};
 static const char *overdue(const RelayConn *c, gint64 now_ns)
 {
     gint64 silent_ns = now_ns - c->heard_ns;
+    if (relay_link_is_finishing(c->link))
+        return silent_ns > GOODBYE_NS ? "done" : NULL;
     if (c->dialed || c->answering || c->viewer || (c->sending && !c->interleaved))
         return NULL;
     if (!c->asked && silent_ns > FIRST_REQUEST_NS)
@@ -167,7 +171,7 @@ static gint64 tick(gpointer user, gint64 now_ns)
             RelayConn *c = conns->open->pdata[i];
             const char *why = overdue(c, now_ns);
             if (why)
-                relay_link_finish(c->link, why);
+                relay_link_close(c->link, why);
         }
     }
     return conns->open->len ? conns->check_ns : G_MAXINT64;
@@ -270,7 +274,7 @@ void relay_conn_finish_answer(RelayConn *conn, gboolean then_close)
     relay_link_flush(conn->link);
     conn->answering = FALSE;
     if (then_close)
-        relay_link_finish(conn->link, "done");
+        relay_link_finish(conn->link);
     else
         relay_link_pause(conn->link, relay_link_is_full(conn->link));
 }
@@ -320,7 +324,7 @@ static void close_link(gpointer owner, gpointer data)
 {
     g_autoptr(Order) order = data;
     if (order->conn->link)
-        relay_link_finish(order->conn->link, order->text);
+        relay_link_close(order->conn->link, order->text);
 }
 
 void relay_conn_close(RelayConn *conn, const char *why)

@@ -36,6 +36,7 @@ struct _RelayLink {
     GQueue queue; // of Piece
     gsize queue_max, queued_bytes, sent_of_first;
     gboolean paused, closed, broken, wants_out, was_full;
+    gboolean finishing, shut; // says no more than what is queued; has said it
 };
 
 static void watch_again(RelayLink *l)
@@ -59,6 +60,10 @@ static void read_input(RelayLink *l)
     guint8 bytes[READ_BYTES];
     gssize count = read(l->watch.fd, bytes, sizeof bytes);
     if (count > 0) {
+        // Of a link that finishes it is read for this alone: what stood unread at the close would
+        // make it a reset, by which the last words are lost.
+        if (l->finishing)
+            return;
         g_byte_array_append(l->input, bytes, (guint)count);
         l->handler->on_input(l->user, l->input);
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -133,7 +138,7 @@ gboolean relay_link_is_full(RelayLink *link)
 
 void relay_link_pause(RelayLink *link, gboolean paused)
 {
-    if (link->closed || link->paused == paused)
+    if (link->closed || link->finishing || link->paused == paused)
         return;
     link->paused = paused;
     watch_again(link);
@@ -269,9 +274,43 @@ void relay_link_flush(RelayLink *link)
         l->was_full = FALSE;
         l->handler->on_room(l->user);
     }
+    if (l->finishing && !l->shut && g_queue_is_empty(&l->queue)) {
+        l->shut = TRUE;
+        shutdown(l->watch.fd, SHUT_WR);
+    }
 }
 
-void relay_link_finish(RelayLink *link, const char *why)
+// Frames of which nothing has left.
+static void drop_frames(RelayLink *l)
+{
+    GList *next;
+    for (GList *at = l->queue.head; at; at = next) {
+        Piece *piece = at->data;
+        next = at->next;
+        if (!piece->header_bytes || (at == l->queue.head && l->sent_of_first))
+            continue;
+        l->queued_bytes -= piece->header_bytes + body_bytes(piece);
+        relay_unit_unref(piece->unit);
+        g_free(piece);
+        g_queue_delete_link(&l->queue, at);
+    }
+}
+
+void relay_link_finish(RelayLink *link)
+{
+    link->finishing = TRUE;
+    link->paused = FALSE;
+    watch_again(link);
+    drop_frames(link);
+    relay_link_flush(link);
+}
+
+gboolean relay_link_is_finishing(const RelayLink *link)
+{
+    return link->finishing;
+}
+
+void relay_link_close(RelayLink *link, const char *why)
 {
     relay_link_flush(link);
     close_with(link, why);

@@ -57,5 +57,11 @@ gboolean relay_link_put_unit(RelayLink *link, guint8 channel, const guint8 *head
 gboolean relay_link_put_bytes(RelayLink *link, guint8 channel, const guint8 *data, gsize size);
 void relay_link_flush(RelayLink *link);
 
+// Sends the texts that are queued, and no frame but the one that has begun, however slowly the peer
+// reads; what it says is passed over. on_closed follows when it has closed: the caller sets the
+// bound.
+void relay_link_finish(RelayLink *link);
+gboolean relay_link_is_finishing(const RelayLink *link);
+
 // Sends what is queued as far as the kernel takes it, then reports on_closed.
-void relay_link_finish(RelayLink *link, const char *why);
+void relay_link_close(RelayLink *link, const char *why);

@@ -12,9 +12,11 @@ class Reply:
 
 
 class Rtsp:
-    def __init__(self, cleanup, relay):
+    def __init__(self, cleanup, relay, receive_bytes=None):
         self.relay = relay
         self.socket = socket.create_connection(("127.0.0.1", relay.rtsp_port), DEADLINE_S)
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         cleanup(self.socket.close)
         self.buffer = b""
         self.cseq = 0
@@ -80,6 +82,10 @@ class Rtsp:
         return Reply(int(first.split()[1]), headers, body.decode())
 
     def ask(self, method, path="", headers=None, body="", url=None):
+        self.request(method, path, headers, body, url)
+        return self.answer()
+
+    def request(self, method, path="", headers=None, body="", url=None):
         self.cseq += 1
         lines = [f"{method} {url or self.relay.rtsp(path)} RTSP/1.0", f"CSeq: {self.cseq}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -88,6 +94,8 @@ class Rtsp:
         if body:
             lines += [f"Content-Length: {len(body.encode())}"]
         self.send(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+    def answer(self):
         reply = self.read_reply()
         if reply.headers.get("cseq") != str(self.cseq):
             raise AssertionError(f"CSeq {reply.headers.get('cseq')} answers {self.cseq}")

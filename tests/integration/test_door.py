@@ -99,9 +99,9 @@ class Door(unittest.TestCase):
 
     def play_with_password(self, password):
         """GStreamer's, since ffmpeg cuts a password at 127 characters."""
-        return run(["gst-launch-1.0", "-q", "rtspsrc", f"location={self.relay.rtsp('math')}",
-                    "protocols=tcp", "user-id=anybody", f"user-pw={password}", "!",
-                    "application/x-rtp,media=video", "!", "fakesink", "num-buffers=20"])
+        url = self.relay.rtsp("math").replace("rtsp://", f"rtspt://anybody:{password}@")
+        return run(["gst-launch-1.0", "-q", "playbin", f"uri={url}", "flags=video",
+                    "video-sink=fakesink num-buffers=20"])
 
     def test_the_token_is_the_password_of_a_player(self):
         status, _, err = self.play_with_password(self.key.token("viewer"))

@@ -108,6 +108,19 @@ class Order(unittest.TestCase):
         self.is_status(200, self.peer.ask("TEARDOWN", "math"))
         self.assertTrue(self.peer.is_closed())
 
+    def test_who_reads_late_still_hears_the_answer_to_its_teardown(self):
+        peer = Rtsp(self.addCleanup, self.relay, receive_bytes=4096)
+        self.is_status(200, peer.ask("SETUP", "math/track=0", TCP))
+        before = len(self.relay.err)
+        self.is_status(200, peer.ask("PLAY", "math"))
+        port = peer.socket.getsockname()[1]
+        self.relay.wait_log("a viewer over TCP: audio", before)
+        peer.request("TEARDOWN", "math")
+        peer.send(b"$\x01\x00\x04\x80\xc9\x00\x00" * 20)  # its reports go on until it knows
+        self.relay.wait_log(f"a viewer leaves.*:{port} reason=teardown")
+        self.is_status(200, peer.answer())
+        self.assertTrue(peer.is_closed())
+
     def test_several_requests_in_one_packet_are_answered_in_order(self):
         one = f"OPTIONS {self.relay.rtsp('math')} RTSP/1.0\r\nCSeq: %d\r\n\r\n"
         self.peer.send("".join(one % n for n in range(1, 21)).encode())

@@ -66,14 +66,12 @@ class Viewers(unittest.TestCase):
                 lines = sorted(set(out.split()))
                 self.assertEqual(lines, ["aac,48000", "h264,320,180"])
 
-    def gstreamer_plays(self, protocols):
+    def gstreamer_plays(self, scheme):
+        """By playbin: gst-launch's own links to pads that come later race where two come at once."""
         status, out, err = run(
-            ["gst-launch-1.0", "-q", "rtspsrc", f"location={self.relay.rtsp('math')}",
-             f"protocols={protocols}", "name=in", "latency=200",
-             "in.", "!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "avdec_h264", "!",
-             "identity", "eos-after=100", "!", "checksumsink", "hash=md5",
-             "in.", "!", "application/x-rtp,media=audio", "!", "rtpmp4gdepay", "!", "avdec_aac", "!",
-             "identity", "eos-after=300", "!", "fakesink"])
+            ["gst-launch-1.0", "-q", "playbin", f"uri={self.relay.rtsp('math').replace('rtsp', scheme, 1)}",
+             "video-sink=identity eos-after=100 ! checksumsink hash=md5",
+             "audio-sink=identity eos-after=300 ! fakesink"])
         self.assertEqual(status, 0, err)
         self.assertNotIn("ERROR", err)
         self.assertNotIn("WARNING", err)
@@ -82,10 +80,10 @@ class Viewers(unittest.TestCase):
         self.assertGreater(len(set(sums)), 50)
 
     def test_gstreamer_plays_over_udp(self):
-        self.gstreamer_plays("udp")
+        self.gstreamer_plays("rtspu")
 
     def test_gstreamer_plays_over_tcp(self):
-        self.gstreamer_plays("tcp")
+        self.gstreamer_plays("rtspt")
 
     def test_a_viewer_that_left_is_counted_no_longer(self):
         run(["ffprobe", "-v", "quiet", "-rtsp_transport", "tcp", self.relay.rtsp("math")])
