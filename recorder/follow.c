@@ -25,7 +25,7 @@ struct _RecFollow {
     RecDiskLevel disk;    // as it was last seen
     GHashTable *again;    // id → json_t: a lesson that began again while its session was ending
     guint timer;
-    gboolean told_down;
+    RecFollowDown down;
 };
 
 static void lesson_event(RecFollow *follow, const char *event, const json_t *lesson);
@@ -210,8 +210,8 @@ static void follow_text(void *user, const char *text, gsize length)
         tk_warning("an event of the relay cannot be read: %s", error->message);
         return;
     }
-    if (follow->told_down) {
-        follow->told_down = FALSE;
+    if (follow->down.since_wall_ns) {
+        follow->down = (RecFollowDown){0};
         tk_info("the relay is back");
     }
     const char *type = tk_json_string(message, "type", "");
@@ -226,10 +226,13 @@ static void follow_binary(void *user, GBytes *message) {}
 static void follow_down(void *user, guint status, guint code, const char *why)
 {
     RecFollow *follow = user;
-    if (follow->told_down)
+    gboolean refused = status == 401 || status == 403 || code == 1008;
+    if (follow->down.since_wall_ns && follow->down.refused == refused)
         return;
-    follow->told_down = TRUE;
-    if (status == 401 || status == 403 || code == 1008)
+    if (!follow->down.since_wall_ns)
+        follow->down.since_wall_ns = tk_clock_wall_ns();
+    follow->down.refused = refused;
+    if (refused)
         tk_log(TK_LOG_ERROR, &(TkLogFields){.reason = "forbidden"},
                "the relay does not let the recorder in (%s); it needs a token of the role recorder "
                "in [relay] token_file; trying again until it does",
@@ -338,4 +341,9 @@ RecDiskLevel rec_follow_disk(const RecFollow *follow)
 gboolean rec_follow_connected(const RecFollow *follow)
 {
     return tk_web_link_connected(follow->link);
+}
+
+RecFollowDown rec_follow_down(const RecFollow *follow)
+{
+    return follow->down;
 }

@@ -5,6 +5,12 @@
 #include "recorder/disk.h"
 #include "recorder/session.h"
 
+// Since when the relay's events have not been followed.
+typedef struct {
+    gint64 since_wall_ns; // 0: they are
+    gboolean refused;     // the relay does not let the recorder in
+} RecFollowDown;
+
 // Follows the relay's events and keeps a session for each lesson that the rules name. Main thread
 // only.
 typedef struct _RecFollow RecFollow;
@@ -41,3 +47,5 @@ guint rec_follow_waiting(const RecFollow *follow);
 json_t *rec_follow_waiting_names(const RecFollow *follow, const TkClaims *claims, guint max);
 RecDiskLevel rec_follow_disk(const RecFollow *follow);
 gboolean rec_follow_connected(const RecFollow *follow);
+// What the last try came to.
+RecFollowDown rec_follow_down(const RecFollow *follow);

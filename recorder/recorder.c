@@ -109,15 +109,21 @@ static json_t *alarm_add(json_t *alarms, const char *what)
     return alarm;
 }
 
-// What about the disk keeps lessons from being recorded, the worst first.
+// What keeps lessons from being recorded, the worst first.
 static json_t *alarms(void *user, const TkClaims *claims)
 {
     const Recorder *recorder = user;
     RecDiskLevel level = rec_follow_disk(recorder->follow);
     guint waiting = rec_follow_waiting(recorder->follow);
     json_t *all = json_array();
+    RecFollowDown down = rec_follow_down(recorder->follow);
     RecWriterStats stats;
 
+    if (down.since_wall_ns) {
+        json_t *alarm = alarm_add(all, "relay");
+        tk_json_set_time(alarm, "since", down.since_wall_ns);
+        json_object_set_new(alarm, "refused", json_boolean(down.refused));
+    }
     rec_writer_stats(recorder->writer, &stats);
     if (stats.failed_ns && tk_clock_monotonic_ns() - stats.failed_ns < FAILURE_SHOWN_NS)
         tk_json_set_time(alarm_add(all, "write"), "at", stats.failed_wall_ns);

@@ -113,9 +113,11 @@ gboolean rec_heal_finish(const char *folder, GError **error)
     if (!lesson || !rec_folder_sync(folder, error))
         return FALSE;
     lesson->started_ns = tk_json_int(order, "started_ns", lesson->started_ns);
-    json_array_foreach(
-        streams, i,
-        item) if (!stream_recount(lesson, folder, json_string_value(item), error)) return FALSE;
+    json_array_foreach(streams, i, item)
+    {
+        if (!stream_recount(lesson, folder, json_string_value(item), error))
+            return FALSE;
+    }
     if (lesson->ended_ns)
         lesson->ended_ns = MAX(lesson->ended_ns, lesson->started_ns + rec_lesson_end_ns(lesson));
     if (!rec_lesson_save(lesson, folder, error))

@@ -281,9 +281,11 @@ ShelfReply *shelf_upload_missing(const ShelfApi *api, const ShelfRequest *reques
         return shelf_reply_error(error);
     g_autofree char *folder = rec_folder_path(api->data, id);
     Offer *offer = offer_new(api->uploads, id);
-    json_array_foreach(json_object_get(body, "streams"), i,
-                       one) if (!stream_offer(lesson, folder, one, skew_ns, offer, stretches,
-                                              &error)) return shelf_reply_error(error);
+    json_array_foreach(json_object_get(body, "streams"), i, one)
+    {
+        if (!stream_offer(lesson, folder, one, skew_ns, offer, stretches, &error))
+            return shelf_reply_error(error);
+    }
     tk_json_set_string(object, "state", rec_state_word(lesson->state));
     return reply_json(object);
 }

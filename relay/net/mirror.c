@@ -310,9 +310,11 @@ json_t *relay_mirror_identity(const RelayMirror *mirror)
         size_t j;
         if (relay_upstream_state(upstream) == RELAY_UPSTREAM_LOOP)
             continue;
-        json_array_foreach((json_t *)relay_upstream_lineage(upstream), j,
-                           one) if (json_array_size(ancestors) < ANCESTORS_MAX)
-            json_array_append(ancestors, one);
+        json_array_foreach((json_t *)relay_upstream_lineage(upstream), j, one)
+        {
+            if (json_array_size(ancestors) < ANCESTORS_MAX)
+                json_array_append(ancestors, one);
+        }
     }
     json_object_set_new(identity, "ancestors", ancestors);
     return identity;

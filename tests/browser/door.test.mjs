@@ -100,4 +100,7 @@ scene('who can do something about the disk is told what, and a pupil is not', as
   // A folder that was refused is tried again, without anything happening in the lesson.
   unlinkSync(stack.data + '/lessons');
   await stack.recorder.until(/recording: math/);
+  await stack.relay.stop();
+  await admin.getByRole('alert').filter({ hasText: '课程库连不上直播服务器' }).waitFor();
+  await admin.locator('.notice').filter({ hasText: /^课程库.*从 .* 起。$/ }).waitFor();
 });

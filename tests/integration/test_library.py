@@ -425,6 +425,20 @@ class Keys(unittest.TestCase):
             raise AssertionError(complaints)
         return text.strip()
 
+    def test_a_refused_token_is_told_until_there_is_another(self):
+        """The relay's door is read anew at each try, and so is the token."""
+        relay = Relay(self.addCleanup, {"auth.key_file": self.key})
+        token_file = temporary(self.addCleanup) / "token"
+        token_file.write_text("guessed")
+        recorder = Recorder(self.addCleanup, relay.url, temporary(self.addCleanup),
+                            {"relay.token_file": token_file})
+        recorder.wait_log("the relay does not let the recorder in")
+        alarm, = recorder.get("/api/v1/alarms")["alarms"]
+        self.assertEqual((alarm["what"], alarm["refused"]), ("relay", True))
+        token_file.write_text(self.token("recorder"))
+        recorder.wait_log("the relay is back")
+        self.assertEqual(recorder.get("/api/v1/alarms")["alarms"], [])
+
     def test_without_a_token_nothing_is_told(self):
         for path in ("", "/playlist.m3u8", "/main/download.mp4", "/poster.jpg"):
             answer = request("GET", self.url + path)

@@ -13,7 +13,7 @@ from websocket import BINARY, TEXT, Chunk, WebSocket, is_init
 SMALL = ["--size", "640x360", "--bitrate", "400", "--low-size", "320x180", "--low-bitrate", "100"]
 WHOLE = ["--transport", "tcp"]  # nothing is lost on the way
 PICTURE, SOUND = 1, 2
-PICTURE_HZ, SOUND_HZ, FRAME = 90000, 48000, 1024
+PICTURE_HZ, SOUND_HZ = 90000, 48000
 NEAR_S = 0.001  # clocks are read one after the other
 
 
@@ -56,8 +56,7 @@ class Watched:
             self.bytes += sum(map(len, pictures))
             if is_keyframe(pictures[0]):
                 self.keys.append(self.end_s)
-        for index, frame in enumerate(chunk.samples.get(SOUND, [])):
-            self.sound.append(((chunk.times[SOUND] + index * FRAME) / SOUND_HZ, frame))
+        self.sound += [(at / SOUND_HZ, frame) for at, frame in chunk.timed(SOUND)]
 
     def read_until(self, done):
         deadline = Deadline()
@@ -126,8 +125,7 @@ class Low(unittest.TestCase):
                 continue
             chunk, chunks = Chunk(data), chunks + 1
             self.assertEqual(list(chunk.times), [1])
-            sound += [((chunk.times[1] + index * FRAME) / SOUND_HZ, frame)
-                      for index, frame in enumerate(chunk.samples[1])]
+            sound += [(at / SOUND_HZ, frame) for at, frame in chunk.timed(1)]
         self.assertLess(chunks, len(sound) / 8)  # 200 ms each
         main.read_until(lambda: main.sound[-1][0] >= sound[-1][0])
         self.check_sound(main.sound, sound)

@@ -33,6 +33,8 @@ class Disk(unittest.TestCase):
         # What a relay that was started again does not know waits no longer.
         relay.kill()
         recorder.wait_log("the relay at .* cannot be reached")
+        away = recorder.get("/api/v1/alarms")["alarms"][0]
+        self.assertEqual((away["what"], away["refused"]), ("relay", False))
         Relay(self.addCleanup, {"web.port": relay.http_port})
         recorder.wait_log("the relay is back")
         self.assertEqual([alarm["what"] for alarm in recorder.get("/api/v1/alarms")["alarms"]], ["disk"])

@@ -187,6 +187,7 @@ class Chunk:
         self.number = None
         self.captured_ns = None
         self.samples = {}  # track -> its samples' bytes, in order
+        self.spans = {}  # track -> their durations in its timescale
         for kind, begin, end in boxes(data):
             if kind == "prft":
                 seconds, fraction = struct.unpack_from(">II", data, begin + 8)
@@ -197,13 +198,20 @@ class Chunk:
     def _read_run(self, data, at, track, moof):
         flags, count, offset = struct.unpack_from(">III", data, at)
         at += 12 + (4 if flags & 4 else 0)
-        width = 4 * bin(flags & 0xF00).count("1")
-        size_at = 4 if flags & 0x100 else 0
+        width = 4 * bin(flags & 0xF00).count("1")  # a duration and a size are ever among them
         place = moof - 8 + offset
         for index in range(count):
-            size = struct.unpack_from(">I", data, at + index * width + size_at)[0]
+            span, size = struct.unpack_from(">II", data, at + index * width)
             self.samples.setdefault(track, []).append(data[place:place + size])
+            self.spans.setdefault(track, []).append(span)
             place += size
+
+    def timed(self, track):
+        """Its samples, each with its decode time."""
+        at = self.times.get(track)
+        for sample, span in zip(self.samples.get(track, []), self.spans.get(track, [])):
+            yield at, sample
+            at += span
 
     def _read_moof(self, data, begin, end):
         for kind, at, stop in boxes(data, begin, end):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What about the disk keeps lessons from being recorded, told to those who can do something about it.
+// What keeps lessons from being recorded, told to those who can do something about it.
 import { h } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { getJson } from '../api.js';
@@ -51,6 +51,11 @@ function useAlarms() {
 
 // What there is to do, and the figures, which change: only the former is worth being read out anew.
 function alarmTexts(alarm) {
+  if (alarm.what === 'relay')
+    return [
+      t(alarm.refused ? 'library.alarmRefused' : 'library.alarmAway'),
+      t('library.alarmSince', { at: dateText(new Date(alarm.since), new Date(), language()) }),
+    ];
   if (alarm.what === 'write')
     return [t('library.alarmWrite'), t('library.alarmWriteAt', { at: dateText(new Date(alarm.at), new Date(), language()) })];
   if (alarm.what === 'waiting') {
