@@ -249,6 +249,19 @@ scene('replay of the lesson still running', async (open) => {
   noTrouble(page);
 });
 
+scene('replay: what plays it comes when it is needed, and is fetched again when it did not come', async (open) => {
+  const page = await open();
+  let asked = 0;
+  await page.route('**/player.js*', (route) => (asked++ ? route.continue() : route.abort()));
+  await live(page);
+  await moving(page);
+  assert.equal(asked, 0);
+  await page.goto(stack.page + '#/replay/' + lesson);
+  await page.getByText('这节课暂时放不了').waitFor();
+  await moving(page);
+  assert.equal(asked, 2);
+});
+
 scene('the relay gone and back: said, and recovered from without a reload', async (open) => {
   const page = await open();
   await live(page);

@@ -47,7 +47,8 @@ def keyed(case, folder):
     tokens = {role: ctl("token", "--key", key, "--role", role)[1].strip()
               for role in ("viewer", "sender", "recorder", "admin")}
     token_file.write_text(tokens["recorder"])
-    relay = Relay(case, {"auth.key_file": key, "lesson.teardown_s": 1})
+    relay = Relay(case, {"auth.key_file": key, "lesson.teardown_s": 1,
+                         "web.page": BUILD / "client" / "web" / "dist"})
     recorder = Recorder(case, relay.url, folder / "library",
                         {"auth.key_file": key, "relay.token_file": token_file})
     (folder / "nginx").mkdir()
@@ -138,6 +139,14 @@ class Live(unittest.TestCase):
         self.assertTrue(wait_below(self.nginx.folder, lambda: "/hls/-/" in log.read_text()))
         self.assertNotIn(grant, log.read_text())
         self.assertNotIn(viewer, log.read_text())
+
+    def test_the_page_comes_packed(self):
+        for name in ("app.js", "player.js", "style.css"):
+            whole = ask(self.nginx.port, f"/{name}")
+            packed = ask(self.nginx.port, f"/{name}", "Accept-Encoding: gzip")
+            self.assertEqual((status_of(whole), status_of(packed)), (200, 200), name)
+            self.assertIn(b"content-encoding: gzip", packed.split(b"\r\n\r\n", 1)[0].lower(), name)
+            self.assertLess(len(packed), len(whole) / 2, name)
 
     def test_nobody_who_comes_through_is_local(self):
         port = self.nginx.port

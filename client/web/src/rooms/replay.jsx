@@ -8,7 +8,6 @@ import { Sign, byLine, lessonTitle, useTitle } from '../frame.jsx';
 import { t } from '../i18n.js';
 import { Icon } from '../icons.jsx';
 import { gapsBetween } from '../player/timeline.js';
-import { ReplayPlayer } from '../player/replay.js';
 import { recall, remember } from '../prefs.js';
 import { relay } from '../relay.js';
 import { href } from '../route.js';
@@ -63,14 +62,40 @@ function keepPlace(id, at) {
   remember('places', (at === null ? [] : [{ id, at }]).concat(others).slice(0, KEPT_MAX));
 }
 
-function useReplay(recording, startS) {
+// player/replay.js, which build.mjs puts beside the page as player.js: fetched when it is first needed. A browser may keep
+// that an address failed.
+function useReplayCode() {
+  const [state, setState] = useState({ status: 'loading', ReplayPlayer: null });
+  useEffect(() => {
+    let timer = 0;
+    let left = false;
+    const address = new URL('player.js', document.baseURI).href;
+    const load = (round) =>
+      import(round ? address + '?' + round : address).then(
+        ({ ReplayPlayer }) => left || setState({ status: 'ok', ReplayPlayer }),
+        () => {
+          if (left) return;
+          setState({ status: 'failed', ReplayPlayer: null });
+          timer = setTimeout(() => load(round + 1), LOOK_AGAIN_MS);
+        },
+      );
+    load(0);
+    return () => {
+      left = true;
+      clearTimeout(timer);
+    };
+  }, []);
+  return state;
+}
+
+function useReplay(ReplayPlayer, recording, startS) {
   const mainRef = useRef(null);
   const slidesRef = useRef(null);
   const player = useRef(null);
   const [view, setView] = useState(null);
   const names = recording ? recording.streams.map((stream) => stream.name).join() : '';
   useEffect(() => {
-    if (!names) return undefined;
+    if (!names || !ReplayPlayer) return undefined;
     const at = player.current ? player.current.now : startS;
     const made = new ReplayPlayer({
       recording,
@@ -83,7 +108,7 @@ function useReplay(recording, startS) {
     player.current = made;
     made.start();
     return () => made.stop();
-  }, [names]);
+  }, [names, ReplayPlayer]);
   return { player, view, mainRef, slidesRef };
 }
 
@@ -189,7 +214,8 @@ function useProgress(id, view, total, gaps, recording, tell) {
 export function Replay({ id, at }) {
   const { status, recording } = useRecording(id);
   const [resume] = useState(() => (at !== undefined && isFinite(Number(at)) ? Math.max(0, Number(at)) : keptPlace(id)));
-  const { player, view, mainRef, slidesRef } = useReplay(recording, resume);
+  const code = useReplayCode();
+  const { player, view, mainRef, slidesRef } = useReplay(code.ReplayPlayer, recording, resume);
   const [layout, nextLayout, swap] = useLayout();
   const [panel, setPanel] = useState(() => window.innerWidth >= 1600);
   const [notice, tell] = useNotice();
@@ -216,7 +242,7 @@ export function Replay({ id, at }) {
 
   const ready = view && (view.main || view.slides);
   const empty = status === 'ok' && !recording.streams.length;
-  const trouble = status !== 'ok' ? status : empty ? 'empty' : view && view.failed ? 'failed' : !ready ? 'loading' : null;
+  const trouble = status !== 'ok' ? status : empty ? 'empty' : code.status !== 'ok' ? code.status : view && view.failed ? 'failed' : !ready ? 'loading' : null;
   return (
     <div class={'dark-room replay' + (quiet ? ' quiet' : '') + (panel && recording ? ' with-panel' : '')} ref={room}>
       <main>
