@@ -26,7 +26,7 @@ const common = {
   metafile: true,
   logLevel: 'warning',
 };
-// Who watches live does not wait for what plays recordings: two thirds of it all, imported by its address.
+// Who watches live does not wait for what plays recordings: most of it all, imported by its address.
 const made = await Promise.all([
   build({ ...common, entryPoints: { app: 'src/app.jsx', style: 'src/style.css' }, format: 'iife' }),
   build({ ...common, entryPoints: { player: 'src/player/replay.js' }, format: 'esm' }),

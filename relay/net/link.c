@@ -104,11 +104,15 @@ RelayLink *relay_link_new(RelayWorker *worker, int fd, const RelayLinkHandler *h
     return NULL;
 }
 
-static void drop_first(RelayLink *l)
+static void piece_free(Piece *piece)
 {
-    Piece *piece = g_queue_pop_head(&l->queue);
     relay_unit_unref(piece->unit);
     g_free(piece);
+}
+
+static void drop_first(RelayLink *l)
+{
+    piece_free(g_queue_pop_head(&l->queue));
     l->sent_of_first = 0;
 }
 
@@ -290,8 +294,7 @@ static void drop_frames(RelayLink *l)
         if (!piece->header_bytes || (at == l->queue.head && l->sent_of_first))
             continue;
         l->queued_bytes -= piece->header_bytes + body_bytes(piece);
-        relay_unit_unref(piece->unit);
-        g_free(piece);
+        piece_free(piece);
         g_queue_delete_link(&l->queue, at);
     }
 }
