@@ -51,8 +51,9 @@ def write(parts, options):
         blocks.append("## The bell\n\n" + plain(parts["storm"]))
     if "loss" in parts:
         blocks.append("## Lossy lines\n\nPackets are lost at random on the way to each viewer, repairs "
-                      "too; it asks for them again every 30 ms (NACK). Missing is what was not there in "
-                      "the end.\n\n" + plain(parts["loss"]))
+                      "too; it asks for them again every 30 ms (NACK). Missing is what had not come "
+                      "when measuring ended: what was lost in its last 30 ms has just been asked for "
+                      "again.\n\n" + plain(parts["loss"]))
     if "disturbed" in parts:
         blocks.append("## Slow viewers\n\nThe figures are those of the viewers that read.\n\n"
                       + plain(parts["disturbed"]))
