@@ -72,7 +72,8 @@ static const char *not_ready(void *user)
 {
     const Recorder *recorder = user;
     if (!rec_follow_connected(recorder->follow))
-        return "the relay cannot be reached";
+        return rec_follow_down(recorder->follow).refused ? "the relay does not let the recorder in"
+                                                         : "the relay cannot be reached";
     return rec_follow_disk(recorder->follow) == REC_DISK_ROOM ? NULL
                                                               : "the disk has no room for a lesson";
 }

@@ -66,7 +66,7 @@ async function otherLibrary(name, settings, broken) {
   await stack.recorder.until(/not recorded: /);
 }
 
-scene('who can do something about the disk is told what, and a pupil is not', async (open) => {
+scene('who can do something about it is told why nothing is recorded, and a pupil is not', async (open) => {
   await otherLibrary('full', { 'disk.reserve_mb': 100000000 }, false);
   const library = async (role, options) => {
     const page = await open(options);

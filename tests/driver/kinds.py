@@ -56,7 +56,7 @@ THREADED = Build("threads", ("-Db_sanitize=thread", "-Db_lundef=false", "-Dpage=
                  # GLib's slices pass between threads under locks that the sanitizer does not see.
                  {"G_SLICE": "always-malloc"})
 FUZZED = Build("fuzz", ("-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
-               env=SANITIZER_ENV)
+               env=FUZZ_ENV)
 
 
 def build(which, say, env=None):

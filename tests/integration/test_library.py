@@ -435,6 +435,8 @@ class Keys(unittest.TestCase):
         recorder.wait_log("the relay does not let the recorder in")
         alarm, = recorder.get("/api/v1/alarms")["alarms"]
         self.assertEqual((alarm["what"], alarm["refused"]), ("relay", True))
+        self.assertEqual(request("GET", recorder.url + "/readyz").text(),
+                         "the relay does not let the recorder in\n")
         token_file.write_text(self.token("recorder"))
         recorder.wait_log("the relay is back")
         self.assertEqual(recorder.get("/api/v1/alarms")["alarms"], [])

@@ -250,7 +250,6 @@ static void what_waits_of_a_flood_is_no_longer_way(void **state)
     }
 }
 
-// Frames of a few packets are no bursts: nobody is asked about them.
 static void a_longer_way_is_learnt_where_it_varies(void **state)
 {
     Road road = {.line_bps = 20 * MBIT,
@@ -266,6 +265,7 @@ static void a_longer_way_is_learnt_where_it_varies(void **state)
     assert_in_range(road.rate.rtt_ns, 240 * MS, 300 * MS);
 }
 
+// Frames of a few packets are no bursts: nobody is asked about them.
 static void small_frames_ask_nothing(void **state)
 {
     Road road = {
