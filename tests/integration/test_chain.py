@@ -18,6 +18,8 @@ class Lines(unittest.TestCase):
         recorder = chain.record(county)
         chain.publish(*from_film())
         above, seen = Class(city), Class(county)
+        recorder.wait_log(r"state armed -> recording")
+        seen.pass_time(0)
         seen.pass_time(2)
         county.wire.set(loss=100)
         above.pass_time(3)
