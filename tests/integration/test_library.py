@@ -320,7 +320,8 @@ class Faults(unittest.TestCase):
         numbers, times = [int(f[0]) for f in lines], [int(f[4]) for f in lines]
         anew = numbers.index(1, 1)
         self.assertEqual(numbers, [*range(1, anew + 1), *range(1, len(numbers) - anew + 1)])
-        self.assertEqual(times, sorted(times))
+        # Of one relay they may be some samples apart, where sound or picture came late.
+        self.assertLess(max(times[:anew]), min(times[anew:]))
         url = f"{recorder.url}/api/v1/recordings/{recording_id}/main"
         text = request("GET", recorder.playlist(recording_id)).text()
         self.assertEqual(text.count("#EXT-X-DISCONTINUITY\n"), 1)
