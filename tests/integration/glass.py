@@ -61,17 +61,17 @@ class Clock:
     """Draws the time on a screen: in Gray's code, so that a picture taken while it changes is right."""
 
     def __init__(self, cleanup, screen):
-        self.screen, self.going = screen, True
+        self.screen, self.ended = screen, threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
         cleanup(self.stop)
 
     def stop(self):
-        self.going = False
+        self.ended.set()
         self.thread.join(DEADLINE_S)
 
     def run(self):
-        while self.going:
+        while not self.ended.wait(TICK_S / 2):
             tick = int(time.monotonic() / TICK_S) % (1 << BITS)
             code = tick ^ (tick >> 1)
             cells = [True] + [bool(code >> bit & 1) for bit in range(BITS)] + [False]
@@ -79,7 +79,6 @@ class Clock:
                 pixels = b"".join((WHITE if cell != turned else BLACK) * CELL for cell in cells)
                 for y in range(TOP + band * BAND, TOP + (band + 1) * BAND):
                     self.screen.row(y, pixels)
-            time.sleep(TICK_S / 2)
 
 
 def read(screen):
@@ -124,19 +123,19 @@ class Watch:
         return [(now / TICK_S - tick) % (1 << BITS) * TICK_S for tick, now in self.seen.items()]
 
 
-def watch(screens, settle_s, seconds):
+def watch(clock, screens, settle_s, seconds):
     """Watches of that many seconds, once each shows something and has settled."""
     watches = [Watch(screen) for screen in screens]
     deadline = Deadline()
     while not all(one.last for one in watches) and not deadline.over():
         for one in watches:
             one.look(False)
-        time.sleep(LOOK_S)
+        clock.ended.wait(LOOK_S)
     begun = time.monotonic() + settle_s
     while time.monotonic() < begun + seconds:
         for one in watches:
             one.look(time.monotonic() >= begun)
-        time.sleep(LOOK_S)
+        clock.ended.wait(LOOK_S)
     return watches
 
 
@@ -171,7 +170,7 @@ class Hall:
         self.chain = Chain(stack.callback)
         self.city = self.chain.level("city", **{"web.page": BUILD / "client" / "web" / "dist"})
         board = Screen(stack.callback)
-        Clock(stack.callback, board)
+        self.clock = Clock(stack.callback, board)
         self.chain.publish("--source", f"screen:{board.name}", "--audio", "test",
                            size=f"{WIDTH}x{HEIGHT}", bitrate=options.bitrate)
 
@@ -184,7 +183,7 @@ class Hall:
                 wire = Wire(once.callback, self.city.place, place, seed=7, **LINES[line])
                 screens.append(Screen(once.callback))
                 show(once, viewer, self.chain, place, wire.near, screens[-1])
-            watches = watch(screens, self.options.settle, self.options.seconds)
+            watches = watch(self.clock, screens, self.options.settle, self.options.seconds)
             if self.options.pictures:
                 for (viewer, line), screen in zip(pairs, screens):
                     keep(screen, self.options.pictures / f"{line}, {viewer}.ppm".replace("/", " "))
