@@ -57,10 +57,21 @@ typedef struct {
 static gboolean setting_add(const char *option, const char *value, void *data, GError **error)
 {
     Parsing *parsing = data;
-    const char *prefix = g_str_has_prefix(option, "--data")    ? "archive.data="
-                         : g_str_has_prefix(option, "--relay") ? "relay.url="
-                                                               : "";
-    g_ptr_array_add(parsing->settings, g_strconcat(prefix, value, NULL));
+    g_ptr_array_add(parsing->settings, g_strdup(value));
+    return TRUE;
+}
+
+static gboolean data_add(const char *option, const char *value, void *data, GError **error)
+{
+    Parsing *parsing = data;
+    g_ptr_array_add(parsing->settings, g_strconcat("archive.data=", value, NULL));
+    return TRUE;
+}
+
+static gboolean relay_add(const char *option, const char *value, void *data, GError **error)
+{
+    Parsing *parsing = data;
+    g_ptr_array_add(parsing->settings, g_strconcat("relay.url=", value, NULL));
     return TRUE;
 }
 
@@ -79,12 +90,12 @@ gboolean rec_options_parse(int *argc, char ***argv, TkConfig *config, RecOptions
 {
     Parsing parsing = {config, g_ptr_array_new_with_free_func(g_free), NULL};
     RecOptions options = {0};
-    void *set = (void *)setting_add;
+    void *set = (void *)setting_add, *data = (void *)data_add, *relay = (void *)relay_add;
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &parsing.file, "Read this configuration", "FILE"},
         {"set", 's', 0, G_OPTION_ARG_CALLBACK, set, "Set one value over it", "GROUP.KEY=VALUE"},
-        {"data", 'd', 0, G_OPTION_ARG_CALLBACK, set, "Folder of the library", "DIR"},
-        {"relay", 'r', 0, G_OPTION_ARG_CALLBACK, set, "The relay to record from", "URL"},
+        {"data", 'd', 0, G_OPTION_ARG_CALLBACK, data, "Folder of the library", "DIR"},
+        {"relay", 'r', 0, G_OPTION_ARG_CALLBACK, relay, "The relay to record from", "URL"},
         {"print-example", 0, 0, G_OPTION_ARG_NONE, &options.print_example,
          "Print a commented configuration", NULL},
         {"rebuild-index", 0, 0, G_OPTION_ARG_NONE, &options.rebuild_index,
