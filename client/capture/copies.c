@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "client/capture/copies.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "client/capture/keep.h"
 #include "common/base/clock.h"
@@ -87,6 +90,17 @@ gboolean cap_copy_save(const char *folder, const json_t *lesson, GError **error)
         path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error);
 }
 
+int cap_copy_lock(const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, CAP_KEEP_LOCK, NULL);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 static gint by_name(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -131,19 +145,25 @@ static GArray *segments_of_all(char *const *folders, guint *ret_delivered)
     return all;
 }
 
+// Another capture's folder is empty, too, before its first keyframe: it holds the lock, or has not
+// written lesson.json yet.
 static void remove_if_empty(const char *folder)
 {
     g_autoptr(GArray) segments = cap_segments_list(folder, NULL);
     g_autofree char *lesson = g_build_filename(folder, CAP_KEEP_FILE, NULL);
-    g_autofree char *lock = g_build_filename(folder, "lock", NULL);
-    if (segments->len)
+    g_autofree char *lock = g_build_filename(folder, CAP_KEEP_LOCK, NULL);
+    if (segments->len || !g_file_test(lesson, G_FILE_TEST_EXISTS))
+        return;
+    int fd = cap_copy_lock(folder);
+    if (fd < 0)
         return;
     g_unlink(lesson);
     g_unlink(lock);
     g_rmdir(folder);
+    close(fd);
 }
 
-void cap_copies_trim(const char *folder, const char *busy, guint64 bytes_max, gint64 oldest_ns)
+void cap_copies_trim(const char *folder, guint64 bytes_max, gint64 oldest_ns)
 {
     g_auto(GStrv) folders = cap_copy_folders(folder);
     guint delivered = 0;
@@ -161,8 +181,7 @@ void cap_copies_trim(const char *folder, const char *busy, guint64 bytes_max, gi
             total -= segment->bytes;
     }
     for (char **one = folders; *one; one++)
-        if (g_strcmp0(*one, busy) != 0)
-            remove_if_empty(*one);
+        remove_if_empty(*one);
 }
 
 static gint64 chunk_wall_ns(const TkCmafChunk *chunk)

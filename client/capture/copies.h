@@ -22,9 +22,13 @@ gboolean cap_copy_save(const char *folder, const json_t *lesson, GError **error)
 // Lessons' folders, oldest first: ids are sorted by time. Newly allocated.
 char **cap_copy_folders(const char *folder);
 
+// A lesson's folder for this program alone: what is written, delivered or removed is locked. A
+// descriptor, to be closed; -1: somebody else has it, or it cannot be.
+int cap_copy_lock(const char *folder) G_GNUC_WARN_UNUSED_RESULT;
+
 // Throws away what is over `bytes_max` or older than `oldest_ns`; never a file that was begun in
-// the last minute, nor the folder `busy` (may be NULL), which is being written.
-void cap_copies_trim(const char *folder, const char *busy, guint64 bytes_max, gint64 oldest_ns);
+// the last minute, nor a folder that is locked.
+void cap_copies_trim(const char *folder, guint64 bytes_max, gint64 oldest_ns);
 
 // What the copy of a stream reaches over. FALSE: there is none.
 gboolean cap_copy_extent(const char *folder, const char *stream, gint64 *ret_from_ns,

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "client/capture/deliver.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "client/capture/copies.h"
@@ -11,6 +9,7 @@
 #include "client/capture/upload.h"
 #include "client/peer/peer.h"
 #include "common/base/clock.h"
+#include "common/base/error.h"
 #include "common/base/log.h"
 
 #define BACKOFF_MAX_S 15
@@ -70,7 +69,8 @@ static char *library_find(Round *round, Outcome *ret)
     round->reached = TRUE;
     const char *library = tk_json_string(answer, "library", NULL);
     if (!library) {
-        *ret = DONE;
+        tk_info("%s: kept here: the relay names no library; see --library", round->id);
+        *ret = REFUSED;
         return NULL;
     }
     if (library[0] != ':')
@@ -120,7 +120,8 @@ static Outcome judge(Round *round, guint status, const GError *error)
         tk_error("%s: the library does not take this token: %s", round->id, error->message);
         return REFUSED;
     }
-    if (status == 404) {
+    // By the library's own word: a proxy says 404, too.
+    if (g_error_matches(error, TK_ERROR, TK_ERROR_NOT_FOUND)) {
         tk_warning("%s: the library does not want it: %s", round->id, error->message);
         return DONE;
     }
@@ -284,12 +285,11 @@ gboolean cap_deliver(const CapDelivery *delivery, GCancellable *cancellable)
 
     // The newest first: it is waited for.
     for (guint i = g_strv_length(folders); i > 0; i--) {
-        g_autofree char *lock = g_build_filename(folders[i - 1], "lock", NULL);
         g_autoptr(json_t) lesson = cap_copy_load(folders[i - 1]);
         if (!lesson || strcmp(tk_json_string(lesson, "state", ""), "delivered") == 0)
             continue;
-        int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        int fd = cap_copy_lock(folders[i - 1]);
+        if (fd >= 0) {
             Round round = {.delivery = delivery,
                            .cancellable = cancellable,
                            .uploader = uploader,
@@ -305,9 +305,8 @@ gboolean cap_deliver(const CapDelivery *delivery, GCancellable *cancellable)
             g_hash_table_unref(round.hopeless);
             g_hash_table_unref(round.given);
             g_free(round.library);
-        }
-        if (fd >= 0)
             close(fd);
+        }
         if (g_cancellable_is_cancelled(cancellable))
             break;
     }

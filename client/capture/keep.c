@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "client/capture/copies.h"
@@ -135,8 +134,7 @@ static void segment_open(CapKeepStream *stream, gint64 wall_ns)
     segment_close(stream);
     if (tk_clock_monotonic_ns() < stream->refused_ns + RETRY_NS && stream->refused_ns)
         return;
-    cap_copies_trim(keep->root, keep->folder, keep->rules.bytes_max,
-                    tk_clock_wall_ns() - keep->rules.age_max_ns);
+    cap_copies_trim(keep->root, keep->rules.bytes_max, tk_clock_wall_ns() - keep->rules.age_max_ns);
     stream->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (stream->fd < 0) {
         refused(stream);
@@ -310,21 +308,6 @@ static void stream_free(void *data)
     g_free(stream);
 }
 
-// Whether nobody else writes there; *ret_fd holds it until it is closed.
-static gboolean lock_take(const char *folder, int *ret_fd)
-{
-    g_autofree char *path = g_build_filename(folder, "lock", NULL);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return FALSE;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        close(fd);
-        return FALSE;
-    }
-    *ret_fd = fd;
-    return TRUE;
-}
-
 // A lesson that was cut off: its sender died, or its machine.
 static gboolean goes_on(const char *folder, const char *relay)
 {
@@ -346,7 +329,7 @@ static void find_running(CapKeep *keep, const char *relay)
 {
     g_auto(GStrv) folders = cap_copy_folders(keep->root);
     for (guint i = g_strv_length(folders); i > 0 && !keep->id; i--)
-        if (goes_on(folders[i - 1], relay) && lock_take(folders[i - 1], &keep->lock_fd))
+        if (goes_on(folders[i - 1], relay) && (keep->lock_fd = cap_copy_lock(folders[i - 1])) >= 0)
             keep->id = g_path_get_basename(folders[i - 1]);
 }
 
@@ -390,7 +373,7 @@ CapKeep *cap_keep_new(const CapKeepRules *rules, const char *relay, const char *
     if (g_mkdir_with_parents(keep->folder, 0700) != 0)
         g_set_error(error, TK_ERROR, TK_ERROR_IO, "no local copy: %s: %s; see --keep", keep->folder,
                     g_strerror(errno));
-    else if (keep->lock_fd < 0 && !lock_take(keep->folder, &keep->lock_fd))
+    else if (keep->lock_fd < 0 && (keep->lock_fd = cap_copy_lock(keep->folder)) < 0)
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "another capture sends the lesson %s",
                     keep->id);
     else if (lesson_begin(keep, relay, info, error))

@@ -25,6 +25,7 @@ typedef struct {
 } CapKeepRules;
 
 #define CAP_KEEP_FILE "lesson.json"
+#define CAP_KEEP_LOCK "lock"
 #define CAP_KEEP_SEGMENT_DIGITS 13 // of milliseconds since 1970, until the year 2286
 
 // Begins the copy of a lesson, or goes on with that of one that was sent to the same address until

@@ -71,8 +71,10 @@ static json_t *exchange(CapUploader *uploader, const char *method, const char *u
     json_t *json = tk_json_parse(text ? text : "", size, ANSWER_BYTES_MAX, NULL);
     if (status >= 200 && status < 300 && json)
         return json;
-    g_set_error(error, TK_ERROR, TK_ERROR_UNAVAILABLE, "%u: %s", status,
-                tk_json_string(json, "detail", soup_message_get_reason_phrase(message)));
+    gboolean unknown =
+        strcmp(tk_json_string(json, "code", ""), tk_error_word(TK_ERROR_NOT_FOUND)) == 0;
+    g_set_error(error, TK_ERROR, unknown ? TK_ERROR_NOT_FOUND : TK_ERROR_UNAVAILABLE, "%u: %s",
+                status, tk_json_string(json, "detail", soup_message_get_reason_phrase(message)));
     json_decref(json);
     return NULL;
 }

@@ -4,9 +4,12 @@
 # tools/test: alone, for a camera whose encoder has to wait leaves out what is counted here.
 
 import bisect
+import http.server
 import itertools
+import json
 import re
 import signal
+import threading
 import unittest
 from fractions import Fraction
 
@@ -73,6 +76,28 @@ def apart_s(pictures, sound):
     """The most that picture and sound, each as moved() has it, were moved apart."""
     return max(abs(by - pictures[max(bisect.bisect(pictures, (when,)) - 1, 0)][1])
                for when, by in sound)
+
+
+class Stranger(http.server.ThreadingHTTPServer):
+    """A web server that knows nothing, as a proxy in front of a library that is away."""
+
+    def __init__(self, cleanup):
+        self.asked = []
+        asked = self.asked
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):  # pylint: disable=invalid-name
+                asked.append(self.path)
+                self.send_error(404)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        cleanup(self.server_close)
+        cleanup(self.shutdown)
 
 
 class Heal(unittest.TestCase):
@@ -201,6 +226,18 @@ class Heal(unittest.TestCase):
         recording = self.check_complete(recorder, self.lesson())
         self.assertEqual(("math", "导数"), (recording["name"], recording["info"]["title"]))
         self.assertGreater(recording["duration_s"], 4)
+
+    def test_what_a_wrong_library_refuses_is_kept(self):
+        relay = Relay(self.addCleanup)  # without a library; what it does not know it says in words of its own
+        self.uplink.cut()
+        wrong = [BUILD / "client" / "capture" / "tongke-capture", "--relay", self.uplink.url("math"),
+                 "--keep", self.copies, *SMALL, "--deliver-for", "1"]
+        proxy = Stranger(self.addCleanup)
+        for place in (["--library", proxy.url, "--duration", "2"], ["--web", relay.url, "--deliver"]):
+            Program(self.addCleanup, [*wrong, *place]).wait()
+            kept_as = json.loads((self.copies / self.lesson() / "lesson.json").read_text())
+            self.assertEqual("over", kept_as["state"])
+        self.assertTrue(proxy.asked)
 
     def test_a_killed_capture_goes_on_with_its_lesson(self):
         recorder = self.recorder()

@@ -12,6 +12,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RELAY "rtsp://relay.example.org/math"
 #define LESSON_S 70
@@ -226,21 +227,38 @@ static void the_ring_loses_what_is_delivered_first(void **state)
     g_autofree char *foreign = g_build_filename(delivered, "main-123.mp4", NULL);
     assert_true(g_file_set_contents(foreign, "somebody's", -1, NULL));
 
-    cap_copies_trim(test->root, running, 21000, 0);
+    cap_copies_trim(test->root, 21000, 0);
     assert_int_equal(files_in(old) + files_in(delivered) + files_in(running), 21);
-    cap_copies_trim(test->root, running, 18500, 0);
+    cap_copies_trim(test->root, 18500, 0);
     assert_int_equal(files_in(delivered), 2);
     assert_int_equal(files_in(old), 5);
-    cap_copies_trim(test->root, running, 13500, 0);
+    cap_copies_trim(test->root, 13500, 0);
     assert_int_equal(files_in(delivered), 0);
     assert_true(g_file_test(foreign, G_FILE_TEST_EXISTS)); // what is not ours stays
     assert_int_equal(files_in(old), 2);
     assert_true(is_there(old));
     // A lesson longer than the ring loses its own beginning, never what has just begun.
-    cap_copies_trim(test->root, running, 0, 0);
+    cap_copies_trim(test->root, 0, 0);
     assert_false(is_there(old));
     assert_int_equal(files_in(running), 1);
     assert_true(is_there(running));
+}
+
+static void another_captures_folder_stays(void **state)
+{
+    const Test *test = *state;
+    g_autofree char *begun = copy_make(test, 20, 0, "running"); // before its first keyframe
+    g_autofree char *over = copy_make(test, 10, 0, "over");
+    g_autofree char *made = g_build_filename(test->root, "01KAN0000000000000000000AA", NULL);
+    assert_int_equal(g_mkdir(made, 0700), 0); // and nothing is in it yet
+    int lock = cap_copy_lock(begun);
+    assert_true(lock >= 0);
+    assert_int_equal(cap_copy_lock(begun), -1);
+    cap_copies_trim(test->root, 0, 0);
+    assert_true(is_there(begun));
+    assert_true(is_there(made));
+    assert_false(is_there(over));
+    close(lock);
 }
 
 static void what_is_too_old_goes(void **state)
@@ -248,7 +266,7 @@ static void what_is_too_old_goes(void **state)
     const Test *test = *state;
     g_autofree char *copy = copy_make(test, 300, 5, "over");
     gint64 wall_ns = tk_ulid_wall_ns(strrchr(copy, '/') + 1);
-    cap_copies_trim(test->root, NULL, 1 << 30, wall_ns + 150 * TK_NS_PER_S);
+    cap_copies_trim(test->root, 1 << 30, wall_ns + 150 * TK_NS_PER_S);
     assert_int_equal(files_in(copy), 2);
 }
 
@@ -258,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_that_passes_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lesson_that_was_cut_off_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(the_ring_loses_what_is_delivered_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_captures_folder_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_too_old_goes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
