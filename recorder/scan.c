@@ -7,12 +7,15 @@
 #include "recorder/archive/recover.h"
 #include "recorder/library/remove.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 // So many puts go into one transaction.
 #define BATCH 500
 
 typedef struct {
+    const char *data;
     ShelfIndex *index;
     GHashTable *known; // as shelf_index_ids; what is left at the end has no folder
     gboolean all;
@@ -55,15 +58,54 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     return TRUE;
 }
 
+// A deletion that was noted is ended. One that was not has never been answered: it did not happen.
+static void leaving_settle(const Scan *scan, const char *leaving, const char *id)
+{
+    g_autofree char *month = g_path_get_dirname(leaving);
+    g_autofree char *folder = g_build_filename(month, id, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (shelf_was_deleted(scan->data, id)) {
+        shelf_folder_remove(leaving);
+        return;
+    }
+    if (g_rename(leaving, folder) != 0)
+        tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id}, "%s cannot be put back: %s", leaving,
+               g_strerror(errno));
+    else if (!rec_folder_sync(month, &error))
+        tk_warning("%s", error->message);
+    else
+        tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id},
+               "its deletion was cut off before it was noted: it stays");
+}
+
+static char *leaving_id(const char *name)
+{
+    gsize length = strlen(name) - strlen(SHELF_DELETED_SUFFIX);
+    g_autofree char *id =
+        g_str_has_suffix(name, SHELF_DELETED_SUFFIX) ? g_strndup(name, length) : NULL;
+    return id && tk_ulid_valid(id) ? g_steal_pointer(&id) : NULL;
+}
+
 static gboolean month_scan(Scan *scan, const char *path, GError **error)
 {
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     const char *name;
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *folder = g_build_filename(path, name, NULL);
-        if (g_str_has_suffix(name, SHELF_DELETED_SUFFIX))
-            shelf_folder_remove(folder);
-        else if (!tk_ulid_valid(name))
+        g_autofree char *id = leaving_id(name);
+        if (id)
+            leaving_settle(scan, folder, id);
+    }
+    // Anew: what was put back is there now.
+    if (dir)
+        g_dir_rewind(dir);
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *folder = g_build_filename(path, name, NULL);
+        g_autofree char *id = leaving_id(name);
+        if (id)
+            continue;
+        if (!tk_ulid_valid(name))
             tk_warning("%s is not a recording; it is left alone", folder);
         else if (!recording_scan(scan, folder, name, error))
             return FALSE;
@@ -104,7 +146,7 @@ gboolean rec_scan(const char *data, ShelfIndex *index, gboolean all, RecScanOpen
                   void *user, RecScanCounts *ret, GError **error)
 {
     g_autofree char *lessons = g_build_filename(data, "lessons", NULL);
-    Scan scan = {.index = index, .all = all, .on_open = on_open, .user = user};
+    Scan scan = {.data = data, .index = index, .all = all, .on_open = on_open, .user = user};
 
     scan.known = shelf_index_ids(index, error);
     if (!scan.known)

@@ -8,6 +8,7 @@
 #include "recorder/archive/heal.h"
 #include "recorder/archive/state.h"
 #include "recorder/library/recording.h"
+#include "recorder/library/remove.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,6 @@
 #define LESSON_S_MAX 86400   // of a copy: a day
 #define AROUND_S 20          // of media before and behind the gap that a patch may bring
 #define RATE_BYTES_S 3200000 // 25 Mbit/s: more than tongke-capture can be told to send
-#define DELETIONS_BYTES_MAX (64u << 20)
 
 typedef struct {
     char *stream;
@@ -142,15 +142,6 @@ static json_t *body_read(const ShelfRequest *request, GError **error)
     return body;
 }
 
-static gboolean was_deleted(const char *data, const char *id)
-{
-    g_autofree char *path = g_build_filename(data, "deletions.jsonl", NULL);
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
-    gsize size = file ? g_mapped_file_get_length(file) : 0;
-    return size && g_strstr_len(g_mapped_file_get_contents(file),
-                                (gssize)MIN(size, DELETIONS_BYTES_MAX), id);
-}
-
 static gboolean time_member(const json_t *object, const char *key, gint64 *ret_ns)
 {
     const char *text = tk_json_string(object, key, NULL);
@@ -264,7 +255,7 @@ ShelfReply *shelf_upload_missing(const ShelfApi *api, const ShelfRequest *reques
     g_autoptr(RecLesson) asked = rec_lesson_new(id, name);
     if (!shelf_request_allowed(request, TK_ROLE_SENDER, asked, &error))
         return shelf_reply_error(error);
-    if (!lesson && (!api->wanted(api->user, name) || was_deleted(api->data, id)))
+    if (!lesson && (!api->wanted(api->user, name) || shelf_was_deleted(api->data, id)))
         return reply_error(TK_ERROR_NOT_FOUND, "this lesson is not recorded here, or was deleted");
     if (json_array_size(json_object_get(body, "streams")) > STREAMS_MAX)
         return reply_error(TK_ERROR_TOO_LARGE, "streams: too many");
