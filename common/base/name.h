@@ -9,12 +9,13 @@
 // A lesson's name: 1 to 64 of [A-Za-z0-9._-], first a letter or digit, no "..".
 gboolean tk_name_lesson_valid(const char *name);
 
-// A stream's name: 1 to 32 of [a-z0-9-], first a letter ("main", "low", "audio", "class-7").
+// A stream's name: 1 to 32 of [a-z0-9-], first a letter ("main", "slides", "low", "class-7").
 gboolean tk_name_stream_valid(const char *name);
 
 // The stream that a bare lesson URL means.
 #define TK_STREAM_MAIN "main"
-// Its renditions: the same picture smaller, the same sound alone.
+// Its renditions: the same picture smaller; the same sound alone, which the relay makes and nobody
+// sends.
 #define TK_STREAM_LOW "low"
 #define TK_STREAM_AUDIO "audio"
 gboolean tk_name_is_rendition(const char *stream);

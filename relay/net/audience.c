@@ -172,19 +172,21 @@ RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketReque
     return s;
 }
 
-// Who watches the feed, or another rendition in its place.
-static gboolean has_viewers(const RelayWebFeed *feed)
+// Who watches the feed, or another in its place.
+static gboolean has_viewers(const RelayAudience *a, const RelayWebFeed *feed)
 {
-    for (guint i = 0; i < RELAY_RENDITIONS; i++) {
-        const RelayWebFeed *rendition = relay_web_feed_rendition(feed, i);
-        if (rendition && relay_web_feed_members(rendition)->len)
+    GHashTableIter iter;
+    const RelaySocket *s;
+    g_hash_table_iter_init(&iter, a->sockets);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL))
+        if (s->attached && (s->viewer.home == feed || s->viewer.feed == feed))
             return TRUE;
-    }
     return FALSE;
 }
 
-// `other` is what viewers of `feed` may get instead. A lesson that comes from another relay may end
-// and rise again under its id: what is left of it before is none of its renditions.
+// `other` is what viewers of `feed` may get instead, the first of its word. A lesson that comes
+// from another relay may end and rise again under its id: what is left of it before is none of its
+// renditions.
 static void link_rendition(RelayWebFeed *feed, RelayWebFeed *other)
 {
     RelayRendition r;
@@ -192,7 +194,8 @@ static void link_rendition(RelayWebFeed *feed, RelayWebFeed *other)
         g_str_equal(relay_audience_stream(feed)->lesson_id,
                     relay_audience_stream(other)->lesson_id) &&
         g_str_equal(relay_web_feed_name(feed), TK_STREAM_MAIN) &&
-        relay_rendition_from_word(relay_web_feed_name(other), &r))
+        relay_rendition_from_word(relay_web_feed_name(other), &r) &&
+        !relay_web_feed_rendition(feed, r))
         relay_web_feed_set_rendition(feed, r, other);
 }
 
@@ -216,7 +219,7 @@ static void sweep_feeds(RelayAudience *a, gint64 now_ns)
     for (guint i = a->feeds->len; i-- > 0;) {
         RelayWebFeed *feed = a->feeds->pdata[i];
         RelayStream *stream = relay_audience_stream(feed);
-        if (!relay_web_feed_ended(feed) || has_viewers(feed))
+        if (!relay_web_feed_ended(feed) || has_viewers(a, feed))
             continue;
         if (is_recent(a, feed, now_ns) && ++kept <= ENDED_MAX)
             continue;

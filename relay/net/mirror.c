@@ -105,8 +105,10 @@ static RelayFetch *fetch_named(const Lesson *lesson, const char *name)
 static void mirror_stream(RelayMirror *m, Lesson *lesson, const json_t *object)
 {
     const char *name = tk_json_string(object, "name", "");
-    // `main` may be it already, and a line that carries one picture does not carry two.
-    gboolean spared = m->spec.moves && g_str_equal(name, RELAY_RENDITION_LOW_STREAM);
+    // `main` may be it already, and a line that carries one picture does not carry two. Its sound
+    // alone is made here.
+    gboolean spared = g_str_equal(name, RELAY_RENDITION_AUDIO_STREAM) ||
+                      (m->spec.moves && g_str_equal(name, RELAY_RENDITION_LOW_STREAM));
     if (!tk_name_stream_valid(name) || spared)
         return;
     RelayStreamFormat format;

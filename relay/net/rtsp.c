@@ -143,6 +143,11 @@ static void do_announce(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         refuse(s, request, error);
         return;
     }
+    if (g_str_equal(url.stream, TK_STREAM_AUDIO)) {
+        answer(s, request, 409,
+               "X-Tongke-Reason: audio is what the relay makes of main's sound\r\n");
+        return;
+    }
     relay_offer_clear(&s->offer);
     s->offer = (RelayOffer){0};
     s->announced = relay_sdp_parse(request->body, request->body_bytes, &s->offer, &error);

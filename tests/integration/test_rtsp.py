@@ -52,6 +52,11 @@ class Order(unittest.TestCase):
     def test_a_description_of_nothing_is_refused(self):
         self.is_status(415, self.announce())
 
+    def test_the_name_of_the_sound_alone_is_nobodys(self):
+        reply = self.announce(H264, path="room/audio")
+        self.is_status(409, reply)
+        self.assertIn("sound", reply.headers["x-tongke-reason"])
+
     def test_record_before_setup_is_out_of_order(self):
         self.is_status(200, self.announce(H264))
         self.is_status(455, self.peer.ask("RECORD", "room"))

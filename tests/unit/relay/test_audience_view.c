@@ -170,6 +170,35 @@ static void sound_is_not_held_back_by_what_came_before(void **state)
     relay_audience_leave(stage->audience, socket);
 }
 
+// The door refuses a stream of that name; an audience does not rely on it.
+static void keeps_who_has_the_sound_when_another_stream_is_called_so(void **state)
+{
+    Stage *stage = *state;
+    RelayStream *main = stage->stream;
+    stage_begin(stage);
+    stage_push(stage, 2);
+    push_sound(stage, 0);
+    push_sound(stage, 1);
+    RelaySocketRequest request = {.path = "/live/math", .rendition = "audio"};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    stage_take_all(stage, socket);
+    RelayStream *other = begin_stream(stage, "audio");
+    stage->stream = main;
+    stage->wakes = 0;
+    relay_audience_set_state(stage->audience, main, "ended", "{\"id\":\"x\"}");
+    assert_int_equal(stage->wakes, 1);
+    stage->now_ns += 61 * SECOND;
+    relay_audience_tick(stage->audience, stage->now_ns);
+    assert_non_null(main->web_feeds[0]);
+    check_next("state ended");
+    check_next("close 1000");
+    relay_audience_leave(stage->audience, socket);
+    relay_audience_tick(stage->audience, stage->now_ns);
+    assert_null(main->web_feeds[0]);
+    assert_null(main->web_sounds[0]);
+    end_stream(stage, other);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -181,6 +210,7 @@ int main(void)
         T(goes_on_with_less_where_there_is_no_room),
         T(a_line_that_stands_still_carries_nothing),
         T(sound_is_not_held_back_by_what_came_before),
+        T(keeps_who_has_the_sound_when_another_stream_is_called_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
