@@ -27,7 +27,9 @@ struct _RecSource {
     gint64 counted_ns;    // what that would be by the relay's clock alone
     gint64 epoch_ns;      // from which the relay counts; 0 = not known
 
-    gboolean over; // the relay said that the stream has ended
+    gboolean over;  // the relay said on this connection that the stream has ended
+    gboolean came;  // pieces have come on it
+    gboolean ended; // it was the last one of a lesson that was there: pieces, then the end
     gboolean draining, done, told_down, flowing;
     guint drain_timer;
 };
@@ -147,6 +149,7 @@ static char *source_path(void *user)
         source_log(source, TK_LOG_ERROR, "io", error->message);
         rec_writer_count_failure(source->writer);
     }
+    source->over = source->came = source->ended = FALSE;
     return g_strdup_printf(
         "/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
         source->has_last && !source_begins_anew(source) ? source->last.sequence + 1 : 1);
@@ -260,6 +263,7 @@ static void source_binary(void *user, GBytes *piece)
 
     if (source->done)
         return;
+    source->came = TRUE;
     if (source->told_down) {
         source->told_down = FALSE;
         source_log(source, TK_LOG_INFO, NULL, "the stream flows again");
@@ -278,12 +282,17 @@ static void source_binary(void *user, GBytes *piece)
 static void source_down(void *user, guint status, guint code, const char *why)
 {
     RecSource *source = user;
+    gboolean over = code == 1000 || source->over;
 
     if (source->done)
         return;
     source_flow(source, FALSE, why);
-    if (code == 1000 || source->over || (source->draining && status == 404)) {
+    if (source->draining && (over || status == 404)) {
         source_finish(source);
+    } else if (over) {
+        // A relay that was started again says so, too, of a lesson whose sender is not back yet:
+        // its events tell whether the lesson is over, and until then it is asked again.
+        source->ended = source->came;
     } else if (!source->told_down) {
         source->told_down = TRUE;
         source_log(source, TK_LOG_WARNING,
@@ -346,6 +355,10 @@ void rec_source_drain(RecSource *source)
     if (source->draining || source->done)
         return;
     source->draining = TRUE;
+    if (source->ended) {
+        source_finish(source);
+        return;
+    }
     source->drain_timer = g_timeout_add_seconds(REC_SOURCE_DRAIN_S, drain_due, source);
 }
 
