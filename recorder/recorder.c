@@ -362,18 +362,24 @@ gboolean rec_recorder_retain(const TkConfig *config, gboolean dry, GError **erro
     Recorder recorder = {.data = tk_config_string(config, "archive", "data"), .lock_fd = -1};
     RecRetention rules = rec_retain_rules(config);
     RecScanCounts counts = {0};
+    RecRetainCounts retained = {0};
     gboolean fresh = FALSE, ok;
-    guint count = 0;
 
     // To look is allowed beside a recorder that works.
     if (dry)
         ok = (recorder.index = shelf_index_open(recorder.data, &fresh, error)) != NULL;
     else
         ok = data_open(&recorder, FALSE, &counts, error);
-    ok = ok &&
-         rec_retain_run(recorder.data, recorder.index, &rules, dry, due_print, NULL, &count, error);
+    ok = ok && rec_retain_run(recorder.data, recorder.index, &rules, dry, due_print, NULL,
+                              &retained, error);
     if (ok)
-        g_print(dry ? "%u recordings would be deleted\n" : "%u recordings deleted\n", count);
+        g_print(dry ? "%u recordings would be deleted\n" : "%u recordings deleted\n",
+                retained.due - retained.failed);
+    if (ok && retained.failed) {
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "%u recordings that are due could not be deleted",
+                    retained.failed);
+        ok = FALSE;
+    }
     recorder_clear(&recorder);
     return ok;
 }

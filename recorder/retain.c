@@ -2,6 +2,7 @@
 #include "recorder/retain.h"
 
 #include "common/base/clock.h"
+#include "common/base/error.h"
 #include "common/base/log.h"
 #include "recorder/library/remove.h"
 
@@ -28,10 +29,24 @@ gboolean rec_retain_any(const RecRetention *rules)
     return rules->days || rules->unreviewed_days || rules->rejected_days || rules->no_consent_days;
 }
 
+// What goes wrong with one recording is its own: the others have their turn.
+static void one_run(const char *data, ShelfIndex *index, const RecLesson *lesson,
+                    const char *reason, RecRetainCounts *counts)
+{
+    g_autofree char *text = g_strconcat("retention: ", reason, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (shelf_remove(data, index, lesson, "retention", text, &error))
+        return;
+    counts->failed++;
+    tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = lesson->id, .reason = tk_error_word(error->code)},
+           "not deleted: %s; retention tries again in its next round", error->message);
+}
+
 // The next recordings behind *at. *ret_more: there are others behind them.
 static gboolean batch_run(const char *data, ShelfIndex *index, const RecRetention *rules,
-                          gboolean dry, RecRetainTell tell, void *user, gint64 *at, guint *count,
-                          gboolean *ret_more, GError **error)
+                          gboolean dry, RecRetainTell tell, void *user, gint64 *at,
+                          RecRetainCounts *counts, gboolean *ret_more, GError **error)
 {
     gint64 now_ns = tk_clock_wall_ns(), before = *at;
     // No rule is shorter than a day.
@@ -47,27 +62,27 @@ static gboolean batch_run(const char *data, ShelfIndex *index, const RecRetentio
                                                 : NULL;
         if (!reason)
             continue;
-        (*count)++;
+        counts->due++;
         if (tell)
             tell(lesson, reason, user);
-        g_autofree char *text = g_strconcat("retention: ", reason, NULL);
-        if (!dry && !shelf_remove(data, index, lesson, "retention", text, error))
-            return FALSE;
+        if (!dry)
+            one_run(data, index, lesson, reason, counts);
     }
     *ret_more = *at != before;
     return TRUE;
 }
 
 gboolean rec_retain_run(const char *data, ShelfIndex *index, const RecRetention *rules,
-                        gboolean dry, RecRetainTell tell, void *user, guint *ret_count,
+                        gboolean dry, RecRetainTell tell, void *user, RecRetainCounts *ret,
                         GError **error)
 {
+    RecRetainCounts counts = {0};
     gboolean more = TRUE;
     gint64 at = 0;
-    *ret_count = 0;
     while (more)
-        if (!batch_run(data, index, rules, dry, tell, user, &at, ret_count, &more, error))
+        if (!batch_run(data, index, rules, dry, tell, user, &at, &counts, &more, error))
             return FALSE;
+    *ret = counts;
     return TRUE;
 }
 
@@ -75,11 +90,11 @@ static gboolean batch_due(void *user)
 {
     RecRetain *retain = user;
     g_autoptr(GError) error = NULL;
+    RecRetainCounts counts = {0};
     gboolean more = FALSE;
-    guint count = 0;
 
     if (!batch_run(retain->data, retain->index, &retain->rules, FALSE, NULL, NULL, &retain->at,
-                   &count, &more, &error))
+                   &counts, &more, &error))
         tk_error("%s; retention goes on in %d hours", error->message, REC_RETAIN_EVERY_H);
     if (more)
         return G_SOURCE_CONTINUE;

@@ -17,9 +17,14 @@ gboolean rec_retain_any(const RecRetention *rules);
 // Called for each recording that is due, before it goes. Borrowed.
 typedef void (*RecRetainTell)(const RecLesson *lesson, const char *reason, void *user);
 
-// All at once. `dry`: nothing is deleted. *ret_count: how many were due.
+typedef struct {
+    guint due;
+    guint failed; // of them: could not be deleted, as the log says of each
+} RecRetainCounts;
+
+// All at once. `dry`: nothing is deleted.
 gboolean rec_retain_run(const char *data, ShelfIndex *index, const RecRetention *rules,
-                        gboolean dry, RecRetainTell tell, void *user, guint *ret_count,
+                        gboolean dry, RecRetainTell tell, void *user, RecRetainCounts *ret,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // By the clock, in batches. All pointers are borrowed. NULL when there are no rules.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Deletions: what is noted is gone, and what is not noted stays.
 #include "recorder/library/remove.h"
+#include "recorder/retain.h"
 #include "recorder/scan.h"
 #include "common/base/clock.h"
 #include "common/base/ulid.h"
@@ -176,6 +177,44 @@ static void check_cut_off_behind_the_note(void **state)
     shelf_clear(shelf);
 }
 
+#define DAY_NS (86400 * TK_NS_PER_S)
+
+static RecLesson *old_lesson(const Shelf *shelf)
+{
+    g_autofree char *id = tk_ulid_new(LESSON_WALL_NS);
+    g_autofree char *folder = rec_folder_path(shelf->data, id);
+    RecLesson *lesson = rec_lesson_new(id, "old");
+
+    lesson->state = REC_STATE_CLOSED;
+    lesson->started_ns = tk_clock_wall_ns() - 40 * DAY_NS;
+    assert_true(rec_folder_make(folder, NULL));
+    assert_true(rec_lesson_save(lesson, folder, NULL));
+    assert_true(shelf_index_put(shelf->index, lesson, NULL));
+    return lesson;
+}
+
+static void check_one_stuck_stops_no_other(void **state)
+{
+    Shelf *shelf = shelf_new();
+    g_autoptr(RecLesson) stuck = old_lesson(shelf), free = old_lesson(shelf);
+    g_autofree char *folder = rec_folder_path(shelf->data, stuck->id);
+    g_autofree char *taken = g_strdup_printf("%s%s/x", folder, SHELF_DELETED_SUFFIX);
+    const RecRetention rules = {.days = 30};
+    RecRetainCounts counts;
+
+    assert_int_equal(g_mkdir_with_parents(taken, 0755), 0);
+    for (guint round = 0; round < 2; round++) {
+        assert_true(
+            rec_retain_run(shelf->data, shelf->index, &rules, FALSE, NULL, NULL, &counts, NULL));
+        assert_int_equal(counts.due, round == 0 ? 2 : 1);
+        assert_int_equal(counts.failed, 1);
+        assert_false(shelf_was_deleted(shelf->data, stuck->id));
+        assert_true(shelf_was_deleted(shelf->data, free->id));
+        assert_true(there(folder));
+    }
+    shelf_clear(shelf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +222,7 @@ int main(void)
         cmocka_unit_test(check_a_failure_changes_nothing),
         cmocka_unit_test(check_cut_off_before_the_note),
         cmocka_unit_test(check_cut_off_behind_the_note),
+        cmocka_unit_test(check_one_stuck_stops_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
