@@ -77,6 +77,16 @@ static gsize piece_search(const guint8 *media, gsize size, gsize from)
     return size;
 }
 
+// How much later than before a relay counts from that was started again between two chunks, which
+// have their own times here: only the wall clock tells how long it was away. What a healing wrote
+// has the index's times already, and the wall clock differs by its error alone.
+static gint64 counted_anew(const RecEntry *before, const RecEntry *entry)
+{
+    gint64 later_ns = (entry->wall_ns - entry->media_ns) - (before->wall_ns - before->media_ns);
+    gboolean anew = before->bytes && rec_entry_restarts(before, entry);
+    return anew && ABS(later_ns) > REC_GAP_MIN_NS ? later_ns : 0;
+}
+
 // Reads the media behind the index's end; gives where the last good piece ends.
 static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size)
 {
@@ -120,12 +130,9 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
         } else if (piece == TK_CMAF_CHUNK) {
             good = rec_entry_from_chunk(&init, &chunk, media + at, 0, &entry);
             if (good) {
-                // Only the wall clock tells how long a relay was away that counted anew after it.
                 if (entry.flags & REC_ENTRY_HEALED)
                     entry.sequence = sequence - 1;
-                if (before.bytes && rec_entry_restarts(&before, &entry))
-                    shift_ns +=
-                        (entry.wall_ns - entry.media_ns) - (before.wall_ns - before.media_ns);
+                shift_ns += counted_anew(&before, &entry);
                 before = entry;
                 entry.media_ns = MAX(entry.media_ns + shift_ns, 0);
                 sequence = entry.sequence + 1;

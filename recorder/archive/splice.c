@@ -129,33 +129,39 @@ static gint64 ticks(gint64 ns, guint32 timescale)
     return us / 1000000 * timescale + us % 1000000 * timescale / 1000000;
 }
 
-// A chunk that was recorded. Where the media as a whole moves, its own times do too, and become
-// those of the index.
+// A chunk that was recorded. Where the media as a whole moves, or the index has placed a relay that
+// counts from its own start, the chunk's own times become those of the index: behind what is put in
+// nothing else tells where such a relay begins.
 static void chunk_put(Out *out, const RecEntry *was, const guint8 *data)
 {
-    RecEntry entry = *was;
+    RecEntry entry = *was, own;
     gint64 shift_ns = 0, by[TK_CMAF_TRACKS_MAX] = {0};
     guint counts[TK_CMAF_TRACKS_MAX] = {0};
     TkCmafChunk chunk;
     gsize bytes;
     g_autofree guint8 *copy = NULL;
 
-    if (out->moved_ns) {
-        if (tk_cmaf_piece(data, was->bytes, &chunk, &bytes) != TK_CMAF_CHUNK ||
-            !rec_entry_shift(&out->tracks, was, data, &shift_ns)) {
-            out->failed = TRUE;
-            return;
-        }
+    if (tk_cmaf_piece(data, was->bytes, &chunk, &bytes) != TK_CMAF_CHUNK ||
+        !rec_entry_shift(&out->tracks, was, data, &shift_ns)) {
+        out->failed = TRUE;
+        return;
+    }
+    shift_ns += out->moved_ns;
+    if (shift_ns) {
         for (guint r = 0; r < chunk.runs_count; r++) {
-            counts[r] = chunk.runs[r].samples_count;
+            TkCmafRunInfo *run = &chunk.runs[r];
+            counts[r] = run->samples_count;
             for (guint t = 0; t < out->tracks.tracks_count; t++)
-                if (out->tracks.tracks[t].track_id == chunk.runs[r].track_id)
-                    by[r] = ticks(out->moved_ns + shift_ns, out->tracks.tracks[t].timescale);
+                if (out->tracks.tracks[t].track_id == run->track_id)
+                    by[r] = ticks(shift_ns, out->tracks.tracks[t].timescale);
+            by[r] = MAX(by[r], -(gint64)run->decode_time);
+            run->decode_time += (guint64)by[r];
         }
         copy = g_memdup2(data, was->bytes);
         tk_cmaf_chunk_move(copy, chunk.ntp != 0, by, counts, chunk.runs_count);
         data = copy;
-        entry.media_ns += out->moved_ns;
+        out->failed |= !rec_entry_from_chunk(&out->tracks, &chunk, data, 0, &own);
+        entry.media_ns = own.media_ns;
     }
     if (!(entry.flags & REC_ENTRY_HEALED))
         out->sequence = entry.sequence;

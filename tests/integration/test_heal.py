@@ -163,6 +163,30 @@ class Heal(unittest.TestCase):
         self.assertGreater(healed[0]["to_s"] - healed[0]["from_s"], 2)
         self.assertFalse(list(folder_of(self.data, recording_id).glob("*.upload")))
 
+    def test_a_relay_that_was_restarted_leaves_one_timeline(self):
+        recorder = self.recorder()
+        capture = self.capture(recorder)
+        recording_id = recorder.wait_log(r"recording: math lesson=(\S+)")[1]
+        wait_chunks(self.data, recording_id, 50)
+        self.uplink.cut()
+        self.relay.kill()
+        capture.wait_log("not connected: .*next try in 2 s")
+        self.relay = Relay(self.addCleanup, {"lesson.teardown_s": 1,
+                                             "web.port": self.relay.http_port})
+        self.uplink.target = self.relay.rtsp_port
+        self.uplink.mend()
+        wait_chunks(self.data, recording_id, len(chunk_numbers(self.data, recording_id)) + 45)
+        capture.stop()
+        self.check_complete(recorder, recording_id)
+        # Numbers begin anew in it, and times do not: without its index it is the same.
+        lines = index_lines(self.data, recording_id)
+        (folder_of(self.data, recording_id) / "main.index").unlink()
+        recorder.stop()
+        status, _, complaints = run([BUILD / "recorder" / "tongke-recorder", "--data", self.data,
+                                     "--rebuild-index"])
+        self.assertEqual(0, status, complaints)
+        self.assertEqual(lines, index_lines(self.data, recording_id))
+
     def test_lost_pictures_come_back(self):
         self.uplink = Blindfold(self.relay.rtsp_port)
         self.addCleanup(self.uplink.close)

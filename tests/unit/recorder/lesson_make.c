@@ -179,9 +179,10 @@ static void run_gather(GBytes *piece, guint32 track_id, TkCmafRun *run, GArray *
     run->data_bytes = data->len;
 }
 
-// The sound of chunks [from, to) and the picture of chunk to - 1, if it is wanted.
+// The sound of chunks [from, to) and the picture of chunk to - 1, if it is wanted. Media time is
+// `zero_s` less.
 static GBytes *chunk_again(const LessonPieces *whole, guint from, guint to, gboolean picture,
-                           guint32 sequence)
+                           guint32 sequence, guint zero_s, gint64 late_ns)
 {
     g_autoptr(GArray) pictures = g_array_new(FALSE, FALSE, sizeof(TkCmafSample));
     g_autoptr(GArray) sounds = g_array_new(FALSE, FALSE, sizeof(TkCmafSample));
@@ -196,9 +197,11 @@ static GBytes *chunk_again(const LessonPieces *whole, guint from, guint to, gboo
     count += sounds->len > 0;
     gint64 wall_ns = LESSON_WALL_NS + (gint64)(runs[0].decode_time * (guint64)TK_NS_PER_S /
                                                (picture ? 90000 : 48000));
+    for (guint i = 0; i < count; i++)
+        runs[i].decode_time -= zero_s * (runs[i].track_id == 1 ? 90000ull : 48000ull);
     gsize bytes = tk_cmaf_chunk_bytes(runs, count, TRUE);
     guint8 *buffer = g_malloc(bytes);
-    tk_cmaf_chunk_write(buffer, sequence, tk_clock_ntp_from_wall(wall_ns), runs, count);
+    tk_cmaf_chunk_write(buffer, sequence, tk_clock_ntp_from_wall(wall_ns + late_ns), runs, count);
     return g_bytes_new_take(buffer, bytes);
 }
 
@@ -213,8 +216,21 @@ LessonPieces *lesson_blind(const LessonPieces *whole, guint from, guint to, gboo
             continue;
         guint first = i == to && together ? from : i;
         g_ptr_array_add(pieces->chunks,
-                        chunk_again(whole, first, i + 1, !blind, pieces->chunks->len + 1));
+                        chunk_again(whole, first, i + 1, !blind, pieces->chunks->len + 1, 0, 0));
     }
+    return pieces;
+}
+
+LessonPieces *lesson_restarted(const LessonPieces *whole, guint from, guint to, guint zero_s,
+                               gint64 late_ns)
+{
+    LessonPieces *pieces = g_new0(LessonPieces, 1);
+    pieces->init = g_bytes_ref(whole->init);
+    pieces->chunks = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    pieces->shift_ns = zero_s * TK_NS_PER_S;
+    for (guint i = from; i < to; i++)
+        g_ptr_array_add(pieces->chunks,
+                        chunk_again(whole, i, i + 1, TRUE, i - from + 1, zero_s, late_ns));
     return pieces;
 }
 
@@ -266,7 +282,7 @@ void lesson_store(const char *folder, const char *stream, const LessonPieces *pi
         data = g_bytes_get_data(pieces->chunks->pdata[i], &size);
         assert_int_equal(tk_cmaf_piece(data, size, &chunk, &bytes), TK_CMAF_CHUNK);
         assert_int_equal(bytes, size);
-        assert_true(rec_entry_from_chunk(&init, &chunk, data, 0, &entry));
+        assert_true(rec_entry_from_chunk(&init, &chunk, data, pieces->shift_ns, &entry));
         entry.offset = offset;
         file_append(media, data, size);
         rec_entry_format(&entry, lines);

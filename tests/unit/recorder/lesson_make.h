@@ -8,6 +8,7 @@
 typedef struct {
     GBytes *init;
     GPtrArray *chunks; // GBytes; sequence numbers from 1, media time from 0
+    gint64 shift_ns;   // that the recorder adds to their media time
 } LessonPieces;
 
 #define LESSON_FPS 10
@@ -24,6 +25,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LessonPieces, lesson_free)
 // sound in chunks of its own, or all of it in the chunk with the next picture (`to`). Numbers go
 // on.
 LessonPieces *lesson_blind(const LessonPieces *whole, guint from, guint to, gboolean together);
+
+// Chunks [from, to) as a relay sends them that was started again: it counts them from 1, and media
+// time from `zero_s` on; capture times are `late_ns` off.
+LessonPieces *lesson_restarted(const LessonPieces *whole, guint from, guint to, guint zero_s,
+                               gint64 late_ns);
 
 // Appends pieces to <folder>/<stream>.mp4 and .index, as the recorder would; `init` may be left
 // out.

@@ -5,6 +5,7 @@
 #include "recorder/archive/patch.h"
 #include "recorder/archive/recover.h"
 #include "recorder/archive/state.h"
+#include "recorder/library/hls.h"
 #include "tests/unit/check.h"
 #include "tests/unit/recorder/lesson_make.h"
 
@@ -169,15 +170,10 @@ static void check_same_as_whole(const char *folder)
     lesson_folder_free(g_steal_pointer(&whole));
 }
 
-static void check_healed(const char *folder, const char *reason)
+// What stands there is what salvage would find.
+static void check_rebuilt(const char *folder)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
-    assert_int_equal(rec_lesson_open_gaps(lesson), 0);
-    assert_int_equal(lesson->gaps->len, 1);
-    assert_string_equal(((RecGap *)lesson->gaps->pdata[0])->reason, reason);
-    check_same_as_whole(folder);
-    // What stands there is what salvage would find.
     g_autofree char *index = rec_stream_path(folder, "main", "index");
     g_autofree char *before = NULL, *after = NULL;
     g_auto(RecRecovered) recovered = {0};
@@ -186,6 +182,17 @@ static void check_healed(const char *folder, const char *reason)
     assert_true(rec_recover_stream(folder, "main", &recovered, &error));
     assert_true(g_file_get_contents(index, &after, NULL, NULL));
     assert_string_equal(before, after);
+}
+
+static void check_healed(const char *folder, const char *reason)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    assert_int_equal(rec_lesson_open_gaps(lesson), 0);
+    assert_int_equal(lesson->gaps->len, 1);
+    assert_string_equal(((RecGap *)lesson->gaps->pdata[0])->reason, reason);
+    check_same_as_whole(folder);
+    check_rebuilt(folder);
 }
 
 static void check_gap(void **state)
@@ -201,6 +208,45 @@ static void check_gap(void **state)
     assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
     check_healed(folder, "missed");
     assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    lesson_folder_free(folder);
+}
+
+static guint discontinuities(const char *folder)
+{
+    g_autofree char *index = rec_stream_path(folder, "main", "index");
+    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(RecEntry));
+    g_autoptr(GError) error = NULL;
+    ShelfPlaylist *playlist = shelf_playlist_new();
+    guint64 at = 0;
+    guint count = 0;
+    assert_true(rec_index_read(index, entries, &at, NULL, &error));
+    shelf_playlist_add(playlist, (const RecEntry *)(const void *)entries->data, entries->len);
+    g_autofree char *text = shelf_playlist_text(playlist, LESSON_WALL_NS, TRUE, FALSE);
+    for (const char *found = text; (found = strstr(found, "#EXT-X-DISCONTINUITY\n")); found++)
+        count++;
+    shelf_playlist_free(playlist);
+    return count;
+}
+
+// The relay was started again within the gap, and once more at 8 s: behind what was put in media
+// time goes on, in the file as in the index, and players are not told to begin anew.
+static void check_restarted(void **state)
+{
+    g_autoptr(LessonPieces) second = lesson_restarted(pieces, 50, 80, 4, 0);
+    g_autoptr(LessonPieces) third = lesson_restarted(pieces, 80, 100, 7, 30 * 1000 * 1000);
+    char *folder = recording_new(0, 3, 3, 3);
+    lesson_store(folder, "main", second, FALSE, 0, 30);
+    lesson_store(folder, "main", third, FALSE, 0, 20);
+    recording_close(folder);
+    assert_int_equal(discontinuities(folder), 2);
+    g_autofree char *path = copy_write(folder, 2, 6, 0, 0);
+    g_autoptr(GError) error = NULL;
+    gint64 moved_ns;
+    assert_true(prepare(folder, path, &moved_ns, &error));
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    assert_true(rec_heal_commit(folder, lesson, moved_ns, &error));
+    assert_int_equal(discontinuities(folder), 1); // none tells whether samples are missing there
+    check_healed(folder, "missed");
     lesson_folder_free(folder);
 }
 
@@ -438,11 +484,12 @@ static void check_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_places),       cmocka_unit_test(check_gap),
-        cmocka_unit_test(check_silence),      cmocka_unit_test(check_crash),
-        cmocka_unit_test(check_foreign),      cmocka_unit_test(check_head),
-        cmocka_unit_test(check_pictures),     cmocka_unit_test(check_few_pictures),
-        cmocka_unit_test(check_behind_sound), cmocka_unit_test(check_late_pictures),
+        cmocka_unit_test(check_places),        cmocka_unit_test(check_gap),
+        cmocka_unit_test(check_restarted),     cmocka_unit_test(check_silence),
+        cmocka_unit_test(check_crash),         cmocka_unit_test(check_foreign),
+        cmocka_unit_test(check_head),          cmocka_unit_test(check_pictures),
+        cmocka_unit_test(check_few_pictures),  cmocka_unit_test(check_behind_sound),
+        cmocka_unit_test(check_late_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
