@@ -5,6 +5,7 @@ typedef struct _Entry {
     RelayAddress said; // key of `said`
     RelayAddress seen; // key of `seen` while it is another one; bytes 0: none
     gpointer owner;
+    RelayEndpointKind kind;
     guint track;
     gboolean rtcp;
     gboolean heard;      // something has come
@@ -114,25 +115,34 @@ static void drop_one(RelayEndpoints *e, gboolean rtcp, gpointer owner, guint tra
     drop(e, entry);
 }
 
-gboolean relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
-                             gpointer owner, guint track)
+static gboolean is_free(const RelayEndpoints *e, gboolean rtcp, const RelayAddress *address,
+                        gconstpointer owner)
 {
-    RelayEndpoints *e = endpoints;
     const Entry *old = g_hash_table_lookup(e->said[rtcp], address);
-    if (old && old->owner != owner)
-        return FALSE;
+    return !old || old->owner == owner;
+}
+
+static void put(RelayEndpoints *e, const Entry *spec)
+{
+    const Entry *old = g_hash_table_lookup(e->said[spec->rtcp], &spec->said);
     if (old)
-        drop_one(e, rtcp, owner, old->track);
-    drop_one(e, rtcp, owner, track);
-    Entry *entry = g_new0(Entry, 1);
-    *entry = (Entry){.said = *address,
-                     .owner = owner,
-                     .track = track,
-                     .rtcp = rtcp,
-                     .next = g_hash_table_lookup(e->owners, owner)};
-    g_hash_table_insert(e->said[rtcp], &entry->said, entry);
-    set_first(e, owner, entry);
+        drop_one(e, spec->rtcp, spec->owner, old->track);
+    drop_one(e, spec->rtcp, spec->owner, spec->track);
+    Entry *entry = g_memdup2(spec, sizeof *spec);
+    entry->next = g_hash_table_lookup(e->owners, spec->owner);
+    g_hash_table_insert(e->said[spec->rtcp], &entry->said, entry);
+    set_first(e, spec->owner, entry);
     await(e, entry);
+}
+
+gboolean relay_endpoints_add(RelayEndpoints *endpoints, RelayEndpointKind kind, gpointer owner,
+                             guint track, const RelayAddress *rtp, const RelayAddress *rtcp)
+{
+    if (!is_free(endpoints, FALSE, rtp, owner) || !is_free(endpoints, TRUE, rtcp, owner))
+        return FALSE;
+    put(endpoints, &(Entry){.said = *rtp, .owner = owner, .kind = kind, .track = track});
+    put(endpoints,
+        &(Entry){.said = *rtcp, .owner = owner, .kind = kind, .track = track, .rtcp = TRUE});
     return TRUE;
 }
 
@@ -178,6 +188,7 @@ gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const Re
     if (!entry)
         return FALSE;
     await_no_more(endpoints, entry);
-    *ret = (RelayEndpoint){.owner = entry->owner, .track = entry->track, .moved = moved};
+    *ret = (RelayEndpoint){
+        .owner = entry->owner, .kind = entry->kind, .track = entry->track, .moved = moved};
     return TRUE;
 }

@@ -11,8 +11,14 @@
 
 typedef struct _RelayEndpoints RelayEndpoints;
 
+typedef enum {
+    RELAY_ENDPOINT_SENDER,
+    RELAY_ENDPOINT_VIEWER,
+} RelayEndpointKind;
+
 typedef struct {
     gpointer owner;
+    RelayEndpointKind kind; // what the owner is
     guint track;
     gboolean moved; // from this datagram on the owner is to be reached at its address: tell it
 } RelayEndpoint;
@@ -20,10 +26,11 @@ typedef struct {
 RelayEndpoints *relay_endpoints_new(void);
 void relay_endpoints_free(RelayEndpoints *endpoints);
 
-// Replaces what `owner` (a key, never followed) had for that track and socket: at most 4 entries
-// each. FALSE: the address is somebody else's, nothing changes.
-gboolean relay_endpoints_add(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
-                             gpointer owner, guint track) G_GNUC_WARN_UNUSED_RESULT;
+// Replaces what `owner` (a key, never followed) had for that track: at most 4 entries each. FALSE:
+// one of the two is somebody else's, and nothing changes.
+gboolean relay_endpoints_add(RelayEndpoints *endpoints, RelayEndpointKind kind, gpointer owner,
+                             guint track, const RelayAddress *rtp,
+                             const RelayAddress *rtcp) G_GNUC_WARN_UNUSED_RESULT;
 void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner);
 
 // FALSE: nobody's.

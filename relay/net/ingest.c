@@ -142,8 +142,8 @@ static void take_datagram(gpointer user, const RelayAddress *from, const guint8 
         relay_stat_add(g->strangers, 1);
         return;
     }
-    RelayUdpViewer *viewer = g_hash_table_lookup(g->viewers, endpoint.owner);
-    if (viewer) {
+    if (endpoint.kind == RELAY_ENDPOINT_VIEWER) {
+        RelayUdpViewer *viewer = endpoint.owner;
         if (endpoint.moved)
             viewer->moved(viewer->user, endpoint.track, socket->rtcp, from);
         // A busy relay's own lateness is no part of the line's round trip.
@@ -401,11 +401,10 @@ static gboolean attach(RelayIngestStream *s)
     RelayEndpoints *endpoints = s->ingest->endpoints;
     const RelaySenderSpec *sender = &s->sender;
     for (guint track = 0; track < sender->tracks_count && !sender->interleaved; track++) {
-        gboolean ok =
-            sender->ports[track]
-                ? watch_ports(s, track)
-                : relay_endpoints_add(endpoints, FALSE, &sender->rtp[track], s, track) &&
-                      relay_endpoints_add(endpoints, TRUE, &sender->rtcp[track], s, track);
+        gboolean ok = sender->ports[track]
+                          ? watch_ports(s, track)
+                          : relay_endpoints_add(endpoints, RELAY_ENDPOINT_SENDER, s, track,
+                                                &sender->rtp[track], &sender->rtcp[track]);
         if (!ok)
             return FALSE;
     }
@@ -458,16 +457,23 @@ void relay_ingest_frame(RelayIngest *ingest, RelayStream *stream, gconstpointer 
 gboolean relay_ingest_add_viewer(RelayIngest *ingest, const RelayUdpViewer *viewer, guint track,
                                  const RelayAddress *rtp, const RelayAddress *rtcp)
 {
-    if (!relay_endpoints_add(ingest->endpoints, FALSE, rtp, viewer->user, track) ||
-        !relay_endpoints_add(ingest->endpoints, TRUE, rtcp, viewer->user, track))
-        return FALSE;
-    g_hash_table_replace(ingest->viewers, viewer->user, g_memdup2(viewer, sizeof *viewer));
-    return TRUE;
+    RelayUdpViewer *known = g_hash_table_lookup(ingest->viewers, viewer->user);
+    RelayUdpViewer *owner = known ? known : g_memdup2(viewer, sizeof *viewer);
+    gboolean ok =
+        relay_endpoints_add(ingest->endpoints, RELAY_ENDPOINT_VIEWER, owner, track, rtp, rtcp);
+    if (ok && !known)
+        g_hash_table_insert(ingest->viewers, owner->user, owner);
+    else if (!known)
+        g_free(owner);
+    return ok;
 }
 
 void relay_ingest_remove_viewer(RelayIngest *ingest, gpointer user)
 {
-    relay_endpoints_remove(ingest->endpoints, user);
+    RelayUdpViewer *viewer = g_hash_table_lookup(ingest->viewers, user);
+    if (!viewer)
+        return;
+    relay_endpoints_remove(ingest->endpoints, viewer);
     g_hash_table_remove(ingest->viewers, user);
 }
 

@@ -2,6 +2,8 @@
 """RTSP as the rude speak it: wrong order, wrong words, half requests and noise."""
 
 import random
+import socket
+import threading
 import unittest
 
 from rtsp import H264, H265, Rtsp, sdp
@@ -163,7 +165,6 @@ class Noise(unittest.TestCase):
         self.serves()
 
     def test_datagrams_of_strangers_are_counted_and_dropped(self):
-        import socket
         chance = random.Random(8000)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for size in range(200):
@@ -172,6 +173,36 @@ class Noise(unittest.TestCase):
                                   ("127.0.0.1", port))
         self.serves()
         self.assertGreater(self.relay.metric("datagrams_strange_total"), 0)
+
+    def test_a_port_of_another_viewers_kills_nobody(self):
+        """The second asks for its own RTP port with the first's RTCP port, and sends all the while."""
+        first, second, mine = (self.port() for _ in range(3))
+        pair = "RTP/AVP;unicast;client_port=%d-%d"
+        peer = Rtsp(self.addCleanup, self.relay)
+        setup = {"Transport": pair % (first.getsockname()[1], second.getsockname()[1])}
+        self.assertEqual(peer.ask("SETUP", "math/track=0", setup).status, 200)
+        setup = {"Transport": pair % (mine.getsockname()[1], second.getsockname()[1])}
+        over = threading.Event()
+
+        def send():
+            while not over.is_set():
+                mine.sendto(b"\x80\x60" + bytes(10), ("127.0.0.1", self.relay.rtp_port))
+
+        flood = threading.Thread(target=send)
+        flood.start()
+        self.addCleanup(flood.join)
+        self.addCleanup(over.set)
+        for _ in range(100):
+            peer = Rtsp(self.addCleanup, self.relay)
+            peer.request("SETUP", "math/track=0", setup)
+            self.assertTrue(peer.is_closed())
+        self.serves()
+
+    def port(self):
+        port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(port.close)
+        port.bind(("127.0.0.1", 0))
+        return port
 
     def test_a_header_without_end_is_cut_off(self):
         peer = Rtsp(self.addCleanup, self.relay)

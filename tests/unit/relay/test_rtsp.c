@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/media/rtsp.h"
-#include "relay/net/endpoints.h"
 #include "relay/net/groups.h"
 #include "relay/net/origin.h"
 #include "relay/net/rtsp_url.h"
@@ -299,107 +298,6 @@ static void gives_each_group_once_and_the_longest_free_first(void **state)
     relay_groups_free(groups);
 }
 
-static void finds_owners_and_follows_nat(void **state)
-{
-    RelayEndpoints *endpoints = relay_endpoints_new();
-    int one, two;
-    RelayAddress said[2] = {address("10.0.0.7", 5000), address("10.0.0.7", 5002)};
-    RelayAddress seen = address("10.0.0.7", 61000), foreign = address("10.0.0.8", 5000);
-    RelayEndpoint found;
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said[0], &one, 0));
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said[1], &one, 1));
-    assert_false(relay_endpoints_find(endpoints, FALSE, &foreign, &found));
-    assert_false(relay_endpoints_find(endpoints, TRUE, &said[0], &found));
-    assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
-    assert_true(found.track == 1 && !found.moved);
-    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found)); // track 0 was silent
-    assert_true(found.moved && found.track == 0 && found.owner == &one);
-    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found));
-    assert_false(found.moved);
-    RelayAddress later = address("10.0.0.7", 62000);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &later, &found));  // none is silent
-    assert_true(relay_endpoints_find(endpoints, FALSE, &said[0], &found)); // no NAT after all
-    assert_true(found.moved && found.track == 0);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &seen, &found));
-    assert_false(relay_endpoints_add(endpoints, FALSE, &said[1], &two, 0)); // it has an owner
-    assert_true(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
-    assert_ptr_equal(found.owner, &one);
-    assert_true(relay_endpoints_add(endpoints, FALSE, &later, &one, 1)); // said anew
-    assert_true(relay_endpoints_find(endpoints, FALSE, &later, &found));
-    assert_false(relay_endpoints_find(endpoints, FALSE, &said[1], &found));
-    relay_endpoints_remove(endpoints, &one);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &said[0], &found));
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said[0], &two, 0));
-    relay_endpoints_free(endpoints);
-}
-
-// Hostile, or a player's mistake: the last word counts, and nothing is left of the first.
-static void takes_one_port_for_two_tracks_as_the_last(void **state)
-{
-    RelayEndpoints *endpoints = relay_endpoints_new();
-    int one, two;
-    RelayAddress said = address("10.0.0.7", 5000), seen = address("10.0.0.7", 61000);
-    RelayEndpoint found;
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said, &one, 0));
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said, &one, 1));
-    assert_true(relay_endpoints_find(endpoints, FALSE, &seen, &found));
-    assert_true(found.moved && found.track == 1);
-    assert_true(relay_endpoints_find(endpoints, FALSE, &said, &found));
-    assert_int_equal(found.track, 1);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &seen, &found));
-    relay_endpoints_remove(endpoints, &one);
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said, &two, 0));
-    relay_endpoints_free(endpoints);
-}
-
-#define CLASSES 300 // behind few addresses
-
-static RelayAddress of_class(guint i, guint port)
-{
-    g_autofree char *host = g_strdup_printf("10.0.0.%u", i % 7 + 1);
-    return address(host, (guint16)(10000 + i * 4 + port));
-}
-
-static void keeps_many_owners_apart(void **state)
-{
-    RelayEndpoints *endpoints = relay_endpoints_new();
-    int owners[CLASSES];
-    RelayEndpoint found;
-    for (guint i = 0; i < CLASSES * 4; i++) {
-        RelayAddress said = of_class(i / 4, i % 4);
-        assert_true(relay_endpoints_add(endpoints, i & 1, &said, &owners[i / 4], i % 4 / 2));
-    }
-    for (guint i = 0; i < CLASSES; i += 2)
-        relay_endpoints_remove(endpoints, &owners[i]);
-    for (guint i = 0; i < CLASSES * 4; i++) {
-        RelayAddress said = of_class(i / 4, i % 4);
-        // Of those who have left the port is nobody's or, behind the same address, taken for that
-        // of one who has not spoken yet.
-        gboolean is_owner =
-            relay_endpoints_find(endpoints, i & 1, &said, &found) && found.owner == &owners[i / 4];
-        assert_int_equal(is_owner, i / 4 % 2);
-        if (is_owner)
-            assert_int_equal(found.track, i % 4 / 2);
-    }
-    for (guint i = 0; i < CLASSES; i++)
-        relay_endpoints_remove(endpoints, &owners[i]);
-    RelayAddress stranger = address("10.0.0.1", 9);
-    assert_false(relay_endpoints_find(endpoints, FALSE, &stranger, &found));
-    relay_endpoints_free(endpoints);
-}
-
-static void takes_no_strangers_packet_on_loopback_for_an_owners(void **state)
-{
-    RelayEndpoints *endpoints = relay_endpoints_new();
-    int one;
-    RelayAddress said = address("127.0.0.1", 5000), stranger = address("127.0.0.1", 5004);
-    RelayEndpoint found;
-    assert_true(relay_endpoints_add(endpoints, FALSE, &said, &one, 0));
-    assert_false(relay_endpoints_find(endpoints, FALSE, &stranger, &found));
-    assert_true(relay_endpoints_find(endpoints, FALSE, &said, &found));
-    relay_endpoints_free(endpoints);
-}
-
 static void lets_no_foreign_page_in_by_the_loopback_door(void **state)
 {
     static const struct {
@@ -427,7 +325,6 @@ static void lets_no_foreign_page_in_by_the_loopback_door(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_no_strangers_packet_on_loopback_for_an_owners),
         cmocka_unit_test(lets_no_foreign_page_in_by_the_loopback_door),
         cmocka_unit_test(reads_a_request_with_a_body),
         cmocka_unit_test(waits_for_every_missing_byte),
@@ -445,9 +342,6 @@ int main(void)
         cmocka_unit_test(names_a_group_by_itself),
         cmocka_unit_test(sends_to_scoped_groups_only),
         cmocka_unit_test(gives_each_group_once_and_the_longest_free_first),
-        cmocka_unit_test(finds_owners_and_follows_nat),
-        cmocka_unit_test(takes_one_port_for_two_tracks_as_the_last),
-        cmocka_unit_test(keeps_many_owners_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
