@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/name.h"
@@ -13,6 +14,8 @@
 #define HEADER_MAX 512
 #define SCHOOL_MAX 512
 #define LEEWAY_S 30
+// Nanoseconds since 1970 end in 2262; what is good for longer is good until 2255.
+#define TIME_MAX_S 9000000000.0
 #define AUDIENCE "tongke"
 
 static const char *const role_words[] = {"viewer", "sender", "recorder", "admin"};
@@ -65,6 +68,11 @@ gboolean tk_claims_allow(const TkClaims *claims, TkRole role, const char *name, 
     return g_strcmp0(claims->lesson, "*") == 0 ||
            (claims->lesson &&
             (g_strcmp0(claims->lesson, name) == 0 || g_strcmp0(claims->lesson, id) == 0));
+}
+
+gint64 tk_claims_left_ns(const TkClaims *claims, gint64 wall_ns)
+{
+    return (claims->expires_s + LEEWAY_S) * TK_NS_PER_S - wall_ns;
 }
 
 static gboolean lesson_allowed(const char *lesson)
@@ -153,35 +161,46 @@ static gboolean audience_fits(const json_t *payload)
     return FALSE;
 }
 
+// A NumericDate (RFC 7519 section 2), which may have a fraction. FALSE: it is none.
+static gboolean read_time(const json_t *payload, const char *name, gint64 *ret_s)
+{
+    const json_t *value = json_object_get(payload, name);
+
+    if (json_is_number(value))
+        *ret_s = (gint64)CLAMP(json_number_value(value), 0, TIME_MAX_S);
+    return json_is_number(value);
+}
+
 static TkClaims *read_claims(const json_t *payload, gint64 now_s, GError **error)
 {
     TkRole role;
     const char *lesson = tk_json_string(payload, "lesson", NULL);
     const char *school = tk_json_string(payload, "school", NULL);
-    const json_t *nbf = json_object_get(payload, "nbf");
+    gint64 issued_s = 0, not_before_s = 0, expires_s;
 
     if (!audience_fits(payload))
         return refuse(error, "the token is for another audience than " AUDIENCE);
-    if (!json_is_integer(json_object_get(payload, "exp")))
+    if (!read_time(payload, "exp", &expires_s))
         return refuse(error, "the token has no time of expiry (exp)");
-    if (now_s - LEEWAY_S >= tk_json_int(payload, "exp", 0))
+    if (now_s - LEEWAY_S >= expires_s)
         return refuse(error, "the token has expired; ask for a new one");
-    if (nbf && !json_is_integer(nbf))
+    if (!read_time(payload, "nbf", &not_before_s) && json_object_get(payload, "nbf"))
         return refuse(error, "the token's nbf is not a number of seconds");
-    if (nbf && tk_json_int(payload, "nbf", 0) > now_s + LEEWAY_S)
+    if (not_before_s > now_s + LEEWAY_S)
         return refuse(error, "the token is not valid yet; check this machine's clock");
     if (!tk_role_parse(tk_json_string(payload, "role", NULL), &role))
         return refuse(error, "the token names no role that is known here");
     if (!lesson_allowed(lesson) || !school_allowed(school))
         return refuse(error, "the token names no lesson, or has a bad name in it");
 
+    (void)!read_time(payload, "iat", &issued_s);
     TkClaims *claims = g_new0(TkClaims, 1);
     claims->role = role;
     claims->lesson = g_strdup(lesson);
     claims->school = g_strdup(school);
-    claims->issued_s = tk_json_int(payload, "iat", 0);
-    claims->not_before_s = tk_json_int(payload, "nbf", 0);
-    claims->expires_s = tk_json_int(payload, "exp", 0);
+    claims->issued_s = issued_s;
+    claims->not_before_s = not_before_s;
+    claims->expires_s = expires_s;
     return claims;
 }
 

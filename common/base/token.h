@@ -22,7 +22,7 @@ typedef struct {
     gint64 issued_s;     // iat, seconds since 1970
     gint64 not_before_s; // nbf; 0 = none
     gint64 expires_s;    // exp; always there
-} TkClaims;
+} TkClaims;              // read of a token, each time fits into nanoseconds since 1970
 
 TkClaims *tk_claims_copy(const TkClaims *claims);
 void tk_claims_free(TkClaims *claims);
@@ -32,6 +32,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkClaims, tk_claims_free)
 // list). Admin may everything; a recorder may view. Either of a lesson's names matches: call it
 // with name and id. NULL claims: never.
 gboolean tk_claims_allow(const TkClaims *claims, TkRole role, const char *name, const char *id);
+
+// How long claims that were read of a token are still good at `wall_ns`, with the leeway of
+// tk_token_verify; negative: no longer.
+gint64 tk_claims_left_ns(const TkClaims *claims, gint64 wall_ns);
 
 typedef struct _TkTokenKey TkTokenKey;
 

@@ -163,7 +163,7 @@ RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketReque
     else if (g_str_equal(request->path, EVENTS_PATH))
         open_events(s, request->token);
     if (s->claims)
-        s->expires_ns = now_ns + s->claims->expires_s * TK_NS_PER_S - tk_clock_wall_ns();
+        s->expires_ns = now_ns + tk_claims_left_ns(s->claims, tk_clock_wall_ns());
     g_hash_table_add(audience->sockets, s);
     relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
     if (s->kind == RELAY_SOCKET_CLOSING)

@@ -6,6 +6,7 @@
 
 #include "tests/unit/check.h"
 
+#include "common/base/clock.h"
 #include "common/base/token.h"
 #include "common/base/token_key.h"
 
@@ -197,6 +198,40 @@ static void time_is_kept(void **state)
             fail_msg("wrong %d s after issue", (int)moments[i].at);
         assert_true(!error || tk_error_http_status(error) == 401);
     }
+}
+
+#define TOKEN_WITH_EXP(exp)                                                                        \
+    "{\"aud\":\"tongke\",\"role\":\"viewer\",\"lesson\":\"*\",\"exp\":" exp "}"
+
+// RFC 7519 section 2: any JSON number, also fractions and years that nanoseconds do not reach.
+static void times_are_any_numbers(void **state)
+{
+    static const struct {
+        const char *payload;
+        gint64 expires_s;
+    } right[] = {
+        {TOKEN_WITH_EXP("1795313200.75"), NOW + 100},
+        {TOKEN_WITH_EXP("1.7953132e9"), NOW + 100},
+        {TOKEN_WITH_EXP("1795313200,\"nbf\":1795313100.5,\"iat\":0.5"), NOW + 100},
+        {TOKEN_WITH_EXP("253402300799"), 9000000000},
+        {TOKEN_WITH_EXP("9223372036854775807"), 9000000000},
+        {TOKEN_WITH_EXP("1e300"), 9000000000},
+    };
+    g_autoptr(TkTokenKey) key = new_key("HS256");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(right); i++) {
+        g_autofree char *token = signed_as(key, "{\"alg\":\"HS256\"}", right[i].payload);
+        g_autoptr(TkClaims) claims = tk_token_verify(key, token, NOW, NULL);
+        assert_non_null(claims);
+        assert_int_equal(claims->expires_s, right[i].expires_s);
+        assert_true(tk_claims_left_ns(claims, NOW * TK_NS_PER_S) >= 130 * TK_NS_PER_S);
+        assert_true(tk_claims_left_ns(claims, G_MAXINT64) < 0);
+    }
+    refused_claims(key, TOKEN_WITH_EXP("-1e300"));
+    refused_claims(key, TOKEN_WITH_EXP("1795313069.9"));
+    refused_claims(key, TOKEN_WITH_EXP("1895313100,\"nbf\":1795313131.5"));
+    refused_claims(key, TOKEN_WITH_EXP("1895313100,\"nbf\":1e300"));
+    refused_claims(key, TOKEN_WITH_EXP("true"));
 }
 
 static void claims_must_all_be_right(void **state)
@@ -473,6 +508,7 @@ int main(void)
         cmocka_unit_test(keys_do_not_open_each_others_doors),
         cmocka_unit_test(any_changed_character_is_seen),
         cmocka_unit_test(time_is_kept),
+        cmocka_unit_test(times_are_any_numbers),
         cmocka_unit_test(claims_must_all_be_right),
         cmocka_unit_test(hostile_forms_are_refused),
         cmocka_unit_test(only_sound_claims_are_issued),

@@ -239,6 +239,18 @@ static void refuses_odd_paths_and_too_many(void **state)
         relay_audience_leave(stage->audience, some[i]);
 }
 
+static void keeps_who_has_a_token_for_ever(void **state)
+{
+    Stage *stage = *state;
+    g_autofree char *token = stage_lock(stage);
+    RelaySocketRequest request = {.path = "/live/math", .token = token};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    check_next("state waiting");
+    stage->now_ns += G_GINT64_CONSTANT(100) * 365 * 86400 * SECOND;
+    check_next("nothing");
+    relay_audience_leave(stage->audience, socket);
+}
+
 static void tells_events_after_the_snapshot_and_closes_a_dead_follower(void **state)
 {
     Stage *stage = *state;
@@ -388,6 +400,7 @@ int main(void)
         T(keeps_so_many_ended_lessons_and_no_more),
         T(lets_nobody_begin_at_the_end_but_gives_the_rest),
         T(refuses_odd_paths_and_too_many),
+        T(keeps_who_has_a_token_for_ever),
         T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
         T(bounds_what_a_viewer_says),
         T(holds_back_who_reports_to_be_behind),
