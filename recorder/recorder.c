@@ -49,10 +49,10 @@ static void lesson_changed(const RecLesson *lesson, void *user)
 {
     Recorder *recorder = user;
     g_autoptr(GError) error = NULL;
-    if (!shelf_index_put(recorder->index, lesson, &error))
+    if (!shelf_index_put(recorder->index, lesson, NULL, &error))
         tk_log(TK_LOG_ERROR,
                &(TkLogFields){.lesson = lesson->id, .reason = tk_error_word(error->code)},
-               "%s; mend it with --rebuild-index", error->message);
+               "%s; the next start mends it", error->message);
     if (recorder->posters)
         rec_posters_consider(recorder->posters, lesson);
 }

@@ -29,6 +29,27 @@ gboolean rec_retain_any(const RecRetention *rules)
     return rules->days || rules->unreviewed_days || rules->rejected_days || rules->no_consent_days;
 }
 
+static const char *due(const RecRetention *rules, const RecLesson *lesson, gint64 now_ns)
+{
+    // What nobody knows the age of stays.
+    return lesson->state == REC_STATE_CLOSED && lesson->started_ns
+               ? rec_retention_due(rules, &lesson->verdict, now_ns - lesson->started_ns)
+               : NULL;
+}
+
+// As its folder tells it: the index may be older than what somebody has decided.
+static RecLesson *stored_load(const char *data, const char *id)
+{
+    g_autofree char *folder = rec_folder_path(data, id);
+    g_autoptr(GError) error = NULL;
+    RecLesson *lesson = rec_lesson_load(folder, &error);
+    if (!lesson)
+        tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id},
+               "retention leaves it alone, since nobody can tell what was decided about it: %s",
+               error->message);
+    return lesson;
+}
+
 // What goes wrong with one recording is its own: the others have their turn.
 static void one_run(const char *data, ShelfIndex *index, const RecLesson *lesson,
                     const char *reason, RecRetainCounts *counts)
@@ -55,11 +76,10 @@ static gboolean batch_run(const char *data, ShelfIndex *index, const RecRetentio
     if (!lessons)
         return FALSE;
     for (guint i = 0; i < lessons->len; i++) {
-        const RecLesson *lesson = lessons->pdata[i];
-        // What nobody knows the age of stays.
-        const char *reason = lesson->started_ns ? rec_retention_due(rules, &lesson->verdict,
-                                                                    now_ns - lesson->started_ns)
-                                                : NULL;
+        const RecLesson *listed = lessons->pdata[i];
+        g_autoptr(RecLesson) lesson =
+            due(rules, listed, now_ns) ? stored_load(data, listed->id) : NULL;
+        const char *reason = lesson ? due(rules, lesson, now_ns) : NULL;
         if (!reason)
             continue;
         counts->due++;

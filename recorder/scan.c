@@ -32,14 +32,15 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     if (healing && !rec_heal_finish(folder, &unhealed))
         tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id}, "its healing cannot be ended: %s",
                unhealed->message);
-    gboolean closed =
-        GPOINTER_TO_INT(g_hash_table_lookup(scan->known, id)) == REC_STATE_CLOSED + 1 && !healing;
+    g_autofree char *stamp = rec_lesson_stamp(folder);
+    gboolean same =
+        !healing && g_strcmp0(stamp, g_hash_table_lookup(scan->known, id)) == 0 && stamp;
     g_autoptr(GError) why = NULL;
     gboolean changed = FALSE;
 
     g_hash_table_remove(scan->known, id);
     scan->counts.folders++;
-    if (closed && !scan->all)
+    if (same && !scan->all)
         return TRUE;
     g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, id, FALSE, &changed, &why);
     if (!lesson || (changed && !rec_lesson_save(lesson, folder, &why))) {
@@ -48,7 +49,11 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
                "left out of the library: %s; the folder is left as it is", why->message);
         return TRUE;
     }
-    if (!shelf_index_put(scan->index, lesson, error))
+    if (changed) {
+        g_free(stamp);
+        stamp = rec_lesson_stamp(folder);
+    }
+    if (!shelf_index_put(scan->index, lesson, stamp, error))
         return FALSE;
     if (++scan->counts.put % BATCH == 0 &&
         (!shelf_index_commit(scan->index, error) || !shelf_index_begin(scan->index, error)))

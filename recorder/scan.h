@@ -14,7 +14,8 @@ typedef struct {
     guint folders, put, removed, failed;
 } RecScanCounts;
 
-// `all`: every recording is read again, else only those that the index does not know as closed.
+// `all`: every recording is read again, else only those that were not closed or whose lesson.json
+// is not the one that the index has read.
 // `on_open` (may be NULL) gets those that were being recorded.
 gboolean rec_scan(const char *data, ShelfIndex *index, gboolean all, RecScanOpenFunc on_open,
                   void *user, RecScanCounts *ret, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -8,7 +8,9 @@
 #include "recorder/archive/state.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FORMAT 1
 #define LESSON_BYTES_MAX (4u << 20)
@@ -363,6 +365,16 @@ RecLesson *rec_lesson_load(const char *folder, GError **error)
     if (!lesson)
         g_prefix_error(error, "%s: ", path);
     return lesson;
+}
+
+char *rec_lesson_stamp(const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, REC_LESSON_FILE, NULL);
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return NULL;
+    return g_strdup_printf("%jd.%09ld %jd %ju", (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
+                           (intmax_t)info.st_size, (uintmax_t)info.st_ino);
 }
 
 gboolean rec_lesson_save(const RecLesson *lesson, const char *folder, GError **error)

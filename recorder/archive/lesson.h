@@ -70,6 +70,9 @@ void rec_lesson_reset_stream(RecLesson *lesson, RecStream *stream);
 char *rec_lesson_dump(const RecLesson *lesson);
 RecLesson *rec_lesson_parse(const char *text, gsize length, GError **error);
 RecLesson *rec_lesson_load(const char *folder, GError **error);
+// As long as this is the same, so is what rec_lesson_load gives: the file's time, size and inode.
+// NULL when there is none. Newly allocated.
+char *rec_lesson_stamp(const char *folder);
 gboolean rec_lesson_save(const RecLesson *lesson, const char *folder,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

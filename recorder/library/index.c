@@ -9,7 +9,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#define VERSION 3
+#define VERSION 4
 #define CHECKED_BYTES_MAX (64 << 20)
 
 const char *const shelf_facet_names[SHELF_FACETS] = {"subject", "grade", "teacher", "school"};
@@ -24,7 +24,7 @@ struct _ShelfIndex {
 static const char schema[] =
     "CREATE TABLE recording(no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     " state INTEGER NOT NULL, started_ns INTEGER NOT NULL, subject TEXT, grade TEXT, teacher TEXT,"
-    " school TEXT, document TEXT NOT NULL);"
+    " school TEXT, document TEXT NOT NULL, stamp TEXT);"
     "CREATE INDEX recording_columns ON recording(started_ns, subject, grade, teacher, school, "
     "name);"
     "CREATE INDEX recording_name ON recording(name, started_ns);"
@@ -65,9 +65,9 @@ static gboolean prepare_all(ShelfIndex *index, GError **error)
     } all[] = {
         {&index->put,
          "INSERT INTO recording(id, name, state, started_ns, subject, grade, teacher, school,"
-         " document) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+         " document, stamp) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
          " ON CONFLICT(id) DO UPDATE SET name=?2, state=?3, started_ns=?4, subject=?5, grade=?6,"
-         " teacher=?7, school=?8, document=?9 RETURNING no"},
+         " teacher=?7, school=?8, document=?9, stamp=?10 RETURNING no"},
         {&index->put_text,
          "INSERT INTO words(rowid, title, unit, teacher, school, subject, grade, description,"
          " context) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
@@ -144,7 +144,7 @@ static ShelfIndex *open_once(const char *path, gboolean *ret_fresh, GError **err
         fail(index, "open", error);
         return NULL;
     }
-    // The folders are the truth: what a power cut takes from the index is found again in them.
+    // What a power cut takes from the index is found again in the folders, by the stamps.
     if (!run(index, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384;",
              error) ||
         !shelf_search_register(index->db, error))
@@ -241,7 +241,8 @@ static gboolean put_words(ShelfIndex *index, const RecLesson *lesson, gint64 no,
     return step_done(index, index->put_text, "put words", error);
 }
 
-gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, GError **error)
+gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, const char *stamp,
+                         GError **error)
 {
     g_autofree char *document = rec_lesson_dump(lesson);
     const TkLessonInfo *info = lesson->info;
@@ -258,6 +259,7 @@ gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, GError **er
     bind_text(put, 7, info->teacher);
     bind_text(put, 8, info->school);
     bind_text(put, 9, document);
+    bind_text(put, 10, stamp);
     gboolean ok = sqlite3_step(put) == SQLITE_ROW;
     gint64 no = ok ? sqlite3_column_int64(put, 0) : 0;
     if (!ok)
@@ -320,14 +322,17 @@ RecLesson *shelf_index_newest(ShelfIndex *index, const char *name, GError **erro
 
 GHashTable *shelf_index_ids(ShelfIndex *index, GError **error)
 {
-    GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GHashTable *ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     sqlite3_stmt *statement = NULL;
-    int code =
-        sqlite3_prepare_v2(index->db, "SELECT id, state FROM recording", -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(
+        index->db, "SELECT id, iif(state = ?1, ifnull(stamp, ''), '') FROM recording", -1,
+        &statement, NULL);
 
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int(statement, 1, REC_STATE_CLOSED);
     while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         g_hash_table_insert(ids, g_strdup((const char *)sqlite3_column_text(statement, 0)),
-                            GINT_TO_POINTER(sqlite3_column_int(statement, 1) + 1));
+                            g_strdup((const char *)sqlite3_column_text(statement, 1)));
         code = SQLITE_OK;
     }
     if (code != SQLITE_DONE) {

@@ -4,7 +4,9 @@
 #include "recorder/archive/lesson.h"
 
 // The catalogue: a SQLite file that can be deleted at any time and is made again from the folders.
-// One thread at a time.
+// It is for finding; what a recording is, its folder tells: a power cut may leave an index that is
+// older. So each start reads again what has changed since it was put (`stamp`), and nothing is
+// changed or deleted by what the index says alone. One thread at a time.
 typedef struct _ShelfIndex ShelfIndex;
 
 // Opens <data>/library.sqlite or makes it. *ret_fresh: it is empty (new, of another version, or
@@ -19,8 +21,9 @@ gboolean shelf_index_clear(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED
 gboolean shelf_index_begin(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean shelf_index_commit(ShelfIndex *index, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-// Adds or replaces.
-gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson,
+// Adds or replaces. `stamp`: of the lesson.json that the lesson was read from (rec_lesson_stamp);
+// NULL: it is not known to be the same, and read at the next start.
+gboolean shelf_index_put(ShelfIndex *index, const RecLesson *lesson, const char *stamp,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean shelf_index_remove(ShelfIndex *index, const char *id,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -30,7 +33,7 @@ RecLesson *shelf_index_get(ShelfIndex *index, const char *id, GError **error);
 // The same of the lesson of that name that was started last.
 RecLesson *shelf_index_newest(ShelfIndex *index, const char *name, GError **error);
 
-// All ids, and whether each was closed when it was put: id → GINT_TO_POINTER(RecState + 1). New.
+// All ids, each with its stamp, or "" when it has none or was not closed. New.
 GHashTable *shelf_index_ids(ShelfIndex *index, GError **error);
 
 // Up to `limit` closed recordings that were started before `before_ns`, behind number *at (0: from

@@ -220,11 +220,23 @@ ShelfReply *shelf_recording_list(const ShelfApi *api, const ShelfRequest *reques
     return shelf_reply_text(200, "application/json", tk_json_dump(root));
 }
 
+// What is edited and saved: never the index's copy, which may be older.
+static RecLesson *stored_load(const char *folder, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+    RecLesson *lesson = rec_lesson_load(folder, &why);
+    if (!lesson)
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "the recording cannot be changed: %s",
+                    why->message);
+    return lesson;
+}
+
 ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes *body)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *folder = rec_folder_path(api->data, lesson->id);
-    gboolean running = FALSE;
+    gboolean running = api->running(api->user, lesson->id);
+    g_autoptr(RecLesson) stored = NULL;
     gsize size;
     const char *text = g_bytes_get_data(body, &size);
     g_autoptr(json_t) edits = tk_json_parse(text ? text : "", size, 64 * 1024, &error);
@@ -236,10 +248,12 @@ ShelfReply *shelf_recording_patch(const ShelfApi *api, RecLesson *lesson, GBytes
                     "the body must be an object of members of info");
         return shelf_reply_error(error);
     }
+    if (!running && !(lesson = stored = stored_load(folder, &error)))
+        return shelf_reply_error(error);
     if (!rec_lesson_edit(lesson, edits, &error) ||
         !api->edit(api->user, lesson->id, edits, &running, &error) ||
         (!running && !rec_lesson_save(lesson, folder, &error)) ||
-        !shelf_index_put(api->index, lesson, &error))
+        !shelf_index_put(api->index, lesson, NULL, &error))
         return shelf_reply_error(error);
     g_autoptr(json_t) object = shelf_recording_json(api, lesson, folder, NULL);
     return shelf_reply_text(200, "application/json", tk_json_dump(object));

@@ -63,7 +63,7 @@ static void fill(ShelfIndex *index, guint count)
         g_autoptr(RecLesson) lesson = lesson_make(chance, i);
         if (i % BATCH == 0 && !shelf_index_begin(index, &error))
             break;
-        if (!shelf_index_put(index, lesson, &error))
+        if (!shelf_index_put(index, lesson, NULL, &error))
             break;
         if ((i % BATCH == BATCH - 1 || i == count - 1) && !shelf_index_commit(index, &error))
             break;

@@ -101,6 +101,37 @@ class Retention(unittest.TestCase):
         again = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
         self.assertEqual([r["id"] for r in again.get("/api/v1/recordings")["recordings"]], [kept])
 
+    def test_an_index_from_before_decides_nothing(self):
+        """As after a power cut: lesson.json was synced, what the index had heard since is gone."""
+        kept, old = self.ids
+        Recorder(self.addCleanup, "http://127.0.0.1:1", self.data).stop()
+        before = (self.data / "library.sqlite").read_bytes()
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
+        url = "/api/v1/recordings/" + kept
+        decided = {"keep": True, "consent": "given", "title": "函数"}
+        self.assertEqual(request("PATCH", recorder.url + url, decided).status, 200)
+        recorder.kill()
+        for path in self.data.glob("library.sqlite*"):
+            path.unlink()
+        (self.data / "library.sqlite").write_bytes(before)
+        self.assertEqual(self.due("days=30"), [old])
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
+        there = recorder.get(url)
+        self.assertEqual((there["keep"], there["consent"], there["info"]["title"]),
+                         (True, "given", "函数"))
+
+        # What is changed is what the folder tells, too.
+        path = self.folder(kept) / "lesson.json"
+        lesson = json.loads(path.read_text())
+        lesson["started"], lesson["review"] = "2025-03-01T09:59:00+08:00", "approved"
+        path.write_text(json.dumps(lesson))
+        there = request("PATCH", recorder.url + url, {"consent": None}).json()
+        self.assertEqual((there["keep"], there["review"], there["started"][:19]),
+                         (True, "approved", "2025-03-01T01:59:00"))
+        recorder.stop()
+        self.assertIn("1 recordings deleted", self.retain("days=30"))
+        self.assertTrue(path.exists())
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -102,7 +102,7 @@ static ShelfIndex *corpus_index(const char *data, gboolean folders)
     for (guint i = 0; i < G_N_ELEMENTS(corpus); i++) {
         g_autoptr(RecLesson) lesson =
             lesson_new(i, corpus[i][0], corpus[i][1], corpus[i][2], corpus[i][3]);
-        assert_true(shelf_index_put(index, lesson, NULL));
+        assert_true(shelf_index_put(index, lesson, NULL, NULL));
         if (folders) {
             g_autofree char *folder = rec_folder_path(data, lesson->id);
             assert_true(rec_folder_make(folder, NULL));
@@ -225,9 +225,9 @@ static void check_replace_and_remove(void **state)
     ShelfFilter old = {.query = "圆", .limit = 5}, new = {.query = "椭圆", .limit = 5};
 
     assert_true(fresh);
-    assert_true(shelf_index_put(index, lesson, NULL));
+    assert_true(shelf_index_put(index, lesson, NULL, NULL));
     assert_true(tk_lesson_info_set(lesson->info, "title", "椭形", NULL));
-    assert_true(shelf_index_put(index, lesson, NULL));
+    assert_true(shelf_index_put(index, lesson, NULL, NULL));
     g_autofree char *by_old = titles(index, &old), *by_new = titles(index, &new);
     assert_string_equal(by_old, "");
     assert_string_equal(by_new, "");
@@ -349,7 +349,7 @@ static void check_many(void **state)
     for (guint i = 0; i < MANY; i++) {
         guint number = i * 1201 % MANY;
         g_autoptr(RecLesson) lesson = many_lesson(number);
-        assert_true(shelf_index_put(index, lesson, NULL));
+        assert_true(shelf_index_put(index, lesson, NULL, NULL));
         if ((number + 1) % 11 == 0)
             g_ptr_array_add(gone, g_strdup(lesson->id));
     }
@@ -419,7 +419,7 @@ static void check_rebuild(void **state)
 
     // A folder that is gone leaves the index; a stranger's stays where it is.
     g_autoptr(RecLesson) lesson = lesson_new(9, "x", "y", "z", "w");
-    assert_true(shelf_index_put(index, lesson, NULL));
+    assert_true(shelf_index_put(index, lesson, NULL, NULL));
     g_autofree char *foreign = g_build_filename(data, "lessons", "notes", NULL);
     assert_int_equal(g_mkdir(foreign, 0755), 0);
     assert_true(rec_scan(data, index, FALSE, NULL, NULL, &counts, NULL));

@@ -33,7 +33,7 @@ static void *shelf_new(void)
     shelf->leaving = g_strconcat(shelf->folder, SHELF_DELETED_SUFFIX, NULL);
     assert_true(rec_folder_make(shelf->folder, NULL));
     assert_true(rec_lesson_save(shelf->lesson, shelf->folder, NULL));
-    assert_true(shelf_index_put(shelf->index, shelf->lesson, NULL));
+    assert_true(shelf_index_put(shelf->index, shelf->lesson, NULL, NULL));
     return shelf;
 }
 
@@ -189,7 +189,7 @@ static RecLesson *old_lesson(const Shelf *shelf)
     lesson->started_ns = tk_clock_wall_ns() - 40 * DAY_NS;
     assert_true(rec_folder_make(folder, NULL));
     assert_true(rec_lesson_save(lesson, folder, NULL));
-    assert_true(shelf_index_put(shelf->index, lesson, NULL));
+    assert_true(shelf_index_put(shelf->index, lesson, NULL, NULL));
     return lesson;
 }
 
@@ -215,6 +215,45 @@ static void check_one_stuck_stops_no_other(void **state)
     shelf_clear(shelf);
 }
 
+static guint scanned(const Shelf *shelf)
+{
+    RecScanCounts counts;
+    assert_true(rec_scan(shelf->data, shelf->index, FALSE, NULL, NULL, &counts, NULL));
+    return counts.put;
+}
+
+// What somebody decided stands in the folder, and the index has not heard of it.
+static void check_an_older_index_decides_nothing(void **state)
+{
+    Shelf *shelf = shelf_new();
+    g_autoptr(RecLesson) lesson = old_lesson(shelf), found = NULL;
+    g_autofree char *folder = rec_folder_path(shelf->data, lesson->id);
+    g_autofree char *file = g_build_filename(folder, REC_LESSON_FILE, NULL);
+    const RecRetention rules = {.days = 30};
+    RecRetainCounts counts;
+
+    assert_int_equal(scanned(shelf), 2);
+    assert_int_equal(scanned(shelf), 0); // as it was
+    lesson->verdict.keep = TRUE;
+    assert_true(rec_lesson_save(lesson, folder, NULL));
+    assert_true(
+        rec_retain_run(shelf->data, shelf->index, &rules, FALSE, NULL, NULL, &counts, NULL));
+    assert_int_equal(counts.due, 0);
+    assert_int_equal(scanned(shelf), 1);
+    found = shelf_index_get(shelf->index, lesson->id, NULL);
+    assert_true(found->verdict.keep);
+
+    // Nobody can tell: it stays.
+    lesson->verdict.keep = FALSE;
+    assert_true(shelf_index_put(shelf->index, lesson, NULL, NULL));
+    assert_true(g_file_set_contents(file, "{", -1, NULL));
+    assert_true(
+        rec_retain_run(shelf->data, shelf->index, &rules, FALSE, NULL, NULL, &counts, NULL));
+    assert_int_equal(counts.due, 0);
+    assert_true(there(folder));
+    shelf_clear(shelf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +262,7 @@ int main(void)
         cmocka_unit_test(check_cut_off_before_the_note),
         cmocka_unit_test(check_cut_off_behind_the_note),
         cmocka_unit_test(check_one_stuck_stops_no_other),
+        cmocka_unit_test(check_an_older_index_decides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
