@@ -19,11 +19,14 @@
 #define DRAIN_NS (3 * TK_NS_PER_S)
 // As a lesson waits for its own sender, so it waits for the relay that it comes from.
 #define UNSEEN_NS (300 * TK_NS_PER_S)
+// For a lesson there may be no room yet, or its name may be another's still.
+#define RETRY_NS TK_NS_PER_S
 
 // A lesson that some upstream has.
 typedef struct {
-    char *id;
+    char *id, *name;
     gboolean here;      // in this relay's list
+    gint64 retry_ns;    // it is not: when to try again
     gint64 seen_ns;     // when a connected upstream last had it
     gint64 ending_ns;   // when to end it; 0 = it runs
     GPtrArray *fetches; // RelayFetch
@@ -45,6 +48,7 @@ static void lesson_free(gpointer data)
     Lesson *lesson = data;
     g_ptr_array_unref(lesson->fetches);
     g_free(lesson->id);
+    g_free(lesson->name);
     g_free(lesson);
 }
 
@@ -126,17 +130,36 @@ static void mirror_stream(RelayMirror *m, Lesson *lesson, const json_t *object)
         relay_fetch_set_sent(fetch, sent);
 }
 
+static void end_here(RelayMirror *m, Lesson *lesson)
+{
+    g_ptr_array_set_size(lesson->fetches, 0); // their streams are over
+    relay_lessons_end_mirrored(m->lessons, lesson->id);
+    lesson->here = FALSE;
+}
+
+// What is over upstream and only drained here keeps no successor from its name.
+static void clear_name(RelayMirror *m, const char *name)
+{
+    GHashTableIter iter;
+    Lesson *other;
+    g_hash_table_iter_init(&iter, m->mirrored);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&other))
+        if (other->here && other->ending_ns && g_str_equal(other->name, name))
+            end_here(m, other);
+}
+
 static void mirror_lesson(RelayMirror *m, Lesson *lesson, const json_t *told)
 {
     g_autoptr(GError) error = NULL;
-    RelayMirrored mirrored = {.id = lesson->id,
-                              .name = tk_json_string(told, "name", ""),
-                              .info = json_object_get(told, "info")};
+    RelayMirrored mirrored = {
+        .id = lesson->id, .name = lesson->name, .info = json_object_get(told, "info")};
     const json_t *stream;
     size_t i;
+    lesson->retry_ns = tk_clock_monotonic_ns() + RETRY_NS;
     if (!tk_clock_parse_rfc3339(tk_json_string(told, "started", ""), &mirrored.started_wall_ns,
                                 NULL))
         return;
+    clear_name(m, lesson->name);
     gboolean here = relay_lessons_mirror(m->lessons, &mirrored, &error);
     if (!here && lesson->here != here) {
         TkLogFields fields = {.lesson = mirrored.name, .reason = tk_error_word(error->code)};
@@ -155,8 +178,9 @@ static void update(RelayMirror *m, const char *id)
 {
     Lesson *lesson = g_hash_table_lookup(m->mirrored, id);
     const RelayUpstream *teller = teller_of(m, id);
+    const json_t *told = teller ? relay_upstream_lesson(teller, id) : NULL;
     gint64 now_ns = tk_clock_monotonic_ns();
-    if (!teller) {
+    if (!told) {
         if (lesson && !lesson->ending_ns)
             lesson->ending_ns = now_ns + DRAIN_NS;
         return;
@@ -164,13 +188,14 @@ static void update(RelayMirror *m, const char *id)
     if (!lesson) {
         lesson = g_new0(Lesson, 1);
         lesson->id = g_strdup(id);
+        lesson->name = g_strdup(tk_json_string(told, "name", ""));
         lesson->here = TRUE; // until found otherwise, which is worth a line
         lesson->seen_ns = now_ns;
         lesson->fetches = g_ptr_array_new_with_free_func((GDestroyNotify)relay_fetch_free);
         g_hash_table_insert(m->mirrored, lesson->id, lesson);
     }
     lesson->ending_ns = 0;
-    mirror_lesson(m, lesson, relay_upstream_lesson(teller, id));
+    mirror_lesson(m, lesson, told);
 }
 
 static void on_lesson(gpointer user, RelayUpstream *upstream, const char *id)
@@ -244,10 +269,11 @@ static gboolean tick(gpointer user)
     for (GList *at = lessons; at; at = at->next) {
         Lesson *lesson = at->data;
         tend(m, lesson, now_ns);
+        if (!lesson->here && !lesson->ending_ns && now_ns > lesson->retry_ns)
+            update(m, lesson->id);
         gboolean over = lesson->ending_ns && now_ns > lesson->ending_ns;
         if (over || now_ns - lesson->seen_ns > UNSEEN_NS) {
-            if (lesson->here)
-                relay_lessons_end_mirrored(m->lessons, lesson->id);
+            end_here(m, lesson);
             g_hash_table_remove(m->mirrored, lesson->id);
         }
     }

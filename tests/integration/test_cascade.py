@@ -8,7 +8,7 @@ import time
 import unittest
 
 from lines import NTP_EPOCH_NS
-from rtsp import Rtsp
+from rtsp import H264, Rtsp, sdp
 from tongke import Deadline, Recorder, Relay, clip, publish, request, run, temporary
 from websocket import Chunk, WebSocket, is_init
 
@@ -160,6 +160,47 @@ class Levels(Cascade):
         sender = publish(self.addCleanup, self.county, "math")
         self.assertNotEqual(sender.wait(), 0)
         self.assertTrue(any("409" in line for line in sender.err), sender.tail())
+
+
+class Succession(Cascade):
+    """What stands in the list below follows what stands in the one above."""
+
+    def city(self):
+        """Nothing that its silent senders do makes it tell of a lesson again."""
+        return self.relay("city", settings={"lesson.stall_s": 3600})
+
+    def announce(self, relay, name, lesson_id):
+        """A sender that has said what it sends, and sends nothing yet."""
+        sender = Rtsp(self.addCleanup, relay)
+        body = sdp(f'a=x-tongke-lesson:{{"id":"{lesson_id}"}}', H264)
+        sender.ask("ANNOUNCE", name, {"Content-Type": "application/sdp"}, body)
+        sender.ask("SETUP", f"{name}/streamid=0",
+                   {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"})
+        self.assertEqual(sender.ask("RECORD", name).status, 200)
+        return sender
+
+    def is_sent(self, lesson):
+        """It came while its sender was there: one that says nothing is left after a minute."""
+        return any(stream["state"] == "live" for stream in lesson["streams"])
+
+    def test_the_next_lesson_of_a_room_follows_at_once(self):
+        city = self.city()
+        county = self.relay("county", city)
+        first = self.announce(city, "math", "01JDAAAAAAAAAAAAAAAAAAAAAA")
+        self.assertEqual(self.listed(county)["id"], "01JDAAAAAAAAAAAAAAAAAAAAAA")
+        self.assertEqual(first.ask("TEARDOWN", "math").status, 200)
+        self.announce(city, "math", "01JDBBBBBBBBBBBBBBBBBBBBBB")
+        self.listed(county, lambda l: l["id"] == "01JDBBBBBBBBBBBBBBBBBBBBBB" and self.is_sent(l))
+
+    def test_a_lesson_waits_for_room(self):
+        city = self.city()
+        county = self.relay("county", city, settings={"limits.lessons": 1})
+        self.announce(city, "math", "01JDAAAAAAAAAAAAAAAAAAAAAA")
+        self.listed(county)
+        self.announce(city, "art", "01JDBBBBBBBBBBBBBBBBBBBBBB")
+        county.wait_log("not taken over from upstream: .* limits.lessons allows")
+        request("POST", f"{city.url}/api/v1/lessons/math/end")
+        self.listed(county, lambda l: l["name"] == "art" and self.is_sent(l))
 
 
 class Rules(Cascade):
