@@ -304,40 +304,40 @@ static gboolean accept(RelayInputTrack *t, const TkRtp *rtp, gint64 *ret_sequenc
 }
 
 // A retransmission goes on as the packet that it repeats.
-static void take_retransmission(RelayInputTrack *t, const guint8 *data, gsize size,
-                                const TkRtp *rtp)
+static gboolean take_retransmission(RelayInputTrack *t, const guint8 *data, gsize size,
+                                    const TkRtp *rtp)
 {
     gsize bytes;
     g_autofree guint8 *original = relay_wanted_restore(
         &t->wanted, data, size, rtp, t->format.payload_type, t->receiver.ssrc, &bytes);
     if (original)
-        relay_input_rtp(t->input, t->index, original, bytes, t->input->now_ns, t->input->wall_ns);
-    else
-        t->stats.duplicate++;
+        return relay_input_rtp(t->input, t->index, original, bytes, t->input->now_ns,
+                               t->input->wall_ns);
+    t->stats.duplicate++;
+    return FALSE;
 }
 
-void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,
-                     gint64 wall_ns)
+gboolean relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize size,
+                         gint64 now_ns, gint64 wall_ns)
 {
     if (!input->present || track >= input->count)
-        return;
+        return FALSE;
     enter(input, now_ns, wall_ns);
     RelayInputTrack *t = &input->tracks[track];
     TkRtp rtp;
     if (size > PACKET_BYTES_MAX || !tk_rtp_parse(data, size, &rtp)) {
         t->stats.malformed++;
-        return;
+        return FALSE;
     }
     if (t->format.rtx_payload_type && rtp.payload_type == t->format.rtx_payload_type) {
-        take_retransmission(t, data, size, &rtp);
-        return;
+        return take_retransmission(t, data, size, &rtp);
     }
     g_autoptr(RelayUnit) packet = relay_packet_copy(&rtp, data, size, t->format.latm);
     gint64 sequence;
     if (!packet)
         t->stats.malformed++;
     if (!packet || !accept(t, &rtp, &sequence))
-        return;
+        return FALSE;
     relay_wanted_arrived(&t->wanted, sequence, now_ns);
     t->stats.packets++;
     t->stats.bytes += size;
@@ -353,6 +353,7 @@ void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize s
     input->sink.on_packet(input->user, track, relay_unit_ref(packet));
     put_in_order(t, packet, now_ns);
     release_when_due(input);
+    return TRUE;
 }
 
 void relay_input_rtcp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,

@@ -98,9 +98,10 @@ void relay_input_be_patient(RelayInput *input);
 // The sender is gone: what is pending is given out.
 void relay_input_end(RelayInput *input, gint64 now_ns);
 
-// A datagram or interleaved frame from the sender. Hostile; anything may be in it.
-void relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,
-                     gint64 wall_ns);
+// A datagram or interleaved frame from the sender. Hostile; anything may be in it. TRUE: it was a
+// packet of the track's source that had not come before.
+gboolean relay_input_rtp(RelayInput *input, guint track, const guint8 *data, gsize size,
+                         gint64 now_ns, gint64 wall_ns);
 void relay_input_rtcp(RelayInput *input, guint track, const guint8 *data, gsize size, gint64 now_ns,
                       gint64 wall_ns);
 

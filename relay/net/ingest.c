@@ -112,8 +112,8 @@ static void input_media(RelayIngestStream *s, guint track, gboolean rtcp, const 
         relay_input_rtcp(s->input, track, data, size, now_ns, wall_ns);
         return;
     }
-    relay_input_rtp(s->input, track, data, size, now_ns, wall_ns);
-    relay_stat_set(s->stream->last_packet_ns, now_ns);
+    if (relay_input_rtp(s->input, track, data, size, now_ns, wall_ns))
+        relay_stat_set(s->stream->last_packet_ns, now_ns);
     relay_stat_add(s->stream->packets_in, 1);
     relay_stat_add(s->stream->bytes_in, size);
 }

@@ -2,12 +2,13 @@
 """RTSP as the rude speak it: wrong order, wrong words, half requests and noise."""
 
 import random
+import select
 import socket
 import threading
 import unittest
 
 from rtsp import H264, H265, Rtsp, sdp
-from tongke import Relay, publish, request, run
+from tongke import Deadline, Relay, publish, request, run
 from websocket import WebSocket
 
 TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
@@ -238,6 +239,25 @@ class Noise(unittest.TestCase):
             peer.send(b"$" + bytes([size % 4]) + size.to_bytes(2, "big") + body)
         self.assertEqual(peer.ask("GET_PARAMETER", "math").status, 200)
         self.serves()
+
+
+class Rubbish(unittest.TestCase):
+    def test_a_sender_of_packets_that_are_none_of_its_tracks_is_let_go(self):
+        relay = Relay(self.addCleanup, {"lesson.stall_s": 2})
+        peer = Rtsp(self.addCleanup, relay)
+        self.assertEqual(peer.ask("ANNOUNCE", "math", {"Content-Type": "application/sdp"},
+                                  sdp(H264)).status, 200)
+        self.assertEqual(peer.ask("SETUP", "math/streamid=0", TCP_IN).status, 200)
+        self.assertEqual(peer.ask("RECORD", "math").status, 200)
+        deadline = Deadline()
+        number = 0
+        # Payload type 99, where 96 was announced.
+        while peer.try_send(b"$\0\0\x10\x80\x63" + number.to_bytes(2, "big") + bytes(12)):
+            number += 1
+            self.assertFalse(deadline.over(), "its rubbish keeps it there")
+            if select.select([peer.socket], [], [], 0.02)[0] and not peer.socket.recv(65536):
+                break
+        relay.wait_log('a sender leaves.*reason="no media"')
 
 
 class Start(unittest.TestCase):

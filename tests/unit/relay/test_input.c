@@ -318,8 +318,8 @@ static void what_is_not_the_senders_is_counted(void **state)
     relay_input_rtp(c->input, 0, nonsense, sizeof nonsense, 0,
                     CLASSROOM_EPOCH_NS); // nobody is there
     assert_true(classroom_begin(&r, 0));
-    relay_input_rtp(c->input, 0, nonsense, sizeof nonsense, 0, CLASSROOM_EPOCH_NS);
-    relay_input_rtp(c->input, 7, nonsense, sizeof nonsense, 0, CLASSROOM_EPOCH_NS);
+    assert_false(relay_input_rtp(c->input, 0, nonsense, sizeof nonsense, 0, CLASSROOM_EPOCH_NS));
+    assert_false(relay_input_rtp(c->input, 7, nonsense, sizeof nonsense, 0, CLASSROOM_EPOCH_NS));
     relay_input_rtcp(c->input, 0, nonsense, sizeof nonsense, 0, CLASSROOM_EPOCH_NS);
     classroom_send(&r, 0, sender_frame(&r.audio, 0, TRUE, 10)); // the other track's payload type
     GPtrArray *twice = sender_frame(&r.video, 0, TRUE, 10);
