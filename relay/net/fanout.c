@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/fanout_part.h"
 
+#include <string.h>
+
 #include "common/base/clock.h"
 
 #define HOUSEKEEPING_NS (TK_NS_PER_S / 2)
@@ -8,6 +10,10 @@
 #define HISTORY_UNITS_MAX 65536
 // Viewers served in one go before requests and packets that have come meanwhile are: a millisecond.
 #define TURNS 128
+// Nobody has got more of a track than there is. What it wants next lies behind the newest number,
+// or ahead of it by what was not in order on the way here; so up to 64,511 packets back can be
+// meant.
+#define RESUME_AHEAD_MAX 1024
 // Who can be given less is set forward later.
 #define PATIENT_LAG_NS (6 * TK_NS_PER_S)
 
@@ -192,13 +198,34 @@ void relay_fanout_set_clock(RelayFanout *fanout, RelayStream *stream, guint trac
         feed->packets.clocks[track] = *clock;
 }
 
+// The newest number of each track; 0 where it has none.
+static void find_newest(const RelayHistory *history, guint64 ret[RELAY_INPUT_TRACKS_MAX])
+{
+    memset(ret, 0, RELAY_INPUT_TRACKS_MAX * sizeof *ret);
+    for (guint64 at = relay_history_tail(history); at < relay_history_head(history); at++) {
+        const RelayUnit *unit = relay_history_at(history, at);
+        ret[unit->track] = MAX(ret[unit->track], unit->number);
+    }
+}
+
+// The whole number that the 16 bits of the wire mean.
+static guint64 unwrap(guint16 wanted, guint64 newest)
+{
+    guint64 most = newest + RESUME_AHEAD_MAX;
+    return most - (guint16)((guint16)most - wanted);
+}
+
 // The first packet at or behind the numbers that a resuming viewer names; head when there is none.
 static guint64 resume_position(const RelayHistory *history, const RelayViewerSpec *spec)
 {
     guint64 at = relay_history_tail(history), head = relay_history_head(history);
+    guint64 newest[RELAY_INPUT_TRACKS_MAX];
+    find_newest(history, newest);
     for (; at < head; at++) {
         const RelayUnit *unit = relay_history_at(history, at);
-        if ((gint16)((guint16)unit->number - spec->resume[unit->track]) >= 0)
+        guint track = unit->track;
+        if (spec->tracks[track].enabled &&
+            unit->number >= unwrap(spec->resume[track], newest[track]))
             break;
     }
     return at;

@@ -126,11 +126,51 @@ static void gives_nobody_pictures_that_cannot_be_read(void **state)
     assert_true(comes_to_low(stage, low));
 }
 
+#define HELD 40000 // more than half of what 16 bits can tell apart
+#define FIRST 100000
+#define KEYS 4000 // packets from one key to the next
+
+static guint64 resumes_at(Stage *stage, guint64 wanted)
+{
+    gboolean full;
+    guint16 sequence;
+    guint32 timestamp;
+    RelayViewerSpec spec = {.tracks = {{.enabled = TRUE}},
+                            .resumes = TRUE,
+                            .resume = {(guint16)wanted},
+                            .school = relay_schools_find(stage->schools, NULL),
+                            .on_gone = on_gone,
+                            .user = stage};
+    RelayRtpViewer *viewer = relay_fanout_join(stage->fanout, stage->stream, &spec, &full);
+    assert_non_null(viewer);
+    assert_true(relay_rtp_viewer_first(viewer, 0, &sequence, &timestamp));
+    guint64 at = viewer->course.place.position;
+    relay_fanout_leave(stage->fanout, viewer);
+    const RelayUnit *unit = relay_history_at(stage->stream->feeds[0]->packets.history, at);
+    assert_int_equal((guint16)unit->number, sequence);
+    return unit->number;
+}
+
+static void resumes_where_it_was_however_much_is_held(void **state)
+{
+    Stage *stage = *state;
+    tell_clock(stage, stage->stream);
+    for (guint64 i = 0; i < HELD; i++)
+        push(stage, stage->stream, FIRST + i, i % KEYS ? 0 : RELAY_UNIT_KEY, 10);
+    guint64 newest_key = FIRST + HELD - KEYS;
+    assert_int_equal(resumes_at(stage, newest_key), newest_key);
+    assert_int_equal(resumes_at(stage, FIRST + HELD - 1), FIRST + HELD - 1);
+    assert_int_equal(resumes_at(stage, FIRST + 1), FIRST + 1); // nearly all of it
+    assert_int_equal(resumes_at(stage, FIRST - 5000), FIRST);  // it is too late for some
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lets_a_silent_viewer_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gives_nobody_pictures_that_cannot_be_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(resumes_where_it_was_however_much_is_held, set_up,
                                         tear_down),
     };
     mallopt(M_PERTURB, RUBBISH);
