@@ -239,6 +239,28 @@ gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean
     return TRUE;
 }
 
+gboolean rec_index_read_rest(const char *path, guint64 at, GArray *entries, guint64 *ret_torn_bytes,
+                             GError **error)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+    if (!file)
+        return FALSE;
+    const char *data = g_mapped_file_get_contents(file), *end;
+    gsize size = g_mapped_file_get_length(file), from = MIN(at, size), good = from;
+
+    for (; from < size && (end = memchr(data + from, '\n', size - from));
+         from = (gsize)(end + 1 - data)) {
+        RecEntry entry;
+        gboolean is_entry = rec_entry_parse(data + from, (gsize)(end - data) - from, &entry);
+        if (is_entry)
+            g_array_append_val(entries, entry);
+        if (is_entry || data[from] == '#')
+            good = (gsize)(end + 1 - data);
+    }
+    *ret_torn_bytes = size - good;
+    return TRUE;
+}
+
 const char *rec_boot_id(void)
 {
     static char *id;

@@ -96,6 +96,12 @@ static inline gint64 rec_entry_end_ns(const RecEntry *entry)
 gboolean rec_index_read(const char *path, GArray *entries, guint64 *at, gboolean *ret_clean,
                         GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+// What follows a line that stopped rec_index_read at `at`: appends all that are entries, in
+// whatever order, to be held against the media. *ret_torn_bytes: of the index's end, that are no
+// lines.
+gboolean rec_index_read_rest(const char *path, guint64 at, GArray *entries, guint64 *ret_torn_bytes,
+                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 // This boot of the machine. Static.
 const char *rec_boot_id(void);
 // The boot in which an index was last written to; NULL: it does not say. Newly allocated.

@@ -28,23 +28,11 @@ static gboolean entry_good(const RecEntry *entry, const guint8 *media, gsize siz
            rec_crc32(media + entry->offset, entry->bytes) == entry->crc;
 }
 
-static void index_check(RecRecovered *recovered, const guint8 *media, gsize size)
+static guint64 entries_end(const GArray *entries)
 {
-    GArray *entries = recovered->entries;
-    guint keep = entries->len;
-    guint checked = 0;
-
-    while (keep > 0) {
-        const RecEntry *entry = &g_array_index(entries, RecEntry, keep - 1);
-        if (entry->offset <= size && entry->bytes <= size - entry->offset)
-            break;
-        keep--;
-    }
-    for (guint i = keep; i > 0 && checked < CRC_CHECKED; i--, checked++)
-        if (!entry_good(&g_array_index(entries, RecEntry, i - 1), media, size))
-            keep = i - 1;
-    recovered->dropped += entries->len - keep;
-    g_array_set_size(entries, keep);
+    const RecEntry *last =
+        entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
+    return last ? last->offset + last->bytes : 0;
 }
 
 // The initialisation segment that is valid behind the last entry.
@@ -87,7 +75,7 @@ static gint64 counted_anew(const RecEntry *before, const RecEntry *entry)
     return anew && ABS(later_ns) > REC_GAP_MIN_NS ? later_ns : 0;
 }
 
-// Reads the media behind the index's end; gives where the last good piece ends.
+// Reads the media from the last entry's end to `size`; gives where the last good piece ends.
 static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size)
 {
     GArray *entries = recovered->entries;
@@ -153,6 +141,31 @@ static gsize media_walk(RecRecovered *recovered, const guint8 *media, gsize size
     return end;
 }
 
+// What the index says, as far as the media bears it out: `lines`, of which the first `whole` stand
+// in order, and the others behind a damaged one. What lies between those that are believed had
+// lines, too, and so was synced: it is read.
+static void lines_take(RecRecovered *recovered, const GArray *lines, guint whole,
+                       const guint8 *media, gsize size)
+{
+    const RecEntry *at = (const RecEntry *)(const void *)lines->data;
+
+    while (whole > 0 &&
+           (at[whole - 1].offset > size || at[whole - 1].bytes > size - at[whole - 1].offset)) {
+        whole--;
+    }
+    for (guint i = 0; i < lines->len; i++) {
+        guint64 end = entries_end(recovered->entries);
+        gboolean believed = i + CRC_CHECKED < whole || entry_good(&at[i], media, size);
+        if (!believed || at[i].offset < end) {
+            recovered->dropped++;
+            continue;
+        }
+        if (at[i].offset > end)
+            media_walk(recovered, media, at[i].offset);
+        g_array_append_val(recovered->entries, at[i]);
+    }
+}
+
 // What was read may stand in memory only; the index must not speak of it before the disk has it.
 static gboolean media_settle(const char *path, guint64 cut_bytes, guint64 bytes, GError **error)
 {
@@ -164,13 +177,6 @@ static gboolean media_settle(const char *path, guint64 cut_bytes, guint64 bytes,
     if (fd >= 0)
         close(fd);
     return ok;
-}
-
-static guint64 entries_end(const GArray *entries)
-{
-    const RecEntry *last =
-        entries->len ? &g_array_index(entries, RecEntry, entries->len - 1) : NULL;
-    return last ? last->offset + last->bytes : 0;
 }
 
 static gboolean index_write(const char *path, const GArray *entries, GError **error)
@@ -186,11 +192,26 @@ static gboolean index_write(const char *path, const GArray *entries, GError **er
 
 // After a power cut what was not synced may be there with holes that no box length tells of. More
 // than could have waited for its sync is no such tail: then the index has lost lines.
-static gboolean tail_unsure(const char *index_path, const RecRecovered *recovered, gsize size)
+static gboolean tail_unsure(const char *index_path, guint64 tail_bytes)
 {
     g_autofree char *boot = rec_index_boot(index_path);
-    return boot && strcmp(boot, rec_boot_id()) != 0 &&
-           size - entries_end(recovered->entries) <= REC_UNSYNCED_BYTES_MAX;
+    return boot && strcmp(boot, rec_boot_id()) != 0 && tail_bytes <= REC_UNSYNCED_BYTES_MAX;
+}
+
+// Of a tail that is not sure, the pieces from entry `from` on, those stay whose lines stood in the
+// index's torn end: they were synced before a byte of their lines was written.
+static void tail_trim(RecRecovered *recovered, guint from, guint64 torn_bytes)
+{
+    g_autoptr(GString) lines = g_string_new(NULL);
+    GArray *entries = recovered->entries;
+    guint keep = from;
+
+    recovered->found -= entries->len - from;
+    for (; keep < entries->len && lines->len < torn_bytes; keep++)
+        rec_entry_format(&g_array_index(entries, RecEntry, keep), lines);
+    g_array_set_size(entries, keep);
+    recovered->found += keep - from;
+    recovered->media_bytes = entries_end(entries);
 }
 
 gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered *ret,
@@ -199,8 +220,10 @@ gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered
     g_autofree char *media_path = rec_stream_path(folder, stream, "mp4");
     g_autofree char *index_path = rec_stream_path(folder, stream, "index");
     g_auto(RecRecovered) recovered = {.entries = g_array_new(FALSE, FALSE, sizeof(RecEntry))};
+    g_autoptr(GArray) lines = g_array_new(FALSE, FALSE, sizeof(RecEntry));
     gboolean clean = FALSE;
-    guint64 at = 0;
+    guint64 at = 0, torn_bytes = 0;
+    guint whole = 0;
 
     if (!g_file_test(media_path, G_FILE_TEST_EXISTS)) {
         *ret = recovered;
@@ -212,14 +235,19 @@ gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered
         return FALSE;
     const guint8 *media = (const guint8 *)g_mapped_file_get_contents(file);
     gsize size = g_mapped_file_get_length(file);
-    if (g_file_test(index_path, G_FILE_TEST_EXISTS) &&
-        !rec_index_read(index_path, recovered.entries, &at, &clean, error))
-        return FALSE;
-    index_check(&recovered, media, size);
-    if (tail_unsure(index_path, &recovered, size))
-        recovered.media_bytes = entries_end(recovered.entries);
-    else
-        recovered.media_bytes = media_walk(&recovered, media, size);
+    if (g_file_test(index_path, G_FILE_TEST_EXISTS)) {
+        if (!rec_index_read(index_path, lines, &at, &clean, error))
+            return FALSE;
+        whole = lines->len;
+        if (!rec_index_read_rest(index_path, at, lines, &torn_bytes, error))
+            return FALSE;
+    }
+    lines_take(&recovered, lines, whole, media, size);
+    guint known = recovered.entries->len;
+    gboolean unsure = tail_unsure(index_path, size - entries_end(recovered.entries));
+    recovered.media_bytes = media_walk(&recovered, media, size);
+    if (unsure)
+        tail_trim(&recovered, known, torn_bytes);
     recovered.cut_bytes = size - recovered.media_bytes;
     g_clear_pointer(&file, g_mapped_file_unref);
 

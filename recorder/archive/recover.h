@@ -17,10 +17,10 @@ void rec_recovered_clear(RecRecovered *recovered);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RecRecovered, rec_recovered_clear)
 
 // Makes a stream's media and index agree: the index is taken as far as it is whole and the CRCs of
-// its last lines are right; media behind it is read piece by piece; damage in the middle is passed
-// over and stays where it is; only a tail in which nothing more can be read is cut off, and, when
-// the machine was started anew since, what the index does not know of (rec_index_boot). Missing
-// files are an empty stream.
+// its last lines are right, and behind a damaged line as far as CRCs are; media between and behind
+// is read piece by piece; damage in the middle is passed over and stays where it is; only a tail in
+// which nothing more can be read is cut off, and, when the machine was started anew since, what no
+// line of the index stood for (rec_index_boot). Missing files are an empty stream.
 gboolean rec_recover_stream(const char *folder, const char *stream, RecRecovered *ret,
                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

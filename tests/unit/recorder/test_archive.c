@@ -142,6 +142,92 @@ static void check_index_rebuilt(void **state)
     lesson_folder_free(folder);
 }
 
+// The machine was started anew since this was written.
+#define OTHER_BOOT REC_INDEX_BOOT "00000000-0000-4000-8000-000000000000\n"
+
+// A stream of a hundred chunks, and five more that no line speaks of.
+typedef struct {
+    char *folder, *media, *index, *bytes;
+    GString *text; // of its index, which OTHER_BOOT begins
+    gsize size, known;
+} Cut;
+
+static Cut cut_new(void)
+{
+    g_autoptr(LessonPieces) many = lesson_make(11, 0, 1, 128);
+    Cut cut = {.folder = lesson_folder_new(), .text = g_string_new(NULL)};
+    cut.media = rec_stream_path(cut.folder, "main", "mp4");
+    cut.index = rec_stream_path(cut.folder, "main", "index");
+    lesson_store(cut.folder, "main", many, TRUE, 0, 100);
+    cut.known = media_size(cut.folder);
+    g_autofree char *text = index_text(cut.folder);
+    g_string_assign(cut.text, text);
+    g_string_insert(cut.text, strlen(REC_INDEX_HEADER), OTHER_BOOT);
+    lesson_store(cut.folder, "main", many, FALSE, 100, 5);
+    assert_true(g_file_get_contents(cut.media, &cut.bytes, &cut.size, NULL));
+    return cut;
+}
+
+static void cut_free(Cut *cut)
+{
+    lesson_folder_free(cut->folder);
+    g_string_free(cut->text, TRUE);
+    g_free(cut->media);
+    g_free(cut->index);
+    g_free(cut->bytes);
+}
+
+// What salvage makes of the media and that index.
+static char *cut_recover(const Cut *cut, const char *text, gsize length)
+{
+    assert_true(g_file_set_contents(cut->media, cut->bytes, (gssize)cut->size, NULL));
+    assert_true(g_file_set_contents(cut->index, text, (gssize)length, NULL));
+    recover_count(cut->folder);
+    return index_text(cut->folder);
+}
+
+// After a power cut: whatever digit of a line is broken, the others stand, and so does their media.
+static void check_broken_line(void **state)
+{
+    Cut cut = cut_new();
+    g_auto(GStrv) lines = g_strsplit(cut.text->str, "\n", -1);
+    gsize at = (gsize)(strstr(cut.text->str, lines[42]) - cut.text->str);
+
+    for (const gsize end = at + strlen(lines[42]); at < end; at++) {
+        g_autofree char *broken = g_strdup(cut.text->str);
+        if (!g_ascii_isxdigit(broken[at]))
+            continue;
+        broken[at] = broken[at] == '9' ? '8' : (char)(broken[at] + 1);
+        g_autofree char *after = cut_recover(&cut, broken, cut.text->len);
+        assert_int_equal(media_size(cut.folder), cut.known);
+        for (guint i = 2; lines[i]; i++)
+            if (i != 42 && !strstr(after, lines[i]))
+                fail_msg("%s: lost with %s", lines[i], lines[42]);
+    }
+    cut_free(&cut);
+}
+
+// After a power cut: what stood in a torn end of the index was synced; behind it nothing was.
+static void check_torn_index(void **state)
+{
+    Cut cut = cut_new();
+    gsize length = cut.text->len;
+    g_autofree char *whole =
+        g_strconcat(REC_INDEX_HEADER, strstr(cut.text->str, OTHER_BOOT) + strlen(OTHER_BOOT), NULL);
+    g_autofree char *torn = g_strdup(cut.text->str);
+    g_autofree char *untorn = cut_recover(&cut, torn, length);
+    assert_string_equal(untorn, cut.text->str);
+    assert_int_equal(media_size(cut.folder), cut.known);
+
+    g_autofree char *begun = cut_recover(&cut, torn, length - 10);
+    assert_string_equal(begun, whole);
+    memset(torn + length - 4096, 0, 4096);
+    g_autofree char *block = cut_recover(&cut, torn, length);
+    assert_string_equal(block, whole);
+    assert_int_equal(media_size(cut.folder), cut.known);
+    cut_free(&cut);
+}
+
 // A page of zeros where data should be: what follows is found again, nothing of it is cut off.
 static void check_damage_in_middle(void **state)
 {
@@ -512,6 +598,8 @@ int main(void)
         cmocka_unit_test(check_line),
         cmocka_unit_test(check_torn_tail),
         cmocka_unit_test(check_index_rebuilt),
+        cmocka_unit_test(check_broken_line),
+        cmocka_unit_test(check_torn_index),
         cmocka_unit_test(check_damage_in_middle),
         cmocka_unit_test(check_foreign_tail),
         cmocka_unit_test(check_gaps),
