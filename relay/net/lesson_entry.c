@@ -2,6 +2,7 @@
 #include "relay/net/lesson_entry.h"
 
 #include "common/base/clock.h"
+#include "common/base/error.h"
 
 #define BITRATE_INTERVAL_NS (2 * TK_NS_PER_S)
 
@@ -62,6 +63,25 @@ RelayStreamEntry *relay_lesson_entry_add(RelayLessonEntry *entry, const char *na
     stream->handle = relay_stream_new(entry->lesson->id, entry->lesson->name, name);
     g_ptr_array_add(entry->streams, stream);
     return stream;
+}
+
+gboolean relay_stream_entry_take_tracks(RelayStreamEntry *stream, const RelayOffer *offer,
+                                        GError **error)
+{
+    gboolean fresh = stream->tracks_count == 0, same = stream->tracks_count == offer->tracks_count;
+    for (guint i = 0; fresh && i < offer->tracks_count; i++) {
+        stream->kinds[i] = offer->formats[i].kind;
+        stream->clock_rates[i] = offer->formats[i].clock_rate;
+    }
+    if (fresh)
+        stream->tracks_count = offer->tracks_count;
+    for (guint i = 0; same && i < offer->tracks_count; i++)
+        same = stream->kinds[i] == offer->formats[i].kind &&
+               stream->clock_rates[i] == offer->formats[i].clock_rate;
+    if (!fresh && !same)
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT,
+                    "the tracks differ from those this stream began with");
+    return fresh || same;
 }
 
 gint64 relay_stream_entry_heard_ns(const RelayStreamEntry *stream)

@@ -3,6 +3,7 @@
 
 #include "relay/core/lesson.h"
 #include "relay/net/conn.h"
+#include "relay/net/sdp.h"
 
 // A lesson as the main thread keeps it: the pure lesson (what is told of it), and beside each of
 // its streams the handle that the workers know. Main thread only.
@@ -23,6 +24,7 @@ typedef struct {
     GPtrArray *streams;  // RelayStreamEntry, parallel to lesson->streams
     GHashTable *schools; // name -> number of viewers
     gboolean mirrored;   // it runs on another relay, which alone says how it is with it
+    gboolean odd_record; // mirrored: its record there cannot be kept here
     gboolean lapsed;     // ended because its senders stayed away; they may come back with its id
     guint closing;       // ended: streams whose last media is still on its way out
     gint64 forget_ns;    // ended: when to drop it
@@ -39,6 +41,10 @@ RelayLessonStream *relay_lesson_entry_face(const RelayLessonEntry *entry,
                                            const RelayStreamEntry *stream);
 // NULL: the lesson has too many streams.
 RelayStreamEntry *relay_lesson_entry_add(RelayLessonEntry *entry, const char *name);
+
+// A stream's tracks are those that it began with: FALSE when these are others.
+gboolean relay_stream_entry_take_tracks(RelayStreamEntry *stream, const RelayOffer *offer,
+                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 // When something last came of the stream, or its sender began; monotonic.
 gint64 relay_stream_entry_heard_ns(const RelayStreamEntry *stream);

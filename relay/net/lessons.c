@@ -261,25 +261,6 @@ static RelayStreamEntry *add_stream(RelayLessons *l, RelayLessonEntry *entry, co
     return stream;
 }
 
-// A stream's tracks are those that it began with.
-static gboolean take_tracks(RelayStreamEntry *stream, const RelayOffer *offer, GError **error)
-{
-    gboolean fresh = stream->tracks_count == 0, same = stream->tracks_count == offer->tracks_count;
-    for (guint i = 0; fresh && i < offer->tracks_count; i++) {
-        stream->kinds[i] = offer->formats[i].kind;
-        stream->clock_rates[i] = offer->formats[i].clock_rate;
-    }
-    if (fresh)
-        stream->tracks_count = offer->tracks_count;
-    for (guint i = 0; same && i < offer->tracks_count; i++)
-        same = stream->kinds[i] == offer->formats[i].kind &&
-               stream->clock_rates[i] == offer->formats[i].clock_rate;
-    if (!fresh && !same)
-        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT,
-                    "the tracks differ from those this stream began with");
-    return fresh || same;
-}
-
 static gboolean is_free(const RelayStreamEntry *stream, GError **error)
 {
     gint64 heard_ns = relay_stream_entry_heard_ns(stream);
@@ -316,7 +297,7 @@ RelayStream *relay_lessons_publish(RelayLessons *lessons, const char *name, cons
     RelayStreamEntry *found = relay_lesson_entry_stream(entry, stream);
     if (entry && !found)
         found = add_stream(lessons, entry, stream, error);
-    if (!found || !take_tracks(found, offer, error) || !is_free(found, error))
+    if (!found || !relay_stream_entry_take_tracks(found, offer, error) || !is_free(found, error))
         return NULL;
     set_sender(found, conn);
     take_info(entry->lesson->info, offer->info);
@@ -382,6 +363,28 @@ static RelayLessonEntry *begin_mirrored(RelayLessons *l, const RelayMirrored *mi
     return entry;
 }
 
+// Whether it has changed. What cannot be kept here (a relay of another version may allow more)
+// changes nothing: a lesson is more than its record.
+static gboolean take_record(RelayLessonEntry *entry, const json_t *record)
+{
+    g_autoptr(GError) error = NULL;
+    TkLessonInfo *info = tk_lesson_info_new();
+    gboolean odd = record && !tk_lesson_info_merge_json(info, record, FALSE, &error);
+    if (odd && !entry->odd_record) {
+        TkLogFields fields = {.lesson = entry->lesson->name, .reason = tk_error_word(error->code)};
+        tk_log(TK_LOG_WARNING, &fields, "the lesson's record is not taken over from upstream: %s",
+               error->message);
+    }
+    entry->odd_record = odd;
+    if (odd || tk_lesson_info_equal(info, entry->lesson->info)) {
+        tk_lesson_info_free(info);
+        return FALSE;
+    }
+    tk_lesson_info_free(entry->lesson->info);
+    entry->lesson->info = info;
+    return TRUE;
+}
+
 gboolean relay_lessons_mirror(RelayLessons *lessons, const RelayMirrored *mirrored, GError **error)
 {
     RelayLessonEntry *entry = find_entry(lessons, mirrored->id);
@@ -399,13 +402,8 @@ gboolean relay_lessons_mirror(RelayLessons *lessons, const RelayMirrored *mirror
                     mirrored->id);
         return FALSE;
     }
-    g_autoptr(TkLessonInfo) info = tk_lesson_info_new();
-    if (mirrored->info && !tk_lesson_info_merge_json(info, mirrored->info, FALSE, error))
-        return FALSE;
-    if (!begins && tk_lesson_info_equal(info, entry->lesson->info))
+    if (!take_record(entry, mirrored->info) && !begins)
         return TRUE;
-    tk_lesson_info_free(entry->lesson->info);
-    entry->lesson->info = g_steal_pointer(&info);
     relay_lesson_post_news(&lessons->post, entry, begins ? "lesson-started" : "lesson-changed");
     return TRUE;
 }
@@ -448,7 +446,7 @@ gboolean relay_lessons_feed(RelayLessons *lessons, RelayStream *stream, const Re
         g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "the lesson is over");
         return FALSE;
     }
-    if (!take_tracks(found, offer, error))
+    if (!relay_stream_entry_take_tracks(found, offer, error))
         return FALSE;
     set_sender(found, conn);
     return TRUE;

@@ -66,7 +66,8 @@ typedef struct {
     const json_t *info; // object, or NULL
 } RelayMirrored;
 
-// Begins it here, or takes over what has changed. FALSE: another lesson has that name or id here.
+// Begins it here, or takes over what has changed. FALSE, and nothing done: another lesson has that
+// name or id here, or there is no room.
 gboolean relay_lessons_mirror(RelayLessons *lessons, const RelayMirrored *mirrored,
                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 // One of its streams. `live`: its sender is there. `format`: what is told of it until it comes
