@@ -292,6 +292,22 @@ void lesson_store(const char *folder, const char *stream, const LessonPieces *pi
     tk_cmaf_init_clear(&init);
 }
 
+gsize lesson_media_size(const char *folder)
+{
+    g_autofree char *path = rec_stream_path(folder, "main", "mp4");
+    GStatBuf info;
+    assert_int_equal(g_stat(path, &info), 0);
+    return (gsize)info.st_size;
+}
+
+guint lesson_recover(const char *folder)
+{
+    g_auto(RecRecovered) recovered = {0};
+    assert_true(rec_recover_stream(folder, "main", &recovered, NULL));
+    assert_int_equal(recovered.media_bytes, lesson_media_size(folder));
+    return recovered.entries->len;
+}
+
 char *lesson_folder_new(void)
 {
     char *folder = g_dir_make_tmp("tongke-recorder-XXXXXX", NULL);

@@ -36,6 +36,11 @@ LessonPieces *lesson_restarted(const LessonPieces *whole, guint from, guint to, 
 void lesson_store(const char *folder, const char *stream, const LessonPieces *pieces,
                   gboolean with_init, guint from, guint count);
 
+// Salvages the stream `main`. How many entries it has then.
+guint lesson_recover(const char *folder);
+// Bytes of its media.
+gsize lesson_media_size(const char *folder);
+
 // A fresh folder; removed with all in it.
 char *lesson_folder_new(void);
 void lesson_folder_free(char *folder);
