@@ -32,6 +32,7 @@ struct _RecSource {
     gboolean ended; // it was the last one of a lesson that was there: pieces, then the end
     gboolean draining, done, told_down, flowing;
     guint drain_timer;
+    guint drain_s, quiet_s; // of draining; of that with the relay there and no chunk coming
 };
 
 static void source_finish(RecSource *source)
@@ -242,6 +243,7 @@ static gboolean chunk_take(RecSource *source, GBytes *piece, const TkCmafChunk *
             rec_file_counting(source->file, &counting);
     }
     if (piece_append(source, piece, &entry)) {
+        source->quiet_s = 0;
         if (begins)
             source->counted_ns = source_shift_ns(source);
         source->last = entry;
@@ -342,9 +344,16 @@ void rec_source_set_epoch(RecSource *source, gint64 epoch_ns)
     }
 }
 
-static gboolean drain_due(void *data)
+static gboolean drain_tick(void *data)
 {
     RecSource *source = data;
+
+    source->drain_s++;
+    source->quiet_s += tk_web_link_connected(source->link);
+    if (source->quiet_s < REC_SOURCE_DRAIN_S && source->drain_s < REC_SOURCE_DRAIN_S_MAX)
+        return G_SOURCE_CONTINUE;
+    source_log(source, TK_LOG_WARNING, NULL,
+               "the relay does not tell the end: what it may have of it is waited for no longer");
     source->drain_timer = 0;
     source_finish(source);
     return G_SOURCE_REMOVE;
@@ -359,7 +368,8 @@ void rec_source_drain(RecSource *source)
         source_finish(source);
         return;
     }
-    source->drain_timer = g_timeout_add_seconds(REC_SOURCE_DRAIN_S, drain_due, source);
+    source->drain_timer = g_timeout_add_seconds(1, drain_tick, source);
+    tk_web_link_try_now(source->link);
 }
 
 gboolean rec_source_flowing(const RecSource *source)

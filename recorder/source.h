@@ -32,9 +32,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecSource, rec_source_free)
 // anew, chunks as well; what it sends is put behind what was recorded before.
 void rec_source_set_epoch(RecSource *source, gint64 epoch_ns);
 
-// The relay says that the lesson is over: the rest is fetched for at most REC_SOURCE_DRAIN_S
-// seconds of the relay being there, then on_done.
+// The relay says that the lesson is over: the rest is fetched, then on_done. Waited for are so many
+// seconds of the relay being there and sending nothing, and in all what a relay keeps of a lesson
+// that is over (history.chunk_s, 60 s by default) and the longest wait between two tries.
 #define REC_SOURCE_DRAIN_S 10
+#define REC_SOURCE_DRAIN_S_MAX (60 + 25)
 void rec_source_drain(RecSource *source);
 
 gboolean rec_source_done(const RecSource *source);

@@ -9,6 +9,8 @@
 #define PING_S 10
 #define SILENCE_S_MAX 30 // neither message nor pong: the other side is gone
 #define BACKOFF_S_MAX 15
+// Whether a line that was silent for so long still lives is seen soonest by trying another.
+#define DOUBT_NS (2 * TK_NS_PER_S)
 #define TOKEN_BYTES_MAX 8192
 
 struct _TkWebLink {
@@ -232,6 +234,22 @@ void tk_web_link_drop(TkWebLink *link, const char *why)
         soup_websocket_connection_close(link->connection, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, NULL);
     else // what is being asked for is no longer what is wanted
         g_cancellable_cancel(link->cancel);
+}
+
+void tk_web_link_try_now(TkWebLink *link)
+{
+    gboolean held = link->connection != NULL;
+
+    link->backoff_s = 1;
+    if (link->cancel ||
+        (held && !link->drop_reason && tk_clock_monotonic_ns() - link->heard_ns < DOUBT_NS))
+        return;
+    g_autofree char *why = g_steal_pointer(&link->drop_reason);
+    connection_clear(link);
+    g_clear_handle_id(&link->timer, g_source_remove);
+    link->timer = g_idle_add(timer_due, link);
+    if (held)
+        link->handler->on_down(link->user, 0, 0, why ? why : "no sign of life from the relay");
 }
 
 gboolean tk_web_link_connected(const TkWebLink *link)

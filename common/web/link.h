@@ -38,6 +38,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TkWebLink, tk_web_link_free)
 // follows, then the next try.
 void tk_web_link_drop(TkWebLink *link, const char *why);
 
+// What is at the other end is wanted now: a try that waits for its time is made at once, and a
+// connection that has been silent for a while is given up (on_down) for a new one. Waits begin with
+// 1 s again.
+void tk_web_link_try_now(TkWebLink *link);
+
 gboolean tk_web_link_connected(const TkWebLink *link);
 
 SoupSession *tk_web_session_new(const char *user_agent);

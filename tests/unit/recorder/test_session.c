@@ -209,11 +209,39 @@ static void test_the_end_closes_at_once(void **state)
     bench_clear(&bench);
 }
 
+// A line that is away longer at the end than is waited for a relay that is there.
+static void answer_late(Bench *bench, guint n, guint from)
+{
+    if (n == 1) {
+        say_live(bench, from, 6);
+    } else if (n < 6) { // 0, 1, 3 and 7 s after the end; the next is 15 s after it
+        hang_up(bench);
+    } else {
+        say_live(bench, from, 11);
+        say_end(bench);
+    }
+}
+
+static void test_the_end_is_waited_for_while_the_relay_is_away(void **state)
+{
+    Bench bench;
+    bench_init(&bench, answer_late);
+    until(chunks(&bench) == 5);
+    hang_up(&bench);
+    until(rec_session_lesson(bench.session)->state == REC_STATE_GAP);
+    rec_session_end(bench.session, 0);
+    until(bench.closed);
+    assert_int_equal(bench.connections, 6);
+    check_recorded(&bench, 10);
+    bench_clear(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_end_that_the_events_do_not_tell_is_none),
         cmocka_unit_test(test_the_end_closes_at_once),
+        cmocka_unit_test(test_the_end_is_waited_for_while_the_relay_is_away),
     };
     return cmocka_run_group_tests_name("session", tests, setup, teardown);
 }
