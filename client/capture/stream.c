@@ -72,9 +72,10 @@ static void show_slate(CapStream *stream)
 
     if (cap_stand_in_shown(stream->slate))
         return;
-    if (cap_stand_in_show(stream->slate, &error))
+    if (cap_stand_in_show(stream->slate, &error)) {
         tk_joint_select(stream->coded, cap_encoder_input(stream->picture_encoder));
-    else
+        tk_info("%s: a slate is shown", stream->name);
+    } else
         tk_error("%s: no slate: %s", stream->name, error->message);
 }
 
@@ -184,13 +185,23 @@ static void fail(CapStream *stream)
     publish_no_more(stream);
 }
 
+// A source that had only stood still goes on with the same input: it takes over as soon as it can,
+// and then the slate goes.
+static void go_on(CapStream *stream, TkJoint *joint, guint input,
+                  void (*on_first)(void *user, guint input))
+{
+    if (tk_joint_selected(joint) == input)
+        on_first(stream, input);
+    else
+        tk_joint_prefer(joint, input);
+}
+
 static void watch_picture(CapStream *stream, gint64 now_ns)
 {
     CapFeed *feed = &stream->picture;
-    TkJointInputStats stats = {0};
+    TkJointInputStats stats = {0}, coded = {0};
 
     if (feed->source && feed->started) {
-        TkJointInputStats coded;
         tk_joint_input_stats(stream->pictures, cap_source_pictures(feed->source), &stats);
         tk_joint_input_stats(stream->coded, cap_source_coded(feed->source), &coded);
         if (coded.reordered >= REORDERED_MIN && coded.reordered > coded.seen / REORDERED_SHARE) {
@@ -210,6 +221,11 @@ static void watch_picture(CapStream *stream, gint64 now_ns)
             cap_feed_lost(feed, "it gives no pictures");
         else if (quiet_ns > SLATE_AFTER_NS && !cap_stand_in_shown(stream->slate))
             show_slate(stream);
+        else if (quiet_ns < SLATE_AFTER_NS && cap_stand_in_shown(stream->slate) &&
+                 coded.seen_ns > stats.seen_ns)
+            go_on(stream, stream->coded, cap_source_coded(feed->source), on_first_coded);
+        else if (quiet_ns < SLATE_AFTER_NS && cap_stand_in_shown(stream->slate) && seen_ns)
+            go_on(stream, stream->pictures, cap_source_pictures(feed->source), on_first_picture);
     }
     if (cap_stand_in_shown(stream->slate))
         describe_slate(stream, now_ns);

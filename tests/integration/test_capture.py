@@ -117,6 +117,12 @@ class Capture(unittest.TestCase):
         capture.wait_for("passed on as it is", again=True)
         self.assertTrue(becomes(lambda light: light > BRIGHT, look))
 
+        # It only stands still: shorter than what is taken for lost.
+        camera_relay.process.send_signal(signal.SIGSTOP)
+        capture.wait_for("main: a slate is shown")
+        camera_relay.process.send_signal(signal.SIGCONT)
+        self.assertTrue(becomes(lambda light: light > BRIGHT, look))
+
         camera_relay.stop(signal.SIGKILL)
         capture.wait_for("main: picture lost: .*next try in 1 s")
         self.assertTrue(becomes(lambda light: light < DARK, look))
