@@ -81,6 +81,12 @@ class File:
         return bytes(data)
 
 
+def move(names, old, new):
+    """A folder takes with it what is in it."""
+    for path in [path for path in names if path == old or path.startswith(old + "/")]:
+        names[new + path[len(old):]] = names.pop(path)
+
+
 class Disk:
     """The folder as the trace tells it, up to some moment."""
 
@@ -105,7 +111,7 @@ class Disk:
             self._name(text, lambda names: names.pop(text, None))
         elif kind == "R":
             old, new = text.split("\n")
-            self._name(new, lambda names: names.update({new: names.pop(old)} if old in names else {}))
+            self._name(new, lambda names: move(names, old, new))
         elif kind == "S" and inode in self.files:
             self.files[inode].sync()
         elif kind == "S":

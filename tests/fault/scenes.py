@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import tempfile
 
+import deleting
 import healing
 import places
 import tongke
@@ -388,4 +389,5 @@ def scenes(full):
     cuts = [cut(seconds) for seconds in ((1, 5, 30, 300) if full else (1, 5, 30))]
     return [Kill, Power, PowerResumed, DiskFull, *([DiskFullReal] if may_mount() else []), WriteError,
             SyncError, Refusing, *(cuts if places.possible() else []), RelayRestarted, RelayBack,
-            ClockStepped, healing.Killed, healing.PowerCut]
+            ClockStepped, healing.Killed, healing.PowerCut,
+            deleting.PowerCut]
