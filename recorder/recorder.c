@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/name.h"
 #include "recorder/follow.h"
+#include "recorder/library/remove.h"
 #include "recorder/library/serve.h"
 #include "recorder/library/upload.h"
 #include "recorder/posters.h"
@@ -225,16 +226,40 @@ static void recording_open(RecLesson *lesson, const char *folder, void *user)
     rec_follow_resume(recorder->follow, lesson, folder);
 }
 
-static gboolean data_open(Recorder *recorder, gboolean rebuild, RecScanCounts *ret, GError **error)
+static gboolean index_fill(Recorder *recorder, gboolean all, RecScanCounts *ret, GError **error)
+{
+    return rec_scan(recorder->data, recorder->index, all, recorder->follow ? recording_open : NULL,
+                    recorder, ret, error);
+}
+
+static gboolean index_open(Recorder *recorder, gboolean rebuild, RecScanCounts *ret, GError **error)
 {
     gboolean fresh = FALSE;
+    recorder->index = shelf_index_open(recorder->data, &fresh, error);
+    return recorder->index && (!rebuild || shelf_index_clear(recorder->index, error)) &&
+           index_fill(recorder, fresh || rebuild, ret, error);
+}
+
+static gboolean data_open(Recorder *recorder, gboolean rebuild, RecScanCounts *ret, GError **error)
+{
+    g_autoptr(GError) why = NULL;
+
     if (!data_lock(recorder, error))
         return FALSE;
-    recorder->index = shelf_index_open(recorder->data, &fresh, error);
-    if (!recorder->index || (rebuild && !shelf_index_clear(recorder->index, error)))
+    shelf_deletions_reserve(recorder->data);
+    if (index_open(recorder, rebuild, ret, &why))
+        return TRUE;
+    if (rebuild) {
+        g_propagate_error(error, g_steal_pointer(&why));
         return FALSE;
-    return rec_scan(recorder->data, recorder->index, fresh || rebuild,
-                    recorder->follow ? recording_open : NULL, recorder, ret, error);
+    }
+    // Lessons are recorded without it, and deleting with it may be what makes room.
+    tk_error("%s; until the next start the index is kept in memory, made from the folders. Make "
+             "room on the disk or mend it (the index itself may be deleted), and start again",
+             why->message);
+    g_clear_pointer(&recorder->index, shelf_index_free);
+    recorder->index = shelf_index_open_memory(error);
+    return recorder->index && index_fill(recorder, TRUE, ret, error);
 }
 
 static gboolean stop(void *data)
@@ -363,11 +388,11 @@ gboolean rec_recorder_retain(const TkConfig *config, gboolean dry, GError **erro
     RecRetention rules = rec_retain_rules(config);
     RecScanCounts counts = {0};
     RecRetainCounts retained = {0};
-    gboolean fresh = FALSE, ok;
+    gboolean ok;
 
     // To look is allowed beside a recorder that works.
     if (dry)
-        ok = (recorder.index = shelf_index_open(recorder.data, &fresh, error)) != NULL;
+        ok = (recorder.index = shelf_index_look(recorder.data, error)) != NULL;
     else
         ok = data_open(&recorder, FALSE, &counts, error);
     ok = ok && rec_retain_run(recorder.data, recorder.index, &rules, dry, due_print, NULL,

@@ -19,8 +19,7 @@ typedef struct {
     ShelfIndex *index;
     GHashTable *known; // as shelf_index_ids; what is left at the end has no folder
     gboolean all;
-    RecScanOpenFunc on_open;
-    void *user;
+    GPtrArray *open; // RecLesson
     RecScanCounts counts;
 } Scan;
 
@@ -43,23 +42,27 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     if (same && !scan->all)
         return TRUE;
     g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, id, FALSE, &changed, &why);
-    if (!lesson || (changed && !rec_lesson_save(lesson, folder, &why))) {
+    if (!lesson) {
         scan->counts.failed++;
         tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id},
                "left out of the library: %s; the folder is left as it is", why->message);
         return TRUE;
     }
     if (changed) {
+        gboolean saved = rec_lesson_save(lesson, folder, &why);
         g_free(stamp);
-        stamp = rec_lesson_stamp(folder);
+        stamp = saved ? rec_lesson_stamp(folder) : NULL;
+        if (!saved)
+            tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = id}, "put right, but not noted: %s",
+                   why->message);
     }
     if (!shelf_index_put(scan->index, lesson, stamp, error))
         return FALSE;
     if (++scan->counts.put % BATCH == 0 &&
         (!shelf_index_commit(scan->index, error) || !shelf_index_begin(scan->index, error)))
         return FALSE;
-    if (lesson->state != REC_STATE_CLOSED && scan->on_open)
-        scan->on_open(g_steal_pointer(&lesson), folder, scan->user);
+    if (lesson->state != REC_STATE_CLOSED)
+        g_ptr_array_add(scan->open, g_steal_pointer(&lesson));
     return TRUE;
 }
 
@@ -151,7 +154,8 @@ gboolean rec_scan(const char *data, ShelfIndex *index, gboolean all, RecScanOpen
                   void *user, RecScanCounts *ret, GError **error)
 {
     g_autofree char *lessons = g_build_filename(data, "lessons", NULL);
-    Scan scan = {.data = data, .index = index, .all = all, .on_open = on_open, .user = user};
+    g_autoptr(GPtrArray) open = g_ptr_array_new_with_free_func((GDestroyNotify)rec_lesson_free);
+    Scan scan = {.data = data, .index = index, .all = all, .open = open};
 
     scan.known = shelf_index_ids(index, error);
     if (!scan.known)
@@ -159,7 +163,13 @@ gboolean rec_scan(const char *data, ShelfIndex *index, gboolean all, RecScanOpen
     gboolean ok = shelf_index_begin(index, error) && folders_scan(&scan, lessons, FALSE, error) &&
                   gone_forget(&scan, error) && shelf_index_commit(index, error);
     g_hash_table_unref(scan.known);
-    if (ok)
-        *ret = scan.counts;
-    return ok;
+    if (!ok)
+        return FALSE;
+    while (on_open && open->len > 0) {
+        RecLesson *lesson = g_ptr_array_steal_index_fast(open, open->len - 1);
+        g_autofree char *folder = rec_folder_path(data, lesson->id);
+        on_open(lesson, folder, user);
+    }
+    *ret = scan.counts;
+    return TRUE;
 }

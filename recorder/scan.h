@@ -16,6 +16,6 @@ typedef struct {
 
 // `all`: every recording is read again, else only those that were not closed or whose lesson.json
 // is not the one that the index has read.
-// `on_open` (may be NULL) gets those that were being recorded.
+// `on_open` (may be NULL) gets those that were being recorded, once all went well.
 gboolean rec_scan(const char *data, ShelfIndex *index, gboolean all, RecScanOpenFunc on_open,
                   void *user, RecScanCounts *ret, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -98,16 +98,30 @@ void shelf_index_free(ShelfIndex *index)
     g_free(index);
 }
 
+// What is wrong with the file itself; all else (no room, no right, an error of the disk) may be
+// gone at the next try.
+static gboolean is_damage(sqlite3 *db)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
 // Reads every page, so only while that is quick; a large index that is damaged says so in use.
-static gboolean database_good(ShelfIndex *index)
+static gboolean database_good(ShelfIndex *index, gboolean *ret_damaged, GError **error)
 {
     sqlite3_stmt *check = NULL;
     gint64 bytes = number_of(index, "PRAGMA page_count") * number_of(index, "PRAGMA page_size");
-    gboolean good =
-        bytes > CHECKED_BYTES_MAX ||
-        (sqlite3_prepare_v2(index->db, "PRAGMA quick_check(1)", -1, &check, NULL) == SQLITE_OK &&
-         sqlite3_step(check) == SQLITE_ROW &&
-         g_strcmp0((const char *)sqlite3_column_text(check, 0), "ok") == 0);
+    if (bytes > CHECKED_BYTES_MAX)
+        return TRUE;
+    gboolean told =
+        sqlite3_prepare_v2(index->db, "PRAGMA quick_check(1)", -1, &check, NULL) == SQLITE_OK &&
+        sqlite3_step(check) == SQLITE_ROW;
+    gboolean good = told && g_strcmp0((const char *)sqlite3_column_text(check, 0), "ok") == 0;
+    *ret_damaged = told ? !good : is_damage(index->db);
+    if (!told)
+        fail(index, "check", error);
+    else if (!good)
+        g_set_error(error, TK_ERROR, TK_ERROR_IO, "the library's index is damaged");
     sqlite3_finalize(check);
     return good;
 }
@@ -135,56 +149,115 @@ static gboolean columns_load(ShelfIndex *index, GError **error)
     return code == SQLITE_OK || fail(index, "read what is counted", error);
 }
 
-static ShelfIndex *open_once(const char *path, gboolean *ret_fresh, GError **error)
+// The schema and all that stands on it.
+static gboolean content_open(ShelfIndex *index, gboolean look, gboolean *ret_fresh,
+                             gboolean *ret_damaged, GError **error)
+{
+    gint64 version = number_of(index, "PRAGMA user_version");
+    if (version < 0) {
+        *ret_damaged = is_damage(index->db);
+        return fail(index, "read", error);
+    }
+    *ret_fresh = version == 0;
+    if (version != VERSION && (look || version != 0)) {
+        *ret_damaged = TRUE;
+        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the library's index is of another version");
+        return FALSE;
+    }
+    if (version == 0 && !run(index, schema, error))
+        return FALSE;
+    if (!prepare_all(index, error)) {
+        // A table that is not there is no trouble of the disk's.
+        *ret_damaged = is_damage(index->db) || sqlite3_errcode(index->db) == SQLITE_ERROR;
+        return FALSE;
+    }
+    if (!database_good(index, ret_damaged, error))
+        return FALSE;
+    if (!columns_load(index, error)) {
+        *ret_damaged = is_damage(index->db);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+// `look`: nothing is made or changed. *ret_damaged: it is no use to try this file again.
+static ShelfIndex *open_once(const char *path, gboolean look, gboolean *ret_fresh,
+                             gboolean *ret_damaged, GError **error)
 {
     g_autoptr(ShelfIndex) index = g_new0(ShelfIndex, 1);
-    if (sqlite3_open_v2(path, &index->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-            SQLITE_OK ||
+    int flags = look ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+
+    *ret_damaged = FALSE;
+    if (sqlite3_open_v2(path, &index->db, flags, NULL) != SQLITE_OK ||
         sqlite3_busy_timeout(index->db, 5000) != SQLITE_OK) {
         fail(index, "open", error);
         return NULL;
     }
     // What a power cut takes from the index is found again in the folders, by the stamps.
-    if (!run(index, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384;",
-             error) ||
-        !shelf_search_register(index->db, error))
-        return NULL;
-    gint64 version = number_of(index, "PRAGMA user_version");
-    *ret_fresh = version == 0;
-    if (version != 0 && version != VERSION) {
-        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the library's index is of another version");
+    if (!run(index,
+             look ? "PRAGMA cache_size=-16384;"
+                  : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16384;",
+             error)) {
+        *ret_damaged = is_damage(index->db);
         return NULL;
     }
-    if (version == 0 && !run(index, schema, error))
+    if (!shelf_search_register(index->db, error) ||
+        !content_open(index, look, ret_fresh, ret_damaged, error))
         return NULL;
-    if (!prepare_all(index, error))
-        return NULL;
-    if (!database_good(index)) {
-        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "the library's index is damaged");
-        return NULL;
-    }
-    return columns_load(index, error) ? g_steal_pointer(&index) : NULL;
+    return g_steal_pointer(&index);
 }
 
-ShelfIndex *shelf_index_open(const char *data, gboolean *ret_fresh, GError **error)
+static gboolean put_aside(const char *path, GError **error)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
-    g_autofree char *path = g_build_filename(data, "library.sqlite", NULL);
-    g_autoptr(GError) why = NULL;
-    ShelfIndex *index = open_once(path, ret_fresh, &why);
-
-    if (index)
-        return index;
-    tk_warning("%s; it is put aside and made anew from the folders", why->message);
     for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
         g_autofree char *from = g_strconcat(path, suffixes[i], NULL);
         g_autofree char *to = g_strconcat(path, ".damaged", suffixes[i], NULL);
         if (g_file_test(from, G_FILE_TEST_EXISTS) && g_rename(from, to) != 0) {
             g_set_error(error, TK_ERROR, TK_ERROR_IO, "cannot put %s aside", from);
-            return NULL;
+            return FALSE;
         }
     }
-    return open_once(path, ret_fresh, error);
+    return TRUE;
+}
+
+static char *path_of(const char *data)
+{
+    return g_build_filename(data, "library.sqlite", NULL);
+}
+
+ShelfIndex *shelf_index_open(const char *data, gboolean *ret_fresh, GError **error)
+{
+    g_autofree char *path = path_of(data);
+    g_autoptr(GError) why = NULL;
+    gboolean damaged;
+    ShelfIndex *index = open_once(path, FALSE, ret_fresh, &damaged, &why);
+
+    if (index)
+        return index;
+    if (!damaged) {
+        g_propagate_error(error, g_steal_pointer(&why));
+        return NULL;
+    }
+    tk_warning("%s; it is put aside and made anew from the folders", why->message);
+    return put_aside(path, error) ? open_once(path, FALSE, ret_fresh, &damaged, error) : NULL;
+}
+
+ShelfIndex *shelf_index_open_memory(GError **error)
+{
+    gboolean fresh, damaged;
+    return open_once(":memory:", FALSE, &fresh, &damaged, error);
+}
+
+ShelfIndex *shelf_index_look(const char *data, GError **error)
+{
+    g_autofree char *path = path_of(data);
+    gboolean fresh, damaged;
+    ShelfIndex *index = open_once(path, TRUE, &fresh, &damaged, error);
+    if (!index)
+        g_prefix_error(error,
+                       "cannot look into %s, which the recorder makes when it starts: ", path);
+    return index;
 }
 
 gboolean shelf_index_clear(ShelfIndex *index, GError **error)

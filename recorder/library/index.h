@@ -9,9 +9,14 @@
 // changed or deleted by what the index says alone. One thread at a time.
 typedef struct _ShelfIndex ShelfIndex;
 
-// Opens <data>/library.sqlite or makes it. *ret_fresh: it is empty (new, of another version, or
-// damaged and therefore put aside as library.sqlite.damaged) and is to be filled.
+// Opens <data>/library.sqlite or makes it. *ret_fresh: it is empty (new, or of another version or
+// damaged and therefore put aside as library.sqlite.damaged) and is to be filled. When the disk has
+// no room for it, or refuses, it is left as it is, and NULL returned.
 ShelfIndex *shelf_index_open(const char *data, gboolean *ret_fresh, GError **error);
+// An empty one that needs no disk, for as long as it lives.
+ShelfIndex *shelf_index_open_memory(GError **error);
+// To look into it, also beside a recorder that works: nothing is made, put aside or changed.
+ShelfIndex *shelf_index_look(const char *data, GError **error);
 void shelf_index_free(ShelfIndex *index);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ShelfIndex, shelf_index_free)
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define NOTE_BYTES_MAX (64u << 10) // a note of a lesson with all of its streams is a tenth of it
+#define NOTES_RESERVED_BYTES (64 << 10) // some hundred notes
 
 void shelf_folder_remove(const char *folder)
 {
@@ -50,6 +51,18 @@ static json_t *streams_json(const RecLesson *lesson, const char *folder)
 static char *deletions_path(const char *data)
 {
     return g_build_filename(data, "deletions.jsonl", NULL);
+}
+
+void shelf_deletions_reserve(const char *data)
+{
+    g_autofree char *path = deletions_path(data);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    off_t end = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
+    // A disk that is full already has what an earlier start kept, or nothing.
+    if (end >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, end, NOTES_RESERVED_BYTES) != 0)
+        tk_debug("no room is kept in %s: %s", path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
 }
 
 static char *deletion_line(const RecLesson *lesson, const char *folder, const char *by,
@@ -109,7 +122,7 @@ gboolean shelf_was_deleted(const char *data, const char *id)
     const char *at = file ? g_mapped_file_get_contents(file) : NULL;
     const char *end = at ? at + g_mapped_file_get_length(file) : NULL, *found;
 
-    while (at && (found = g_strstr_len(at, end - at, id))) {
+    while (at && (found = memmem(at, (gsize)(end - at), id, strlen(id)))) {
         const char *line = found, *next = memchr(found, '\n', (gsize)(end - found));
         while (line > at && line[-1] != '\n')
             line--;

@@ -14,6 +14,10 @@
 gboolean shelf_remove(const char *data, ShelfIndex *index, const RecLesson *lesson, const char *by,
                       const char *reason, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+// Keeps room on the disk for the notes of some hundred deletions, so that a full one can be
+// emptied.
+void shelf_deletions_reserve(const char *data);
+
 // Whether a deletion of that recording was ever noted.
 gboolean shelf_was_deleted(const char *data, const char *id);
 

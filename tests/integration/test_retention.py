@@ -40,6 +40,14 @@ class Disk(unittest.TestCase):
         self.assertEqual([alarm["what"] for alarm in recorder.get("/api/v1/alarms")["alarms"]], ["disk"])
 
 
+class NoRoom:
+    """No file may grow beyond 16 KiB: an index finds no room there, a note does."""
+
+    @staticmethod
+    def inside(command):
+        return ["sh", "-c", 'trap "" XFSZ; ulimit -f 32; exec "$@"', "sh", *command]
+
+
 class Retention(unittest.TestCase):
     def setUp(self):
         self.data = temporary(self.addCleanup)
@@ -131,6 +139,20 @@ class Retention(unittest.TestCase):
         recorder.stop()
         self.assertIn("1 recordings deleted", self.retain("days=30"))
         self.assertTrue(path.exists())
+
+    def test_a_full_disk_can_be_emptied(self):
+        kept, old = sorted(self.ids)
+        Recorder(self.addCleanup, "http://127.0.0.1:1", self.data).stop()
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data, place=NoRoom)
+        recorder.wait_log("error .* the index is kept in memory")
+        url = f"{recorder.url}/api/v1/recordings"
+        self.assertEqual(sorted(r["id"] for r in request("GET", url).json()["recordings"]), [kept, old])
+        self.assertEqual(request("DELETE", f"{url}/{old}?reason=room").status, 204)
+        self.assertEqual(list(self.data.glob(f"lessons/*/*/{old}*")), [])
+        recorder.stop()
+        recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
+        self.assertEqual([r["id"] for r in recorder.get("/api/v1/recordings")["recordings"]], [kept])
+        self.assertEqual(list(self.data.glob("*.damaged*")), [])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@
 #include "tests/unit/recorder/lesson_make.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <sqlite3.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int term_note(void *user, const char *term, int bytes, int start, int end)
 {
@@ -432,6 +435,83 @@ static void check_rebuild(void **state)
     lesson_folder_free(data);
 }
 
+// Files cannot grow beyond this: as on a disk without room, but for the word.
+static void room_set(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = MIN(bytes, limit.rlim_max);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// It is not the file's fault: it stays, and serves again when there is room.
+static void check_no_room(void **state)
+{
+    char *data = lesson_folder_new();
+    g_autofree char *path = g_build_filename(data, "library.sqlite", NULL);
+    g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
+    ShelfIndex *index = corpus_index(data, TRUE);
+    g_autofree char *before = everything(index);
+    g_autoptr(GError) error = NULL;
+    RecScanCounts counts;
+    gboolean fresh;
+
+    signal(SIGXFSZ, SIG_IGN);
+    room_set(16384);
+    assert_false(rec_scan(data, index, TRUE, NULL, NULL, &counts, &error));
+    check_error(error, TK_ERROR_IO);
+    shelf_index_free(index);
+    assert_null(shelf_index_open(data, &fresh, &error));
+    check_error(error, TK_ERROR_IO);
+    index = shelf_index_open_memory(NULL);
+    assert_true(rec_scan(data, index, TRUE, NULL, NULL, &counts, NULL));
+    g_autofree char *meanwhile = everything(index);
+    assert_string_equal(before, meanwhile);
+    shelf_index_free(index);
+
+    room_set(RLIM_INFINITY);
+    index = shelf_index_open(data, &fresh, NULL);
+    assert_false(fresh);
+    g_autofree char *again = everything(index);
+    assert_string_equal(before, again);
+    assert_false(g_file_test(aside, G_FILE_TEST_EXISTS));
+    shelf_index_free(index);
+    lesson_folder_free(data);
+}
+
+// Of another version, as an upgrade leaves it beside the old recorder that still works.
+static void check_looking_changes_nothing(void **state)
+{
+    char *data = lesson_folder_new();
+    g_autofree char *path = g_build_filename(data, "library.sqlite", NULL);
+    g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
+    g_autoptr(GError) error = NULL;
+    sqlite3 *db;
+    gboolean fresh;
+
+    assert_null(shelf_index_look(data, &error));
+    check_error(error, TK_ERROR_IO);
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    shelf_index_free(corpus_index(data, FALSE));
+    ShelfIndex *index = shelf_index_look(data, NULL);
+    g_autofree char *seen = everything(index);
+    check_contains(seen, corpus[0][0]);
+    assert_false(shelf_index_clear(index, NULL));
+    shelf_index_free(index);
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_null(shelf_index_look(data, &error));
+    check_error(error, TK_ERROR_INVALID);
+    assert_false(g_file_test(aside, G_FILE_TEST_EXISTS));
+    index = shelf_index_open(data, &fresh, NULL);
+    assert_true(fresh);
+    assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
+    shelf_index_free(index);
+    lesson_folder_free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +522,8 @@ int main(void)
         cmocka_unit_test(check_replace_and_remove),
         cmocka_unit_test(check_many),
         cmocka_unit_test(check_rebuild),
+        cmocka_unit_test(check_no_room),
+        cmocka_unit_test(check_looking_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
