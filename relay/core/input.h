@@ -112,6 +112,10 @@ void relay_input_tick(RelayInput *input, gint64 now_ns, gint64 wall_ns);
 guint relay_input_tracks(const RelayInput *input);
 RelayTrackIdentity relay_input_identity(const RelayInput *input, guint track);
 
+// To which tracks a packet from the sender may belong by what it says itself, its payload type or
+// its source: a bit for each.
+guint relay_input_tracks_of(const RelayInput *input, gboolean rtcp, const guint8 *data, gsize size);
+
 // Whether the relation of the track's outgoing RTP time to wall-clock time is known, and one point
 // of it: for the viewers' sender reports (RFC 3550 section 6.4.1).
 gboolean relay_input_clock(const RelayInput *input, guint track, gint64 *ret_wall_ns,

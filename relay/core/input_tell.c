@@ -11,6 +11,35 @@ guint relay_input_tracks(const RelayInput *input)
     return input->count;
 }
 
+static gboolean is_of(const RelayInputTrack *t, const TkRtp *rtp)
+{
+    const RelayTrackFormat *format = &t->format;
+    return rtp->payload_type == format->payload_type ||
+           (format->rtx_payload_type && rtp->payload_type == format->rtx_payload_type);
+}
+
+// Of a sender's one track there is no doubt, before its first packet either.
+static gboolean is_from(const RelayInputTrack *t, const TkRtcp *report)
+{
+    const RelayReceiver *receiver = &t->receiver;
+    return t->input->count == 1 || (receiver->has_source && receiver->ssrc == report->ssrc);
+}
+
+guint relay_input_tracks_of(const RelayInput *input, gboolean rtcp, const guint8 *data, gsize size)
+{
+    TkRtcp report;
+    TkRtp rtp;
+    gsize offset = 0;
+    guint tracks = 0;
+    if (rtcp ? !tk_rtcp_next(data, size, &offset, &report) : !tk_rtp_parse(data, size, &rtp))
+        return 0;
+    for (guint i = 0; i < input->count; i++) {
+        if (rtcp ? is_from(&input->tracks[i], &report) : is_of(&input->tracks[i], &rtp))
+            tracks |= 1u << i;
+    }
+    return tracks;
+}
+
 RelayTrackIdentity relay_input_identity(const RelayInput *input, guint track)
 {
     const RelayRenumber *r = &input->tracks[track].renumber;

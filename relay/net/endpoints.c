@@ -16,7 +16,7 @@ typedef struct _Entry {
 // Those of one host of which nothing has come.
 typedef struct {
     RelayAddress address; // port 0
-    GQueue silent;        // Entry, oldest first
+    GQueue silent[2];     // Entry, oldest first; [RTCP]
 } Host;
 
 struct _RelayEndpoints {
@@ -66,7 +66,7 @@ static void await(RelayEndpoints *e, Entry *entry)
         g_hash_table_add(e->hosts, host);
     }
     entry->silent.data = entry;
-    g_queue_push_tail_link(&host->silent, &entry->silent);
+    g_queue_push_tail_link(&host->silent[entry->rtcp], &entry->silent);
 }
 
 static void await_no_more(RelayEndpoints *e, Entry *entry)
@@ -75,8 +75,8 @@ static void await_no_more(RelayEndpoints *e, Entry *entry)
         return;
     entry->heard = TRUE;
     Host *host = host_of(e, &entry->said);
-    g_queue_unlink(&host->silent, &entry->silent);
-    if (g_queue_is_empty(&host->silent))
+    g_queue_unlink(&host->silent[entry->rtcp], &entry->silent);
+    if (g_queue_is_empty(&host->silent[0]) && g_queue_is_empty(&host->silent[1]))
         g_hash_table_remove(e->hosts, host);
 }
 
@@ -157,20 +157,10 @@ void relay_endpoints_remove(RelayEndpoints *endpoints, gpointer owner)
     }
 }
 
-// The one that a NAT may have moved to `address`.
-static Entry *claim(RelayEndpoints *e, gboolean rtcp, const RelayAddress *address)
+static RelayEndpoint face(const Entry *entry, gboolean moved)
 {
-    // On loopback there is no NAT.
-    Host *host = relay_address_is_loopback(address) ? NULL : host_of(e, address);
-    for (GList *link = host ? host->silent.head : NULL; link; link = link->next) {
-        Entry *entry = link->data;
-        if (entry->rtcp != rtcp)
-            continue;
-        entry->seen = *address;
-        g_hash_table_replace(e->seen[rtcp], &entry->seen, entry);
-        return entry;
-    }
-    return NULL;
+    return (RelayEndpoint){
+        .owner = entry->owner, .kind = entry->kind, .track = entry->track, .moved = moved};
 }
 
 gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
@@ -182,13 +172,46 @@ gboolean relay_endpoints_find(RelayEndpoints *endpoints, gboolean rtcp, const Re
         moved = entry->seen.bytes != 0;
         forget_seen(endpoints, entry);
     } else if (!(entry = g_hash_table_lookup(endpoints->seen[rtcp], address))) {
-        entry = claim(endpoints, rtcp, address);
-        moved = TRUE;
-    }
-    if (!entry)
         return FALSE;
+    }
     await_no_more(endpoints, entry);
-    *ret = (RelayEndpoint){
-        .owner = entry->owner, .kind = entry->kind, .track = entry->track, .moved = moved};
+    *ret = face(entry, moved);
     return TRUE;
+}
+
+static GList *silent_at(const RelayEndpoints *e, gboolean rtcp, const RelayAddress *address)
+{
+    // On loopback there is no NAT.
+    const Host *host = relay_address_is_loopback(address) ? NULL : host_of(e, address);
+    return host ? host->silent[rtcp].head : NULL;
+}
+
+gboolean relay_endpoints_guess(const RelayEndpoints *endpoints, gboolean rtcp,
+                               const RelayAddress *address, RelayEndpoint *ret, guint *ret_silent)
+{
+    const GList *first = silent_at(endpoints, rtcp, address);
+    *ret_silent = 0;
+    for (const GList *link = first; link; link = link->next) {
+        const Entry *entry = link->data;
+        if (entry->owner != ((const Entry *)first->data)->owner)
+            return FALSE;
+        *ret_silent |= 1u << entry->track;
+    }
+    if (first)
+        *ret = face(first->data, FALSE);
+    return first != NULL;
+}
+
+void relay_endpoints_move(RelayEndpoints *endpoints, gboolean rtcp, const RelayAddress *address,
+                          gconstpointer owner, guint track)
+{
+    for (GList *link = silent_at(endpoints, rtcp, address); link; link = link->next) {
+        Entry *entry = link->data;
+        if (entry->owner != owner || entry->track != track)
+            continue;
+        entry->seen = *address;
+        g_hash_table_replace(endpoints->seen[rtcp], &entry->seen, entry);
+        await_no_more(endpoints, entry);
+        return;
+    }
 }

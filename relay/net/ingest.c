@@ -132,13 +132,34 @@ static void take_from_viewer(RelayIngest *g, RelayUdpViewer *viewer, guint track
     }
 }
 
+// Something comes from an unknown port. Players open the ways of their tracks in the order in which
+// they said them; a sender's packet tells of itself.
+static gboolean follow_nat(RelayIngest *g, gboolean rtcp, const RelayAddress *from,
+                           const guint8 *data, gsize size, RelayEndpoint *ret)
+{
+    guint silent;
+    if (!relay_endpoints_guess(g->endpoints, rtcp, from, ret, &silent))
+        return FALSE;
+    if (ret->kind == RELAY_ENDPOINT_SENDER) {
+        const RelayIngestStream *s = ret->owner;
+        silent &= relay_input_tracks_of(s->input, rtcp, data, size);
+        if (!silent)
+            return FALSE;
+        ret->track = (guint)g_bit_nth_lsf(silent, -1);
+    }
+    relay_endpoints_move(g->endpoints, rtcp, from, ret->owner, ret->track);
+    ret->moved = TRUE;
+    return TRUE;
+}
+
 static void take_datagram(gpointer user, const RelayAddress *from, const guint8 *data, gsize size,
                           gint64 came_wall_ns)
 {
     Socket *socket = user;
     RelayIngest *g = socket->ingest;
     RelayEndpoint endpoint;
-    if (!relay_endpoints_find(g->endpoints, socket->rtcp, from, &endpoint)) {
+    if (!relay_endpoints_find(g->endpoints, socket->rtcp, from, &endpoint) &&
+        !follow_nat(g, socket->rtcp, from, data, size, &endpoint)) {
         relay_stat_add(g->strangers, 1);
         return;
     }

@@ -29,6 +29,25 @@ static gboolean comes(gboolean rtcp, const RelayAddress *from, RelayEndpoint *re
     return relay_endpoints_find(table, rtcp, from, ret);
 }
 
+// From a port that is nobody's: is it taken for one of `owner`'s, and of which track?
+static gboolean moves(const RelayAddress *from, gconstpointer owner, guint track)
+{
+    RelayEndpoint found;
+    guint silent;
+    if (comes(FALSE, from, &found) || !relay_endpoints_guess(table, FALSE, from, &found, &silent) ||
+        found.owner != owner || found.track != track || !(silent & 1u << track))
+        return FALSE;
+    relay_endpoints_move(table, FALSE, from, owner, track);
+    return comes(FALSE, from, &found) && found.owner == owner && found.track == track;
+}
+
+static gboolean is_nobodys(gboolean rtcp, const RelayAddress *from)
+{
+    RelayEndpoint found;
+    guint silent;
+    return !comes(rtcp, from, &found) && !relay_endpoints_guess(table, rtcp, from, &found, &silent);
+}
+
 static int begin_table(void **state)
 {
     table = relay_endpoints_new();
@@ -48,27 +67,48 @@ static void finds_owners_and_follows_nat(void **state)
     RelayEndpoint found;
     assert_true(add_viewer(&one, 0, &said[0]));
     assert_true(add_viewer(&one, 1, &said[1]));
-    assert_false(comes(FALSE, &foreign, &found));
+    assert_true(is_nobodys(FALSE, &foreign));
     assert_true(comes(FALSE, &said[1], &found));
     assert_true(found.track == 1 && !found.moved && found.kind == RELAY_ENDPOINT_VIEWER);
-    assert_true(comes(FALSE, &seen, &found)); // track 0 was silent
-    assert_true(found.moved && found.track == 0 && found.owner == &one);
-    assert_true(comes(FALSE, &seen, &found));
-    assert_false(found.moved);
+    assert_true(moves(&seen, &one, 0)); // track 0 was silent
     RelayAddress later = address("10.0.0.7", 62000);
-    assert_false(comes(FALSE, &later, &found));  // none is silent
+    assert_true(is_nobodys(FALSE, &later));      // none is silent
     assert_true(comes(FALSE, &said[0], &found)); // no NAT after all
     assert_true(found.moved && found.track == 0);
-    assert_false(comes(FALSE, &seen, &found));
+    assert_true(is_nobodys(FALSE, &seen));
     assert_false(add_viewer(&two, 0, &said[1])); // it has an owner
     assert_true(comes(FALSE, &said[1], &found));
     assert_ptr_equal(found.owner, &one);
     assert_true(add_viewer(&one, 1, &later)); // said anew
     assert_true(comes(FALSE, &later, &found));
-    assert_false(comes(FALSE, &said[1], &found));
+    assert_true(is_nobodys(FALSE, &said[1]));
     relay_endpoints_remove(table, &one);
-    assert_false(comes(FALSE, &said[0], &found));
+    assert_true(is_nobodys(FALSE, &said[0]));
     assert_true(add_viewer(&two, 0, &said[0]));
+}
+
+static void gives_nobody_what_may_be_anothers(void **state)
+{
+    RelayAddress said[2] = {address("10.0.0.7", 5000), address("10.0.0.7", 6000)};
+    RelayAddress strange[2] = {address("10.0.0.7", 61000), address("10.0.0.7", 62000)};
+    RelayAddress rtcp = above(&strange[0]);
+    RelayEndpoint found;
+    assert_true(add_viewer(&one, 0, &said[0]));
+    assert_true(add_viewer(&two, 0, &said[1]));
+    assert_true(is_nobodys(FALSE, &strange[0]));
+    assert_true(is_nobodys(TRUE, &rtcp));
+    // The first speaks from where it said: the strange port can only be the second's.
+    assert_true(comes(FALSE, &said[0], &found));
+    assert_true(moves(&strange[0], &two, 0));
+    assert_true(is_nobodys(FALSE, &strange[1]));
+    assert_true(is_nobodys(TRUE, &rtcp)); // of the RTCP ports nothing is known yet
+    relay_endpoints_remove(table, &one);
+    assert_true(is_nobodys(FALSE, &strange[1]));
+    guint silent;
+    assert_true(relay_endpoints_guess(table, TRUE, &rtcp, &found, &silent));
+    assert_ptr_equal(found.owner, &two);
+    relay_endpoints_remove(table, &two);
+    assert_true(is_nobodys(TRUE, &rtcp));
 }
 
 static void takes_both_ports_or_neither(void **state)
@@ -80,7 +120,7 @@ static void takes_both_ports_or_neither(void **state)
     assert_true(comes(FALSE, &said, &found) && comes(TRUE, &rtcp, &found)); // none is silent
     // Its RTCP port is another's: so the RTP port is nobody's either.
     assert_false(relay_endpoints_add(table, RELAY_ENDPOINT_VIEWER, &two, 0, &mine, &rtcp));
-    assert_false(comes(FALSE, &mine, &found));
+    assert_true(is_nobodys(FALSE, &mine));
     // What it had before stays.
     assert_true(add_viewer(&two, 0, &mine));
     assert_false(relay_endpoints_add(table, RELAY_ENDPOINT_VIEWER, &two, 0, &other, &rtcp));
@@ -111,11 +151,10 @@ static void takes_one_port_for_two_tracks_as_the_last(void **state)
     RelayEndpoint found;
     assert_true(add_viewer(&one, 0, &said));
     assert_true(add_viewer(&one, 1, &said));
-    assert_true(comes(FALSE, &seen, &found));
-    assert_true(found.moved && found.track == 1);
+    assert_true(moves(&seen, &one, 1));
     assert_true(comes(FALSE, &said, &found));
     assert_int_equal(found.track, 1);
-    assert_false(comes(FALSE, &seen, &found));
+    assert_true(is_nobodys(FALSE, &seen));
     relay_endpoints_remove(table, &one);
     assert_true(add_viewer(&two, 0, &said));
 }
@@ -140,17 +179,15 @@ static void keeps_many_owners_apart(void **state)
         relay_endpoints_remove(table, &owners[i]);
     for (guint i = 0; i < CLASSES * 4; i++) {
         RelayAddress said = of_class(i / 4, i % 4 / 2, i & 1);
-        // Of those who have left the port is nobody's or, behind the same address, taken for that
-        // of one who has not spoken yet.
-        gboolean is_owner = comes(i & 1, &said, &found) && found.owner == &owners[i / 4];
-        assert_int_equal(is_owner, i / 4 % 2);
-        if (is_owner)
-            assert_int_equal(found.track, i % 4 / 2);
+        gboolean is_there = comes(i & 1, &said, &found);
+        assert_int_equal(is_there, i / 4 % 2); // the others have left
+        if (is_there)
+            assert_true(found.owner == &owners[i / 4] && found.track == i % 4 / 2);
     }
     for (guint i = 0; i < CLASSES; i++)
         relay_endpoints_remove(table, &owners[i]);
     RelayAddress stranger = address("10.0.0.1", 9);
-    assert_false(comes(FALSE, &stranger, &found));
+    assert_true(is_nobodys(FALSE, &stranger));
 }
 
 static void takes_no_strangers_packet_on_loopback_for_an_owners(void **state)
@@ -158,7 +195,7 @@ static void takes_no_strangers_packet_on_loopback_for_an_owners(void **state)
     RelayAddress said = address("127.0.0.1", 5000), stranger = address("127.0.0.1", 5004);
     RelayEndpoint found;
     assert_true(add_viewer(&one, 0, &said));
-    assert_false(comes(FALSE, &stranger, &found));
+    assert_true(is_nobodys(FALSE, &stranger));
     assert_true(comes(FALSE, &said, &found));
 }
 
@@ -166,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(finds_owners_and_follows_nat, begin_table, end_table),
+        cmocka_unit_test_setup_teardown(gives_nobody_what_may_be_anothers, begin_table, end_table),
         cmocka_unit_test_setup_teardown(takes_both_ports_or_neither, begin_table, end_table),
         cmocka_unit_test_setup_teardown(tells_what_an_owner_is, begin_table, end_table),
         cmocka_unit_test_setup_teardown(takes_one_port_for_two_tracks_as_the_last, begin_table,

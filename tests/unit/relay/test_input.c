@@ -333,6 +333,41 @@ static void what_is_not_the_senders_is_counted(void **state)
     classroom_end(&r);
 }
 
+static guint tracks_of(const Collect *c, gboolean rtcp, const guint8 *data, gsize size)
+{
+    return relay_input_tracks_of(c->input, rtcp, data, size);
+}
+
+static guint tracks_of_frame(const Collect *c, Sender *sender)
+{
+    g_autoptr(GPtrArray) packets = sender_frame(sender, 0, TRUE, 10);
+    gsize size;
+    const guint8 *data = g_bytes_get_data(packets->pdata[0], &size);
+    return tracks_of(c, FALSE, data, size);
+}
+
+static guint tracks_of_report(const Collect *c, const Sender *sender)
+{
+    g_autoptr(GByteArray) report = sender_report(sender, 0, CLASSROOM_EPOCH_NS);
+    return tracks_of(c, TRUE, report->data, report->len);
+}
+
+static void a_packet_tells_whose_track_it_is(void **state)
+{
+    g_autoptr(Collect) c = collect_new(CLASSROOM_EPOCH_NS, 3);
+    Classroom r = classroom_new(c, 5);
+    assert_true(classroom_begin(&r, 0));
+    assert_int_equal(tracks_of_frame(c, &r.audio), 2);
+    assert_int_equal(tracks_of_frame(c, &r.video), 1);
+    assert_int_equal(tracks_of_report(c, &r.audio), 0); // its source is not known yet
+    classroom_send_sound(&r);
+    assert_int_equal(tracks_of_report(c, &r.audio), 2);
+    assert_int_equal(tracks_of_report(c, &r.video), 0);
+    assert_int_equal(tracks_of(c, FALSE, (const guint8 *)"x", 1), 0);
+    assert_int_equal(tracks_of(c, TRUE, (const guint8 *)"x", 1), 0);
+    classroom_end(&r);
+}
+
 static void identities_come_from_the_seed(void **state)
 {
     g_autoptr(Collect) a = collect_new(CLASSROOM_EPOCH_NS, 3);
@@ -367,6 +402,7 @@ int main(void)
         cmocka_unit_test(receivers_reports_speak_of_the_sender),
         cmocka_unit_test(only_the_same_tracks_may_return),
         cmocka_unit_test(what_is_not_the_senders_is_counted),
+        cmocka_unit_test(a_packet_tells_whose_track_it_is),
         cmocka_unit_test(identities_come_from_the_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
