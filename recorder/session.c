@@ -30,6 +30,7 @@ struct _RecSession {
     Seal *seal; // being made; the task's
     guint gaps_saved;
     gboolean ended, changed, closing;
+    gboolean edited;  // while it was closing; not known to be on the disk
     char *info_saved; // to see whether the relay says anything new
 };
 
@@ -58,6 +59,11 @@ static void save_soon(RecSession *session)
 static void closed_done(void *user)
 {
     RecSession *session = user;
+    if (session->edited) {
+        session->edited = FALSE;
+        rec_writer_after(session->writer, closed_done, session);
+        return;
+    }
     session->handler->on_closed(session, session->user);
 }
 
@@ -306,6 +312,10 @@ gboolean rec_session_edit(RecSession *session, const json_t *edits, GError **err
     if (!rec_lesson_edit(session->lesson, edits, error))
         return FALSE;
     save_soon(session);
+    if (session->closing) {
+        session->edited = TRUE;
+        lesson_write(session);
+    }
     return TRUE;
 }
 

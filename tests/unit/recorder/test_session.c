@@ -188,6 +188,11 @@ static void test_an_end_that_the_events_do_not_tell_is_none(void **state)
     bench_clear(&bench);
 }
 
+static void note(void *user)
+{
+    *(gboolean *)user = TRUE;
+}
+
 static void answer_live(Bench *bench, guint n, guint from)
 {
     assert_int_equal(n, 1);
@@ -236,11 +241,63 @@ static void test_the_end_is_waited_for_while_the_relay_is_away(void **state)
     bench_clear(&bench);
 }
 
+static void edit(Bench *bench, const char *key, const char *value)
+{
+    g_autoptr(json_t) edits = json_object();
+    tk_json_set_string(edits, key, value);
+    assert_true(rec_session_edit(bench->session, edits, NULL));
+}
+
+// What was answered with yes while the recording is sealed, and after it, stands in lesson.json
+// when the session is gone.
+static void test_edits_while_it_closes_are_kept(void **state)
+{
+    Bench bench;
+    bench_init(&bench, answer_live);
+    until(chunks(&bench) == 10);
+    rec_session_end(bench.session, 0);
+    edit(&bench, "grade", "高一");
+    say_end(&bench);
+    const RecLesson *lesson = rec_session_lesson(bench.session);
+    until(lesson->state == REC_STATE_CLOSED);
+    edit(&bench, "title", "函数");
+    until(bench.closed);
+    g_autoptr(RecLesson) kept = rec_lesson_load(bench.folder, NULL);
+    assert_non_null(kept);
+    assert_int_equal(kept->state, REC_STATE_CLOSED);
+    assert_non_null(kept->info->title);
+    assert_string_equal(kept->info->title, "函数");
+    assert_string_equal(kept->info->grade, "高一");
+    bench_clear(&bench);
+}
+
+// And while it is sealed, which takes as long as it takes: at once.
+static void test_an_edit_does_not_wait_for_the_seal(void **state)
+{
+    Bench bench;
+    bench_init(&bench, answer_live);
+    until(chunks(&bench) == 10);
+    say_end(&bench);
+    until(rec_session_lesson(bench.session)->state == REC_STATE_GAP);
+    rec_session_end(bench.session, 0); // it closes from here on
+    edit(&bench, "title", "函数");
+    gboolean written = FALSE;
+    rec_writer_after(bench.writer, note, &written);
+    until(written);
+    g_autoptr(RecLesson) kept = rec_lesson_load(bench.folder, NULL);
+    assert_non_null(kept->info->title);
+    assert_string_equal(kept->info->title, "函数");
+    until(bench.closed);
+    bench_clear(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_end_that_the_events_do_not_tell_is_none),
         cmocka_unit_test(test_the_end_closes_at_once),
+        cmocka_unit_test(test_edits_while_it_closes_are_kept),
+        cmocka_unit_test(test_an_edit_does_not_wait_for_the_seal),
         cmocka_unit_test(test_the_end_is_waited_for_while_the_relay_is_away),
     };
     return cmocka_run_group_tests_name("session", tests, setup, teardown);
