@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/name.h"
+#include "relay/net/rtsp_pass.h"
 #include "relay/net/rtsp_player.h"
 #include "relay/net/rtsp_url.h"
 #include "relay/net/transport.h"
@@ -24,11 +25,9 @@ typedef struct {
     RelayRtsp *rtsp;
     RelayConn *conn; // borrowed; the main thread's reference
     char *peer;
-    char *id;              // of the RTSP session
-    char *lesson, *stream; // the lesson it has been let in to, by the word in the URL
-    gboolean whole;        // viewing: the URL named no stream
-    TkRole role;
-    TkClaims *claims; // of its token; NULL when the door is open
+    char *id; // of the RTSP session
+    RelayRtspPass pass;
+    gboolean whole; // viewing: the URL named no stream
     gint64 opened_ns;
     RelayOffer offer; // announced
     gboolean announced;
@@ -66,9 +65,7 @@ static void session_free(gpointer data)
     relay_stream_unref(s->sending);
     g_free(s->peer);
     g_free(s->id);
-    g_free(s->lesson);
-    g_free(s->stream);
-    tk_claims_free(s->claims);
+    relay_rtsp_pass_clear(&s->pass);
     g_free(s);
 }
 
@@ -95,32 +92,24 @@ static void answer(Session *s, const TkRtspMessage *request, guint status, const
 
 static void refuse(Session *s, const TkRtspMessage *request, const GError *error)
 {
-    TkLogFields fields = {.lesson = s->lesson, .peer = s->peer};
+    TkLogFields fields = {.lesson = s->pass.lesson, .peer = s->peer};
     tk_log(TK_LOG_INFO, &fields, "%s refused: %s", request->method, error->message);
     g_autofree char *reason = g_strdup_printf("X-Tongke-Reason: %s\r\n", error->message);
     answer(s, request, tk_error_http_status(error), reason);
 }
 
-// Lets the connection in to the lesson of `url`, as `role`; a connection that is in stays in.
 static gboolean admit(RelayRtsp *r, Session *s, const TkRtspMessage *request,
                       const RelayRtspUrl *url, TkRole role, GError **error)
 {
-    if (s->lesson && s->role == role && g_str_equal(s->lesson, url->lesson) &&
-        g_str_equal(s->stream, url->stream))
-        return TRUE;
-    if (s->lesson) {
-        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "one connection serves one stream");
-        return FALSE;
-    }
-    const RelayLesson *lesson = relay_lessons_find(r->lessons, url->lesson);
-    g_autofree char *token = relay_door_token(tk_rtsp_header(request, "Authorization"), url->query);
-    if (!relay_door_admit(r->door, token, role, lesson ? lesson->name : url->lesson,
-                          lesson ? lesson->id : NULL, &s->claims, error))
-        return FALSE;
-    s->lesson = g_strdup(url->lesson);
-    s->stream = g_strdup(url->stream);
-    s->role = role;
-    return TRUE;
+    return relay_rtsp_pass_admit(&s->pass, r->door, relay_lessons_find(r->lessons, url->lesson),
+                                 url, role, tk_rtsp_header(request, "Authorization"), error);
+}
+
+// Between this request and the one that was admitted a lesson may have ended.
+static gboolean pass_holds(RelayRtsp *r, const Session *s, GError **error)
+{
+    return relay_rtsp_pass_holds(&s->pass, relay_lessons_find(r->lessons, s->pass.lesson),
+                                 tk_clock_monotonic_ns(), error);
 }
 
 static void do_options(RelayRtsp *r, Session *s, const TkRtspMessage *request)
@@ -249,8 +238,8 @@ static gboolean give_group(RelayRtsp *r, Session *s, guint track, RelayTransport
     RelayStream *stream;
     RelayDescription description;
     if (!s->group) {
-        if (relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description) !=
-            RELAY_DESCRIBED) {
+        if (relay_lessons_describe(r->lessons, s->pass.lesson, s->pass.stream, &stream,
+                                   &description) != RELAY_DESCRIBED) {
             g_set_error(error, TK_ERROR, TK_ERROR_NOT_FOUND, "the lesson has not begun");
             return FALSE;
         }
@@ -322,7 +311,7 @@ static gboolean any_set_up(const Session *s, RelayTransportKind *ret_kind)
 
 static const char *school_of(const Session *s)
 {
-    return s->claims ? s->claims->school : NULL;
+    return s->pass.claims ? s->pass.claims->school : NULL;
 }
 
 static RelaySchool *find_school(RelayRtsp *r, const Session *s)
@@ -334,7 +323,7 @@ static void begin_viewing(RelayRtsp *r, Session *s, RelayStream *stream, RelayTr
 {
     s->viewing = relay_stream_ref(stream);
     relay_lessons_count_viewer(r->lessons, stream, RELAY_VIEWER_RTP, 1, school_of(s));
-    TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
+    TkLogFields fields = {.lesson = s->pass.lesson, .stream = s->pass.stream, .peer = s->peer};
     tk_log(TK_LOG_INFO, &fields, "a viewer begins over %s", relay_transport_word(kind));
 }
 
@@ -358,12 +347,13 @@ static gboolean is_exempt(const Session *s, const TkRtspMessage *request,
 {
     if (relay_rtsp_is_relay(request) && spec->moves)
         return FALSE;
-    return s->claims ? s->claims->role == TK_ROLE_RECORDER
-                     : spec->resumes || relay_rtsp_is_relay(request);
+    return s->pass.claims ? s->pass.claims->role == TK_ROLE_RECORDER
+                          : spec->resumes || relay_rtsp_is_relay(request);
 }
 
 static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
+    g_autoptr(GError) error = NULL;
     RelayTransportKind kind = RELAY_TRANSPORT_UDP;
     RelayDescription description;
     RelayStream *stream;
@@ -375,7 +365,11 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         answer(s, request, 455, NULL);
         return;
     }
-    if (relay_lessons_describe(r->lessons, s->lesson, s->stream, &stream, &description) !=
+    if (!pass_holds(r, s, &error)) {
+        refuse(s, request, error);
+        return;
+    }
+    if (relay_lessons_describe(r->lessons, s->pass.lesson, s->pass.stream, &stream, &description) !=
         RELAY_DESCRIBED) {
         answer(s, request, 404, NULL);
         return;
@@ -427,8 +421,10 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspMessage *request)
             return;
         }
     }
-    RelayStream *stream =
-        relay_lessons_publish(r->lessons, s->lesson, s->stream, &s->offer, s->conn, &error);
+    RelayStream *stream = pass_holds(r, s, &error)
+                              ? relay_lessons_publish(r->lessons, s->pass.lesson, s->pass.stream,
+                                                      &s->offer, s->conn, &error)
+                              : NULL;
     if (!stream) {
         refuse(s, request, error);
         return;
@@ -443,7 +439,7 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         channels[i] = s->transports[i].rtp_channel;
     }
     s->sending = relay_stream_ref(stream);
-    TkLogFields fields = {.lesson = s->lesson, .stream = s->stream, .peer = s->peer};
+    TkLogFields fields = {.lesson = s->pass.lesson, .stream = s->pass.stream, .peer = s->peer};
     tk_log(TK_LOG_INFO, &fields, "a sender begins over %s", relay_transport_word(kind));
     relay_conn_record(s->conn, stream, &spec, channels);
     answer(s, request, 200, NULL);
@@ -453,7 +449,7 @@ static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
 {
     if (s->viewing || s->sending) {
         TkLogFields fields = {
-            .lesson = s->lesson, .stream = s->stream, .peer = s->peer, .reason = why};
+            .lesson = s->pass.lesson, .stream = s->pass.stream, .peer = s->peer, .reason = why};
         tk_log(TK_LOG_INFO, &fields, s->sending ? "a sender leaves" : "a viewer leaves");
     }
     if (s->viewing)
@@ -533,7 +529,8 @@ static void on_closed(gpointer user, RelayConn *conn, const char *why)
     g_hash_table_remove(r->sessions, conn);
 }
 
-// A connection that never shows to which lesson it may is not kept.
+// A connection that never shows to which lesson it may is not kept, nor one whose token has ended,
+// but a teacher's is until the lesson's end.
 static gboolean close_strangers(gpointer user)
 {
     RelayRtsp *r = user;
@@ -541,9 +538,12 @@ static gboolean close_strangers(gpointer user)
     GHashTableIter iter;
     Session *s;
     g_hash_table_iter_init(&iter, r->sessions);
-    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&s))
-        if (!s->lesson && now_ns - s->opened_ns > STRANGER_NS)
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&s)) {
+        if (!s->pass.lesson && now_ns - s->opened_ns > STRANGER_NS)
             relay_conn_close(s->conn, "no lesson within 30 s");
+        else if (!s->sending && relay_rtsp_pass_is_over(&s->pass, now_ns))
+            relay_conn_close(s->conn, "the token has expired");
+    }
     return G_SOURCE_CONTINUE;
 }
 

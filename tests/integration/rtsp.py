@@ -3,7 +3,7 @@
 
 import socket
 
-from tongke import DEADLINE_S
+from tongke import DEADLINE_S, Deadline
 
 
 class Reply:
@@ -35,9 +35,11 @@ class Rtsp:
 
     def is_closed(self):
         """Waits for the relay to close; what it says before is passed over."""
+        deadline = Deadline()
         try:
             while self.socket.recv(65536):
-                pass
+                if deadline.over():
+                    return False
         except ConnectionResetError:
             pass
         return True  # a time-out is an error of its own

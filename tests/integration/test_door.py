@@ -166,6 +166,55 @@ class Door(unittest.TestCase):
             self.assertNotIn("secret-word", line)
 
 
+class Stay(unittest.TestCase):
+    """An RTSP connection that was let in once."""
+
+    TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
+    TCP_IN = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"}
+
+    def setUp(self):
+        self.key = Key(temporary(self.addCleanup))
+        self.relay = Relay(self.addCleanup, {"auth.key_file": self.key.path, "lesson.stall_s": 100})
+        self.begin()
+
+    def begin(self):
+        """A lesson in the room, with media."""
+        publish(self.addCleanup, self.relay, f"math?token={self.key.token('sender')}")
+        path = f"/live/math?token={self.key.token('viewer')}"
+        WebSocket(self.addCleanup, self.relay.ws(path)).next_binary()
+
+    def connect(self, method, path, token, headers=None, body=""):
+        """A connection that the request has let in."""
+        peer = Rtsp(self.addCleanup, self.relay)
+        reply = peer.ask(method, path, {"Authorization": f"Bearer {token}", **(headers or {})}, body)
+        self.assertEqual(reply.status, 200)
+        return peer
+
+    def test_a_viewer_goes_when_its_token_ends_and_a_sender_stays(self):
+        ends = int(time.time()) - 24  # clocks may be 30 s apart: good for 6 s more
+        sender = self.connect("ANNOUNCE", "art", self.key.forged(role="sender", exp=ends),
+                              {"Content-Type": "application/sdp"}, sdp(H264))
+        self.assertEqual(sender.ask("SETUP", "art/streamid=0", self.TCP_IN).status, 200)
+        self.assertEqual(sender.ask("RECORD", "art").status, 200)
+        viewer = self.connect("SETUP", "math/track=0", self.key.forged(role="viewer", exp=ends), self.TCP)
+        self.assertEqual(viewer.ask("PLAY", "math").status, 200)
+        self.assertTrue(viewer.is_closed())
+        self.relay.wait_log("a viewer leaves.*reason=.the token has expired")
+        self.assertEqual(sender.ask("GET_PARAMETER", "art").status, 200)
+        self.assertEqual(sender.ask("TEARDOWN", "art").status, 200)
+
+    def test_a_token_for_one_lesson_does_not_play_the_next(self):
+        url = f"{self.relay.url}/api/v1/lessons/math"
+        admin = self.key.token("admin")
+        token = self.key.token("viewer", "--lesson", request("GET", url, token=admin).json()["id"])
+        described = self.connect("DESCRIBE", "math", token)
+        set_up = self.connect("SETUP", "math/track=0", token, self.TCP)
+        self.assertEqual(request("POST", url + "/end", token=admin).status, 200)
+        self.begin()
+        self.assertEqual(described.ask("DESCRIBE", "math").status, 403)
+        self.assertEqual(set_up.ask("PLAY", "math").status, 403)
+
+
 class Outside(unittest.TestCase):
     def setUp(self):
         self.folder = temporary(self.addCleanup)
