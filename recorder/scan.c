@@ -28,7 +28,7 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     g_autofree char *order = g_build_filename(folder, REC_HEAL_FILE, NULL);
     gboolean healing = g_file_test(order, G_FILE_TEST_EXISTS);
     g_autoptr(GError) unhealed = NULL;
-    if (healing && !rec_heal_finish(folder, &unhealed))
+    if (!rec_heal_finish(folder, &unhealed))
         tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id}, "its healing cannot be ended: %s",
                unhealed->message);
     g_autofree char *stamp = rec_lesson_stamp(folder);

@@ -6,7 +6,6 @@
 #include "recorder/archive/patch.h"
 #include "recorder/archive/splice.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
 
 #define MATCH_S 10           // clocks that differ by more than 1 s were put right before
@@ -374,27 +373,10 @@ static RecSpliceStream *stream_open(GPtrArray *streams, const char *folder, cons
     return stream;
 }
 
-// Of an earlier try.
-static void leftovers_remove(const char *folder)
+// The streams in which something fits; *ret_first_ns: where the first of it begins, at most 0.
+static gboolean streams_plan(GPtrArray *streams, const char *folder, const RecHealRules *rules,
+                             RecPatch *patches, guint count, gint64 *ret_first_ns, GError **error)
 {
-    static const char *const endings[] = {".mp4.new", ".index.new", ".index.new.new"};
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        for (guint i = 0; i < G_N_ELEMENTS(endings); i++)
-            if (g_str_has_suffix(name, endings[i]))
-                g_unlink(path);
-    }
-}
-
-gboolean rec_heal_prepare(const char *folder, const RecLesson *lesson, const RecHealRules *rules,
-                          RecPatch *patches, guint count, gint64 *ret_moved_ns, GError **error)
-{
-    g_autoptr(GPtrArray) streams = g_ptr_array_new_with_free_func((GDestroyNotify)rec_splice_close);
-    gint64 first_ns = 0;
-
-    leftovers_remove(folder);
     for (guint i = 0; i < count; i++) {
         gboolean seen = stream_of(streams, patches[i].stream) != NULL;
         RecSpliceStream *stream = stream_open(streams, folder, patches[i].stream, error);
@@ -405,17 +387,31 @@ gboolean rec_heal_prepare(const char *folder, const RecLesson *lesson, const Rec
         for (guint s = 0; s < stream->splices->len; s++) {
             gint64 from_ns, to_ns;
             splice_extent(stream->splices->pdata[s], &from_ns, &to_ns);
-            first_ns = MIN(first_ns, from_ns);
+            *ret_first_ns = MIN(*ret_first_ns, from_ns);
         }
     }
     for (guint i = streams->len; i > 0; i--)
         if (((RecSpliceStream *)streams->pdata[i - 1])->splices->len == 0)
             g_ptr_array_remove_index(streams, i - 1);
-    if (streams->len == 0) {
+    if (streams->len == 0)
         g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "nothing of it heals anything: %s",
                     patches[0].refused ? patches[0].refused : "it is not missing");
+    return streams->len > 0;
+}
+
+gboolean rec_heal_prepare(const char *folder, const RecLesson *lesson, const RecHealRules *rules,
+                          RecPatch *patches, guint count, gint64 *ret_moved_ns, GError **error)
+{
+    g_autoptr(GPtrArray) streams = g_ptr_array_new_with_free_func((GDestroyNotify)rec_splice_close);
+    gint64 first_ns = 0;
+    gboolean ok = TRUE;
+
+    if (!rec_heal_discard(folder)) {
+        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "an earlier healing has not ended");
         return FALSE;
     }
+    if (!streams_plan(streams, folder, rules, patches, count, &first_ns, error))
+        return FALSE;
     // In whole seconds, which every clock rate counts without a rest.
     gint64 moved_ns = -(first_ns / TK_NS_PER_S - (first_ns % TK_NS_PER_S != 0)) * TK_NS_PER_S;
     moved_ns = first_ns < 0 ? moved_ns : 0;
@@ -424,9 +420,11 @@ gboolean rec_heal_prepare(const char *folder, const RecLesson *lesson, const Rec
         if (stream->started && !stream_open(streams, folder, stream->name, error))
             return FALSE;
     }
-    for (guint i = 0; i < streams->len; i++)
-        if (!rec_splice_write(streams->pdata[i], moved_ns, error))
-            return FALSE;
-    *ret_moved_ns = moved_ns;
-    return TRUE;
+    for (guint i = 0; i < streams->len && ok; i++)
+        ok = rec_splice_write(streams->pdata[i], moved_ns, error);
+    if (ok)
+        *ret_moved_ns = moved_ns;
+    else
+        (void)rec_heal_discard(folder);
+    return ok;
 }

@@ -44,7 +44,8 @@ typedef struct {
 // Makes <stream>.mp4.new and <stream>.index.new of all streams that change, synced and read back;
 // nothing that stands is touched. `lesson` is the recording's and left alone. *ret_moved_ns: by how
 // much media time moves, when a patch begins before the lesson did. A patch that does not fit is
-// left out. For a thread that nobody waits for. FALSE: none fits, or the disk refuses.
+// left out. For a thread that nobody waits for. FALSE: none fits, or the disk refuses; then
+// nothing of it is left.
 gboolean rec_heal_prepare(const char *folder, const RecLesson *lesson, const RecHealRules *rules,
                           RecPatch *patches, guint count, gint64 *ret_moved_ns,
                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -55,5 +56,9 @@ gboolean rec_heal_prepare(const char *folder, const RecLesson *lesson, const Rec
 gboolean rec_heal_commit(const char *folder, const RecLesson *lesson, gint64 moved_ns,
                          GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-// Ends a commit that was cut off; at the start, before a recording is looked at.
+// Ends a healing that was cut off: what was to be put in place is, and what was prepared only is
+// removed. At the start, before a recording is looked at, and while nobody heals it.
 gboolean rec_heal_finish(const char *folder, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// Removes what was prepared. FALSE: it is to be put in place, which rec_heal_finish does.
+gboolean rec_heal_discard(const char *folder);

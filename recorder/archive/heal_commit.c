@@ -89,13 +89,32 @@ static json_t *order_load(const char *path, GError **error)
     return tk_json_parse(text, size, ORDER_BYTES_MAX, error);
 }
 
+gboolean rec_heal_discard(const char *folder)
+{
+    static const char *const endings[] = {".mp4.new", ".index.new", ".index.new.new"};
+    g_autofree char *order = g_build_filename(folder, REC_HEAL_FILE, NULL);
+    g_autoptr(GDir) dir = NULL;
+    const char *name;
+
+    if (g_file_test(order, G_FILE_TEST_EXISTS))
+        return FALSE;
+    dir = g_dir_open(folder, 0, NULL);
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        for (guint i = 0; i < G_N_ELEMENTS(endings); i++)
+            if (g_str_has_suffix(name, endings[i]))
+                g_unlink(path);
+    }
+    return TRUE;
+}
+
 gboolean rec_heal_finish(const char *folder, GError **error)
 {
     g_autofree char *path = g_build_filename(folder, REC_HEAL_FILE, NULL);
     const json_t *item;
     size_t i;
 
-    if (!g_file_test(path, G_FILE_TEST_EXISTS))
+    if (rec_heal_discard(folder))
         return TRUE;
     g_autoptr(json_t) order = order_load(path, error);
     const json_t *streams = json_object_get(order, "streams");
@@ -147,6 +166,8 @@ gboolean rec_heal_commit(const char *folder, const RecLesson *lesson, gint64 mov
     }
     g_autofree char *text = tk_json_dump(order);
     // The new files' names must be durable before an order that speaks of them.
-    return dir && rec_folder_sync(folder, error) &&
-           rec_file_replace(path, text, strlen(text), error) && rec_heal_finish(folder, error);
+    if (dir && rec_folder_sync(folder, error) && rec_file_replace(path, text, strlen(text), error))
+        return rec_heal_finish(folder, error);
+    (void)rec_heal_discard(folder);
+    return FALSE;
 }

@@ -38,7 +38,8 @@ typedef struct {
 } Offer;
 
 struct _ShelfUploads {
-    GHashTable *offers; // id → Offer
+    GHashTable *offers;    // id → Offer
+    guint64 healing_bytes; // that healings may write which have begun
 };
 
 static void offered_free(void *data)
@@ -116,6 +117,17 @@ static guint64 bytes_max(const RecHole *hole)
 {
     gint64 length_s = (hole->to_ns - hole->from_ns) / TK_NS_PER_S;
     return (guint64)(CLAMP(length_s, 0, LESSON_S_MAX) + 2 * AROUND_S) * RATE_BYTES_S;
+}
+
+// Whether the disk has room beyond its reserve for one more healing that may write `bytes`: how
+// much those that have begun have written so far nobody knows.
+static gboolean room_there(const ShelfApi *api, guint64 bytes, GError **error)
+{
+    if (api->spare(api->user) >= api->uploads->healing_bytes + bytes)
+        return TRUE;
+    g_set_error(error, TK_ERROR, TK_ERROR_UNAVAILABLE,
+                "the disk has no room to heal this recording now");
+    return FALSE;
 }
 
 static ShelfReply *reply_json(json_t *object)
@@ -235,6 +247,15 @@ static gint64 skew_read(const json_t *body)
     return ABS(skew_ns) <= TK_NS_PER_S ? 0 : skew_ns / TK_NS_PER_S * TK_NS_PER_S;
 }
 
+// Puts in place what the disk has refused to at the last try. The recording as it is then.
+static RecLesson *heal_end(const ShelfApi *api, const char *folder, GError **error)
+{
+    RecLesson *lesson = rec_heal_finish(folder, error) ? rec_lesson_load(folder, error) : NULL;
+    if (lesson)
+        api->changed(api->user, lesson);
+    return lesson;
+}
+
 ShelfReply *shelf_upload_missing(const ShelfApi *api, const ShelfRequest *request, const char *id,
                                  const RecLesson *lesson)
 {
@@ -266,11 +287,13 @@ ShelfReply *shelf_upload_missing(const ShelfApi *api, const ShelfRequest *reques
         return reply_json(object);
     }
     gint64 skew_ns = skew_read(body);
+    g_autofree char *folder = rec_folder_path(api->data, id);
     if (!lesson)
         lesson = fresh = lesson_begin(api, id, body, skew_ns, &error);
+    else if (!rec_heal_discard(folder))
+        lesson = fresh = heal_end(api, folder, &error);
     if (!lesson)
         return shelf_reply_error(error);
-    g_autofree char *folder = rec_folder_path(api->data, id);
     Offer *offer = offer_new(api->uploads, id);
     json_array_foreach(json_object_get(body, "streams"), i, one)
     {
@@ -336,9 +359,8 @@ ShelfReply *shelf_upload_append(const ShelfApi *api, const ShelfRequest *request
         if (have + size > bytes_max(hole))
             return reply_error(TK_ERROR_TOO_LARGE, "more than that stretch can be");
         // The patch is here twice for a while, and with it what was recorded.
-        if (api->spare(api->user) < bytes_max(hole) / 8 + rec_lesson_bytes(lesson))
-            return reply_error(TK_ERROR_UNAVAILABLE, "the disk has no room to heal this recording");
-        if (!bytes_append(path, request->body, offset, &error))
+        if (!room_there(api, bytes_max(hole) / 8 + rec_lesson_bytes(lesson), &error) ||
+            !bytes_append(path, request->body, offset, &error))
             return shelf_reply_error(error);
         have += size;
     }
@@ -355,6 +377,7 @@ typedef struct {
     RecHealRules rules;
     GArray *patches; // RecPatch; its texts are owned
     GPtrArray *sums; // SHA-256 of each, as the capture has it
+    guint64 bytes;   // that it may write
     gint64 moved_ns;
     GError *error;
 } Healing;
@@ -374,6 +397,7 @@ static void healing_free(void *data)
     Offer *offer = g_hash_table_lookup(healing->api->uploads->offers, healing->lesson->id);
     if (offer)
         offer->busy = FALSE;
+    healing->api->uploads->healing_bytes -= healing->bytes;
     rec_lesson_free(healing->lesson);
     g_array_unref(healing->patches);
     g_ptr_array_unref(healing->sums);
@@ -455,6 +479,8 @@ static void heal_finish(ShelfReply *reply)
         if (healed)
             api->changed(api->user, healed);
     }
+    if (healing->error)
+        (void)rec_heal_discard(healing->folder);
     if (healing->error && !none) {
         shelf_reply_fail(reply, healing->error);
         return;
@@ -482,6 +508,29 @@ static gboolean part_take(Healing *healing, const Offer *offer, const json_t *pa
                       .to_ns = offered->to_ns};
     g_array_append_val(healing->patches, patch);
     g_ptr_array_add(healing->sums, g_strdup(sum));
+    return TRUE;
+}
+
+// What a healing may write: all that was recorded, as all of it moves when the copy begins earlier,
+// and the patches with the lines of their chunks.
+static gboolean room_take(Healing *healing, GError **error)
+{
+    guint64 bytes = 0;
+
+    for (guint i = 0; i < healing->lesson->streams->len; i++) {
+        const RecStream *stream = healing->lesson->streams->pdata[i];
+        g_autofree char *media = rec_stream_path(healing->folder, stream->name, "mp4");
+        g_autofree char *index = rec_stream_path(healing->folder, stream->name, "index");
+        bytes += file_bytes(media) + file_bytes(index);
+    }
+    for (guint i = 0; i < healing->patches->len; i++) {
+        guint64 patch = file_bytes(g_array_index(healing->patches, RecPatch, i).path);
+        bytes += patch + patch / 8;
+    }
+    if (!room_there(healing->api, bytes, error))
+        return FALSE;
+    healing->bytes = bytes;
+    healing->api->uploads->healing_bytes += bytes;
     return TRUE;
 }
 
@@ -514,7 +563,7 @@ ShelfReply *shelf_upload_heal(const ShelfApi *api, const ShelfRequest *request,
     if (!ok)
         healing->lesson = rec_lesson_new(lesson->id, lesson->name);
     json_array_foreach(parts, i, part) ok = ok && part_take(healing, offer, part, &error);
-    if (!ok) {
+    if (!ok || !room_take(healing, &error)) {
         healing_free(healing);
         return shelf_reply_error(error);
     }

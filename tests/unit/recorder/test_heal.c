@@ -414,6 +414,33 @@ static void check_crash(void **state)
     }
 }
 
+// Two streams, of which the second cannot be written: of neither a copy is left.
+static void check_disk_refuses(void **state)
+{
+    char *folder = recording_new(0, 3, 5, 10);
+    g_autofree char *path = copy_write(folder, 2, 6, 0, 0);
+    g_autofree char *blocked = rec_stream_path(folder, "slides", "mp4.new");
+    g_autoptr(GError) error = NULL;
+    lesson_store(folder, "slides", pieces, TRUE, 0, 30);
+    lesson_store(folder, "slides", pieces, FALSE, 50, 50);
+    recording_close(folder);
+    assert_int_equal(g_mkdir(blocked, 0755), 0);
+
+    g_autoptr(RecLesson) lesson = rec_lesson_load(folder, &error);
+    const RecHealRules rules = {lesson->started_ns, 0};
+    RecPatch patches[] = {{"main", "3000", path, 0, 10 * NS_PER_S, NULL},
+                          {"slides", "3000", path, 0, 10 * NS_PER_S, NULL}};
+    gint64 moved_ns;
+    assert_false(rec_heal_prepare(folder, lesson, &rules, patches, 2, &moved_ns, &error));
+    check_error(error, TK_ERROR_IO);
+    assert_int_equal(g_rmdir(blocked), 0);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(dir));)
+        assert_false(g_str_has_suffix(name, ".new"));
+    assert_true(rec_heal_prepare(folder, lesson, &rules, patches, 2, &moved_ns, NULL));
+    lesson_folder_free(folder);
+}
+
 // A copy of something else, or damaged, changes nothing.
 static void check_foreign(void **state)
 {
@@ -484,12 +511,12 @@ static void check_places(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_places),        cmocka_unit_test(check_gap),
-        cmocka_unit_test(check_restarted),     cmocka_unit_test(check_silence),
-        cmocka_unit_test(check_crash),         cmocka_unit_test(check_foreign),
-        cmocka_unit_test(check_head),          cmocka_unit_test(check_pictures),
-        cmocka_unit_test(check_few_pictures),  cmocka_unit_test(check_behind_sound),
-        cmocka_unit_test(check_late_pictures),
+        cmocka_unit_test(check_places),       cmocka_unit_test(check_gap),
+        cmocka_unit_test(check_restarted),    cmocka_unit_test(check_silence),
+        cmocka_unit_test(check_crash),        cmocka_unit_test(check_foreign),
+        cmocka_unit_test(check_disk_refuses), cmocka_unit_test(check_head),
+        cmocka_unit_test(check_pictures),     cmocka_unit_test(check_few_pictures),
+        cmocka_unit_test(check_behind_sound), cmocka_unit_test(check_late_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
