@@ -12,10 +12,11 @@
 typedef struct _RelayConns RelayConns; // all of one worker
 typedef struct _RelayConn RelayConn;
 
-// Called on the main thread, through its mailbox. Messages are given. The first is for accepted
-// connections, the second for dialed ones.
+// Called on the main thread, through its mailbox. Messages are given. The first two are for
+// accepted connections, the third for dialed ones.
 typedef struct {
     void (*on_request)(gpointer user, RelayConn *conn, TkRtspMessage *request);
+    void (*on_expected)(gpointer user, RelayConn *conn, guint track, gboolean taken);
     void (*on_answer)(gpointer user, RelayConn *conn, TkRtspMessage *answer);
     void (*on_closed)(gpointer user, RelayConn *conn, const char *why); // once, the last call
     gpointer user;
@@ -46,8 +47,8 @@ void relay_conn_answer(RelayConn *conn, char *text, gboolean then_close);
 // A request; one answer follows. Takes `text`.
 void relay_conn_ask(RelayConn *conn, char *text);
 
-// The client says over which UDP ports it will view a track: from here on packets from there are
-// its own. Call it before the answer that lets the client send.
+// The client says over which UDP ports it will view a track: packets from there are to be its own.
+// on_expected follows, and is to answer; not taken: they are somebody else's.
 void relay_conn_expect(RelayConn *conn, guint track, const RelayAddress *rtp,
                        const RelayAddress *rtcp);
 

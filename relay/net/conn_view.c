@@ -91,17 +91,29 @@ static void on_heard(gpointer user)
     on_moved(user, 0, TRUE, &none);
 }
 
-static void on_ports_taken(gpointer user)
-{
-    relay_conn_close(user, "somebody else has these ports");
-}
-
 // The ports of one track.
 typedef struct {
     RelayConn *conn;
     guint track;
     RelayAddress rtp, rtcp;
+    gboolean taken;
 } Ports;
+
+static void tell_expected(gpointer owner, gpointer data)
+{
+    g_autofree Ports *ports = data;
+    const RelayConnDesk *desk = &ports->conn->desk;
+    desk->on_expected(desk->user, ports->conn, ports->track, ports->taken);
+    relay_conn_unref(ports->conn);
+}
+
+static void on_settled(gpointer user, guint track, gboolean taken)
+{
+    RelayConn *c = user;
+    Ports *ports = g_new0(Ports, 1);
+    *ports = (Ports){.conn = relay_conn_ref(c), .track = track, .taken = taken};
+    relay_mailbox_post(c->conns->desk_mailbox, tell_expected, ports);
+}
 
 static void expect(gpointer owner, gpointer data)
 {
@@ -113,7 +125,7 @@ static void expect(gpointer owner, gpointer data)
         c->expected = TRUE;
         c->moved[ports->track][0].bytes = c->moved[ports->track][1].bytes = 0;
         relay_ingest_mail_add_viewer(&c->conns->ingest, &viewer, ports->track, &ports->rtp,
-                                     &ports->rtcp, on_ports_taken);
+                                     &ports->rtcp, on_settled);
     }
     relay_conn_unref(c);
 }
@@ -122,7 +134,7 @@ void relay_conn_expect(RelayConn *conn, guint track, const RelayAddress *rtp,
                        const RelayAddress *rtcp)
 {
     Ports *ports = g_new(Ports, 1);
-    *ports = (Ports){relay_conn_ref(conn), track, *rtp, *rtcp};
+    *ports = (Ports){relay_conn_ref(conn), track, *rtp, *rtcp, FALSE};
     relay_worker_post(conn->conns->worker, expect, ports);
 }
 

@@ -7,6 +7,7 @@ typedef struct {
     RelayStream *stream;
     RelaySenderSpec sender;
     void (*on_refused)(gpointer user);
+    void (*on_settled)(gpointer user, guint track, gboolean taken);
     RelayUdpViewer viewer;
     RelayAddress rtp, rtcp;
     guint track;
@@ -91,18 +92,18 @@ void relay_ingest_mail_frame(const RelayIngestBox *box, RelayStream *stream, gui
 static void add_viewer(gpointer owner, gpointer data)
 {
     Letter *letter = data;
-    if (!relay_ingest_add_viewer(letter->box.ingest, &letter->viewer, letter->track, &letter->rtp,
-                                 &letter->rtcp))
-        letter->on_refused(letter->user);
+    gboolean taken = relay_ingest_add_viewer(letter->box.ingest, &letter->viewer, letter->track,
+                                             &letter->rtp, &letter->rtcp);
+    letter->on_settled(letter->user, letter->track, taken);
     letter_free(letter);
 }
 
 void relay_ingest_mail_add_viewer(const RelayIngestBox *box, const RelayUdpViewer *viewer,
                                   guint track, const RelayAddress *rtp, const RelayAddress *rtcp,
-                                  void (*on_refused)(gpointer user))
+                                  void (*on_settled)(gpointer user, guint track, gboolean taken))
 {
     Letter *letter = letter_new(box, NULL, viewer->user);
-    letter->on_refused = on_refused;
+    letter->on_settled = on_settled;
     letter->viewer = *viewer;
     letter->track = track;
     letter->rtp = *rtp;

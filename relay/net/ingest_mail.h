@@ -20,8 +20,8 @@ void relay_ingest_mail_end(const RelayIngestBox *box, RelayStream *stream, gpoin
 // behind.
 void relay_ingest_mail_frame(const RelayIngestBox *box, RelayStream *stream, guint track,
                              gboolean rtcp, const guint8 *data, gsize size, gpointer user);
-// `on_refused` likewise when relay_ingest_add_viewer says no.
+// `on_settled` likewise, with what relay_ingest_add_viewer says.
 void relay_ingest_mail_add_viewer(const RelayIngestBox *box, const RelayUdpViewer *viewer,
                                   guint track, const RelayAddress *rtp, const RelayAddress *rtcp,
-                                  void (*on_refused)(gpointer user));
+                                  void (*on_settled)(gpointer user, guint track, gboolean taken));
 void relay_ingest_mail_remove_viewer(const RelayIngestBox *box, gpointer user);

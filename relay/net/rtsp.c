@@ -33,6 +33,7 @@ typedef struct {
     gboolean announced;
     RelayTransport transports[RELAY_INPUT_TRACKS_MAX];
     gboolean set_up[RELAY_INPUT_TRACKS_MAX];
+    TkRtspMessage *setup;           // that waits for its ports to be taken
     RelayGroup *group;              // held; NULL: no multicast
     gboolean watching;              // it
     RelayStream *viewing, *sending; // references
@@ -60,6 +61,7 @@ static void session_free(gpointer data)
 {
     Session *s = data;
     unpark(s);
+    tk_rtsp_message_free(s->setup);
     relay_offer_clear(&s->offer);
     relay_stream_unref(s->viewing);
     relay_stream_unref(s->sending);
@@ -219,18 +221,6 @@ static void do_describe(RelayRtsp *r, Session *s, const TkRtspMessage *request)
     describe(r, s, request, TRUE);
 }
 
-// The track that a SETUP of an announced session means: by its control URL, else the next in order.
-static gint announced_track(const Session *s, const char *uri)
-{
-    for (guint i = 0; i < s->offer.tracks_count; i++)
-        if (s->offer.controls[i] && relay_rtsp_url_has_control(uri, s->offer.controls[i]))
-            return (gint)i;
-    for (guint i = 0; i < s->offer.tracks_count; i++)
-        if (!s->set_up[i])
-            return (gint)i;
-    return -1;
-}
-
 // The stream's group is put into the answer: a group is named by the relay alone.
 static gboolean give_group(RelayRtsp *r, Session *s, guint track, RelayTransport *transport,
                            GError **error)
@@ -253,13 +243,21 @@ static gboolean give_group(RelayRtsp *r, Session *s, guint track, RelayTransport
     return TRUE;
 }
 
+static void finish_setup(Session *s, const TkRtspMessage *request, guint track)
+{
+    s->set_up[track] = TRUE;
+    g_autofree char *header =
+        relay_transport_header(&s->transports[track], s->rtsp->spec.rtp_port, s->announced);
+    answer(s, request, 200, header);
+}
+
 static void do_setup(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
     g_auto(RelayRtspUrl) url = {0};
     gint track;
     if (s->announced) {
-        track = announced_track(s, request->uri);
+        track = relay_offer_track(&s->offer, request->uri, s->set_up);
     } else {
         if (!relay_rtsp_url_parse(request->uri, &url, &error) ||
             !admit(r, s, request, &url, TK_ROLE_VIEWER, &error)) {
@@ -289,24 +287,26 @@ static void do_setup(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         return;
     }
     s->transports[track] = transport;
-    s->set_up[track] = TRUE;
-    if (!s->announced && transport.kind == RELAY_TRANSPORT_UDP)
-        relay_conn_expect(s->conn, (guint)track, &transport.rtp, &transport.rtcp);
-    g_autofree char *header = relay_transport_header(&transport, r->spec.rtp_port, s->announced);
-    answer(s, request, 200, header);
+    s->set_up[track] = FALSE;
+    if (s->announced || transport.kind != RELAY_TRANSPORT_UDP) {
+        finish_setup(s, request, (guint)track);
+        return;
+    }
+    s->setup = tk_rtsp_message_copy(request);
+    relay_conn_expect(s->conn, (guint)track, &transport.rtp, &transport.rtcp);
 }
 
-static gboolean any_set_up(const Session *s, RelayTransportKind *ret_kind)
+static void on_expected(gpointer user, RelayConn *conn, guint track, gboolean taken)
 {
-    gboolean any = FALSE, mixed = FALSE;
-    for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
-        if (!s->set_up[i])
-            continue;
-        mixed |= any && *ret_kind != s->transports[i].kind;
-        *ret_kind = s->transports[i].kind;
-        any = TRUE;
-    }
-    return any && !mixed;
+    RelayRtsp *r = user;
+    Session *s = g_hash_table_lookup(r->sessions, conn);
+    if (!s)
+        return;
+    g_autoptr(TkRtspMessage) request = g_steal_pointer(&s->setup);
+    if (taken)
+        finish_setup(s, request, track);
+    else
+        answer(s, request, 461, "X-Tongke-Reason: somebody else has these ports\r\n");
 }
 
 static const char *school_of(const Session *s)
@@ -361,7 +361,8 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         answer(s, request, 200, NULL);
         return;
     }
-    if (s->announced || !any_set_up(s, &kind)) {
+    if (s->announced ||
+        !relay_transport_common(s->transports, s->set_up, RELAY_INPUT_TRACKS_MAX, &kind)) {
         answer(s, request, 455, NULL);
         return;
     }
@@ -411,7 +412,8 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
     RelayTransportKind kind = RELAY_TRANSPORT_UDP;
-    if (!s->announced || s->sending || !any_set_up(s, &kind)) {
+    if (!s->announced || s->sending ||
+        !relay_transport_common(s->transports, s->set_up, RELAY_INPUT_TRACKS_MAX, &kind)) {
         answer(s, request, 455, NULL);
         return;
     }
@@ -579,7 +581,8 @@ void relay_rtsp_accept(RelayRtsp *rtsp, RelayConns *conns, int fd, const RelayAd
     }
     Session *s = g_new0(Session, 1);
     s->rtsp = rtsp;
-    RelayConnDesk desk = {.on_request = on_request, .on_closed = on_closed, .user = rtsp};
+    RelayConnDesk desk = {
+        .on_request = on_request, .on_expected = on_expected, .on_closed = on_closed, .user = rtsp};
     s->conn = relay_conn_accept(conns, fd, peer, &desk);
     s->opened_ns = tk_clock_monotonic_ns();
     s->peer = relay_address_text(peer);

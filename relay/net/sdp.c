@@ -10,6 +10,7 @@
 #include "common/media/bytes.h"
 #include "common/media/latm.h"
 #include "relay/core/repair.h"
+#include "relay/net/rtsp_url.h"
 
 #define LESSON_ATTRIBUTE "x-tongke-lesson"
 #define LESSON_JSON_MAX 16384
@@ -20,6 +21,18 @@ void relay_offer_clear(RelayOffer *offer)
         g_clear_pointer(&offer->controls[i], g_free);
     g_clear_pointer(&offer->id, g_free);
     g_clear_pointer(&offer->info, tk_lesson_info_free);
+}
+
+gint relay_offer_track(const RelayOffer *offer, const char *uri,
+                       const gboolean set_up[RELAY_INPUT_TRACKS_MAX])
+{
+    for (guint i = 0; i < offer->tracks_count; i++)
+        if (offer->controls[i] && relay_rtsp_url_has_control(uri, offer->controls[i]))
+            return (gint)i;
+    for (guint i = 0; i < offer->tracks_count; i++)
+        if (!set_up[i])
+            return (gint)i;
+    return -1;
 }
 
 // The value of `key` in an fmtp line "96 key=value; key=value". Newly allocated or NULL.

@@ -17,6 +17,11 @@ typedef struct {
 
 void relay_offer_clear(RelayOffer *offer);
 
+// The track that a SETUP means: by its control URL, else the next in order that is not `set_up`;
+// -1: none.
+gint relay_offer_track(const RelayOffer *offer, const char *uri,
+                       const gboolean set_up[RELAY_INPUT_TRACKS_MAX]);
+
 // At most one H.264 and one AAC track, video first in `ret`; anything else is refused with
 // TK_ERROR_UNSUPPORTED and a word on what would do. `text` ends in NUL.
 gboolean relay_sdp_parse(const char *text, gsize size, RelayOffer *ret,

@@ -99,6 +99,20 @@ gboolean relay_transport_choose(const char *header, const RelayAddress *peer, gu
     return FALSE;
 }
 
+gboolean relay_transport_common(const RelayTransport *transports, const gboolean *set_up,
+                                guint count, RelayTransportKind *ret_kind)
+{
+    gboolean any = FALSE, mixed = FALSE;
+    for (guint i = 0; i < count; i++) {
+        if (!set_up[i])
+            continue;
+        mixed |= any && *ret_kind != transports[i].kind;
+        *ret_kind = transports[i].kind;
+        any = TRUE;
+    }
+    return any && !mixed;
+}
+
 const char *relay_transport_word(RelayTransportKind kind)
 {
     static const char *const words[] = {"UDP", "TCP", "multicast"};

@@ -26,6 +26,10 @@ typedef struct {
 gboolean relay_transport_choose(const char *header, const RelayAddress *peer, guint track,
                                 gboolean multicast, RelayTransport *ret) G_GNUC_WARN_UNUSED_RESULT;
 
+// The kind of all those of the `count` that are set up. FALSE: none is, or they are of two kinds.
+gboolean relay_transport_common(const RelayTransport *transports, const gboolean *set_up,
+                                guint count, RelayTransportKind *ret_kind);
+
 // "Transport: …\r\n" of the answer. Newly allocated.
 char *relay_transport_header(const RelayTransport *transport, guint16 rtp_port, gboolean record);
 

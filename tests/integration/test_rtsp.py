@@ -195,8 +195,10 @@ class Noise(unittest.TestCase):
         self.addCleanup(over.set)
         for _ in range(100):
             peer = Rtsp(self.addCleanup, self.relay)
-            peer.request("SETUP", "math/track=0", setup)
-            self.assertTrue(peer.is_closed())
+            self.assertEqual(peer.ask("SETUP", "math/track=0", setup).status, 461)
+            # So it comes by TCP, on the same connection.
+            self.assertEqual(peer.ask("SETUP", "math/track=0", TCP).status, 200)
+            peer.socket.close()
         self.serves()
 
     def port(self):
