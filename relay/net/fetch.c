@@ -46,6 +46,7 @@ struct _RelayFetch {
     RelayPull *pull;
     gboolean playing, over; // over: the pull said so, and is freed from the next tick
     const RelayUpstream *from;
+    guint64 session;  // there: what was fetched last
     gint64 began_ns;  // the pull
     gint64 wanted_ns; // since when it is wanted; 0 = it is not
     gint64 retry_ns;
@@ -61,6 +62,7 @@ static gboolean on_offer(gpointer user, RelayPull *pull, const RelayOffer *offer
                          GError **error)
 {
     RelayFetch *f = user;
+    f->session = offer->session;
     return relay_lessons_feed(f->lessons, f->stream, offer, conn, error);
 }
 
@@ -178,9 +180,9 @@ static void start(RelayFetch *f, const RelayUpstream *from, const RelayFetchPlan
                           .token = token,
                           .tcp = f->tcp,
                           .moves = plan->moves,
-                          .dial_s = 1 + f->failures % DIAL_S_MAX,
-                          .resumes = !plan->moves && from == f->from && heard_ns(f) &&
-                                     now_ns - heard_ns(f) < RESUME_NS};
+                          .dial_s = 1 + f->failures % DIAL_S_MAX};
+    if (!plan->moves && from == f->from && heard_ns(f) && now_ns - heard_ns(f) < RESUME_NS)
+        spec.resumes = f->session;
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         spec.resume[track] = (guint16)relay_stat_get(f->stream->wanted_in[track]);
     f->from = from;

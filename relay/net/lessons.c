@@ -340,6 +340,7 @@ RelayDescribed relay_lessons_describe(RelayLessons *lessons, const char *word, c
         return RELAY_DESCRIBE_LATER;
     }
     *ret = (RelayDescription){.title = entry->lesson->info->title,
+                              .session = found->handle->session,
                               .format = &relay_lesson_entry_face(entry, found)->format};
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++)
         ret->configs[i] = found->configs[i];

@@ -203,6 +203,23 @@ static void on_lesson(gpointer user, RelayUpstream *upstream, const char *id)
     update(user, id);
 }
 
+// Its sender is looked for, there and here, as one that was cut off.
+static void on_lost(gpointer user, RelayUpstream *upstream, const char *id)
+{
+    RelayMirror *m = user;
+    Lesson *lesson = g_hash_table_lookup(m->mirrored, id);
+    if (teller_of(m, id))
+        update(m, id);
+    if (teller_of(m, id) || !lesson || lesson->ending_ns)
+        return;
+    lesson->ending_ns = tk_clock_monotonic_ns() + UNSEEN_NS;
+    for (guint i = 0; i < lesson->fetches->len; i++) {
+        RelayFetch *fetch = lesson->fetches->pdata[i];
+        relay_fetch_set_sent(fetch, FALSE);
+        relay_lessons_mirror_stream(m->lessons, id, relay_fetch_stream(fetch)->name, FALSE, NULL);
+    }
+}
+
 static void on_change(gpointer user, RelayUpstream *upstream)
 {
     RelayMirror *m = user;
@@ -217,7 +234,7 @@ static void on_change(gpointer user, RelayUpstream *upstream)
         update(m, id->data);
 }
 
-static const RelayUpstreamHandler upstream_handler = {on_lesson, on_change};
+static const RelayUpstreamHandler upstream_handler = {on_lesson, on_lost, on_change};
 
 static void on_wanted(gpointer user, RelayStream *stream, gint change)
 {

@@ -132,11 +132,12 @@ static void play(RelayPull *p)
                               .lingers = !p->spec.moves};
     guint8 channels[RELAY_INPUT_TRACKS_MAX];
     g_autoptr(GString) resume = g_string_new(NULL);
+    gboolean resumes = p->spec.resumes && p->spec.resumes == p->offer.session;
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         sender.formats[i] = p->offer.formats[i];
         sender.ports[i] = p->ports[i];
         channels[i] = (guint8)(2 * i);
-        if (p->spec.resumes && i < p->offer.tracks_count)
+        if (resumes && i < p->offer.tracks_count)
             g_string_append_printf(resume, "%s%u=%u", i ? ";" : "X-Tongke-Resume: ", i,
                                    p->spec.resume[i]);
     }

@@ -18,7 +18,7 @@ typedef struct {
     gboolean tcp;      // interleaved; else UDP
     gboolean moves;    // between renditions, by the other relay: its numbers are this try's own
     guint dial_s;      // time for the connection to be made
-    gboolean resumes;  // from these sequence numbers of its tracks on
+    guint64 resumes; // the session to go on with, by these sequence numbers of its tracks; 0 = none
     guint16 resume[RELAY_INPUT_TRACKS_MAX];
 } RelayPullSpec;
 

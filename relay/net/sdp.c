@@ -213,6 +213,9 @@ static gboolean is_title(const char *name)
 
 static gboolean parse_lesson(const GstSDPMessage *sdp, RelayOffer *ret, GError **error)
 {
+    const char *session = gst_sdp_message_get_origin(sdp)->sess_id;
+    if (!session || !g_ascii_string_to_unsigned(session, 10, 0, G_MAXUINT64, &ret->session, NULL))
+        ret->session = 0;
     ret->info = tk_lesson_info_new();
     const char *text = gst_sdp_message_get_attribute_val(sdp, LESSON_ATTRIBUTE);
     if (text) {
@@ -332,7 +335,8 @@ char *relay_sdp_write(const RelayDescription *description)
     GstSDPMessage *sdp = NULL;
     gst_sdp_message_new(&sdp);
     gst_sdp_message_set_version(sdp, "0");
-    gst_sdp_message_set_origin(sdp, "-", "1", "1", "IN", family, d->host);
+    g_autofree char *session = g_strdup_printf("%" G_GUINT64_FORMAT, d->session);
+    gst_sdp_message_set_origin(sdp, "-", session, "1", "IN", family, d->host);
     gst_sdp_message_set_session_name(sdp, d->title && *d->title ? d->title : "-");
     gst_sdp_message_set_connection(sdp, "IN", family, d->ipv6 ? "::" : "0.0.0.0", 0, 0);
     gst_sdp_message_add_time(sdp, "0", "0", NULL);

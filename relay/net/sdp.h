@@ -13,6 +13,7 @@ typedef struct {
     char *controls[RELAY_INPUT_TRACKS_MAX]; // a=control of each, as sent
     char *id;                               // lesson id, or NULL
     TkLessonInfo *info;
+    guint64 session; // 0: the sender does not tell it
 } RelayOffer;
 
 void relay_offer_clear(RelayOffer *offer);
@@ -32,6 +33,7 @@ typedef struct {
     const char *title; // as TkLessonInfo has it: no control characters; may be NULL
     const char *host;  // of the relay, as the viewer sees it
     gboolean ipv6;
+    guint64 session;   // SSRCs and sequence numbers are the same as long as this is
     gboolean feedback; // the viewer takes RTP/AVPF, and so may ask for what it misses
     const RelayStreamFormat *format;
     GBytes *configs[RELAY_INPUT_TRACKS_MAX];

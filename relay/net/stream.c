@@ -8,6 +8,7 @@ RelayStream *relay_stream_new(const char *lesson_id, const char *lesson_name, co
     stream->lesson_id = g_strdup(lesson_id);
     stream->lesson_name = g_strdup(lesson_name);
     stream->name = g_strdup(name);
+    stream->session = MAX(g_random_int(), 1);
     return stream;
 }
 

@@ -10,6 +10,7 @@
 typedef struct {
     gint refs;
     char *lesson_id, *lesson_name, *name;
+    guint32 session; // of no other stream, and of none before this program was started
 
     struct _RelayIngestStream *ingest;                   // ingest worker's
     struct _RelayFeed *feeds[RELAY_WORKERS_MAX];         // packet worker i's

@@ -28,6 +28,7 @@ struct _RelayUpstream {
     RelayUpstreamState state;
     gint64 loop_until_ns;
     json_t *lineage;
+    gboolean anew;       // it was started again since what `lessons` tells
     GHashTable *lessons; // id -> json_t
 };
 
@@ -73,6 +74,12 @@ static char *names_of(const json_t *lineage)
     return g_string_free(names, FALSE);
 }
 
+// Of its run.
+static const char *id_of(const json_t *lineage)
+{
+    return tk_json_string(json_array_get(lineage, 0), "id", "");
+}
+
 static gboolean take_identity(RelayUpstream *u, const json_t *relay)
 {
     const json_t *ancestors = json_object_get(relay, "ancestors"), *one;
@@ -95,6 +102,7 @@ static gboolean take_identity(RelayUpstream *u, const json_t *relay)
             lineage, json_pack("{s:s, s:s}", "id", id, "name", tk_json_string(one, "name", "")));
     }
     gboolean changed = !json_equal(u->lineage, lineage);
+    u->anew |= !g_str_equal(id_of(u->lineage), id_of(lineage));
     json_decref(u->lineage);
     u->lineage = g_steal_pointer(&lineage);
     gint64 now_ns = tk_clock_monotonic_ns();
@@ -114,11 +122,12 @@ static gboolean take_identity(RelayUpstream *u, const json_t *relay)
     return TRUE;
 }
 
-static void forget(RelayUpstream *u, const char *id)
+static void forget(RelayUpstream *u, const char *id,
+                   void (*tell)(gpointer user, RelayUpstream *upstream, const char *id))
 {
     g_autofree char *key = g_strdup(id); // `id` may be the table's own
     if (g_hash_table_remove(u->lessons, key))
-        u->handler->on_lesson(u->user, u, key);
+        tell(u->user, u, key);
 }
 
 static void take_lesson(RelayUpstream *u, const json_t *lesson)
@@ -127,7 +136,7 @@ static void take_lesson(RelayUpstream *u, const json_t *lesson)
     if (!tk_ulid_valid(id) || !tk_name_lesson_valid(tk_json_string(lesson, "name", "")))
         return;
     if (g_str_equal(tk_json_string(lesson, "state", ""), "ended")) {
-        forget(u, id);
+        forget(u, id, u->handler->on_lesson);
         return;
     }
     if (g_hash_table_size(u->lessons) >= LESSONS_MAX && !g_hash_table_contains(u->lessons, id))
@@ -136,7 +145,7 @@ static void take_lesson(RelayUpstream *u, const json_t *lesson)
     u->handler->on_lesson(u->user, u, id);
 }
 
-// What is in no snapshot runs no more.
+// What is in no snapshot runs no more, but a relay that was started again has forgotten it.
 static void take_snapshot(RelayUpstream *u, const json_t *lessons)
 {
     g_autoptr(GHashTable) named = g_hash_table_new(g_str_hash, g_str_equal);
@@ -147,7 +156,8 @@ static void take_snapshot(RelayUpstream *u, const json_t *lessons)
         g_hash_table_add(named, (char *)tk_json_string(lesson, "id", ""));
     for (GList *id = ids; id; id = id->next)
         if (!g_hash_table_contains(named, id->data))
-            forget(u, id->data);
+            forget(u, id->data, u->anew ? u->handler->on_lost : u->handler->on_lesson);
+    u->anew = FALSE;
     json_array_foreach(lessons, i, lesson) take_lesson(u, lesson);
 }
 

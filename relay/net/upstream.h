@@ -21,6 +21,8 @@ const char *relay_upstream_state_word(RelayUpstreamState state); // borrowed, st
 typedef struct {
     // A lesson of it came, changed or ended: relay_upstream_lesson tells.
     void (*on_lesson)(gpointer user, RelayUpstream *upstream, const char *id);
+    // It was started again, and knows nothing of that lesson (yet).
+    void (*on_lost)(gpointer user, RelayUpstream *upstream, const char *id);
     // Its state, its name or whom it gets its own lessons from have changed; and all lessons that
     // it had before and has not now have had their on_lesson.
     void (*on_change)(gpointer user, RelayUpstream *upstream);

@@ -9,7 +9,8 @@ import unittest
 
 from lines import NTP_EPOCH_NS
 from rtsp import H264, Rtsp, sdp
-from tongke import Deadline, Recorder, Relay, clip, publish, request, run, temporary
+from tongke import (Deadline, Recorder, Relay, capture, clip, from_film, publish, request, run,
+                    temporary)
 from websocket import Chunk, WebSocket, is_init
 
 SHORT = {"lesson.teardown_s": 1}
@@ -60,6 +61,13 @@ class Cascade(unittest.TestCase):
         deadline = Deadline()
         while self.chunk(self.steady) and not holds():
             self.assertFalse(deadline.over(), "it never came")
+
+    def present(self, seconds):
+        """The chunk that the city sends so many seconds from now."""
+        at_ns = time.time_ns() + NTP_EPOCH_NS + int((seconds - 1) * 1e9)
+        while (chunk := self.chunk(self.steady)).captured_ns < at_ns:
+            pass
+        return chunk
 
 
 class Levels(Cascade):
@@ -192,6 +200,29 @@ class Succession(Cascade):
         self.announce(city, "math", "01JDBBBBBBBBBBBBBBBBBBBBBB")
         self.listed(county, lambda l: l["id"] == "01JDBBBBBBBBBBBBBBBBBBBBBB" and self.is_sent(l))
 
+    def send(self, city):
+        return capture(self.addCleanup, city, "math", "--lesson-id", "01JDAAAAAAAAAAAAAAAAAAAAAA",
+                       *from_film())
+
+    def test_a_lesson_outlives_the_relay_that_it_comes_from(self):
+        city = self.relay("city")
+        school = self.relay("school", city)
+        sender = self.send(city)
+        viewer = self.live(school)
+        began = self.chunk(viewer) and school.lesson("math")["started"]
+        said = len(school.err)
+        city.kill()
+        sender.kill()
+        again = self.relay("city", settings={"rtsp.port": city.rtsp_port, "web.port": city.http_port})
+        school.wait_log("lessons come from upstream relay city", said)
+        publish(self.addCleanup, again, "art")
+        self.steady = self.live(again, "art")
+        newest = self.present(4)  # a lesson that were over would be at its end by now
+        self.send(again)
+        while self.chunk(viewer).captured_ns < newest.captured_ns:
+            pass
+        self.assertEqual(school.lesson("math")["started"], began)
+
     def test_a_lesson_waits_for_room(self):
         city = self.city()
         county = self.relay("county", city, settings={"limits.lessons": 1})
@@ -224,13 +255,6 @@ class Rules(Cascade):
         chunk = self.chunk(self.live(county))
         # However long it is under way: not what went by.
         self.assertGreater(chunk.captured_ns, before.captured_ns - 3 * 10**9)
-
-    def present(self, seconds):
-        """The chunk that the city sends so many seconds from now."""
-        at_ns = time.time_ns() + NTP_EPOCH_NS + int((seconds - 1) * 1e9)
-        while (chunk := self.chunk(self.steady)).captured_ns < at_ns:
-            pass
-        return chunk
 
     def test_over_tcp_too(self):
         city = self.relay("city")

@@ -133,11 +133,13 @@ static void writes_what_it_can_read(void **state)
     RelayDescription description = {
         .title = "单调性",
         .host = "127.0.0.1",
+        .session = G_MAXUINT32,
         .format = &format,
         .configs = {g_bytes_new_static(avcc, sizeof avcc), g_bytes_new_static(asc, sizeof asc)}};
     g_autofree char *text = relay_sdp_write(&description);
     RelayOffer offer = {0};
     assert_true(parse(text, &offer, NULL));
+    assert_true(offer.session == G_MAXUINT32);
     check_contains(text, "m=video 0 RTP/AVP 96\r\n");
     assert_null(strstr(text, "rtcp-fb"));
     assert_false(offer.formats[0].nack);
