@@ -316,7 +316,13 @@ static gboolean on_tick(gpointer data)
                              &sound);
     gboolean heard = sound.seen_ns && now_ns - sound.seen_ns < QUIET_AFTER_NS;
     tk_joint_input_stats(receiver->pictures, input, &stats);
-    if (stats.seen == 0) {
+    // A line may be so weak from the beginning.
+    if (heard && now_ns - MAX(stats.seen_ns, receiver->opened_ns) > QUIET_AFTER_NS) {
+        receiver->failures = 0;
+        receiver->played = TRUE;
+        if (receiver->state != PLAY_SOUND)
+            set_state(receiver, PLAY_SOUND, "网络太慢，先保证声音 · the line carries no more");
+    } else if (stats.seen == 0) {
         gint64 waited_ns = now_ns - receiver->opened_ns;
         if (input && !receiver->tcp && receiver->options->transport == PLAY_TRANSPORT_AUTO &&
             waited_ns > UDP_PATIENCE_NS) {
@@ -329,9 +335,6 @@ static gboolean on_tick(gpointer data)
                    input ? "没有画面 · no picture comes"
                          : "服务器没有回应 · the relay does not answer");
         }
-    } else if (now_ns - stats.seen_ns > QUIET_AFTER_NS && heard) {
-        if (receiver->state != PLAY_SOUND)
-            set_state(receiver, PLAY_SOUND, "网络太慢，先保证声音 · the line carries no more");
     } else if (now_ns - stats.seen_ns > REOPEN_AFTER_NS) {
         failed(receiver, PLAY_RECONNECTING, "没有画面 · no picture comes");
     } else if (now_ns - stats.seen_ns > QUIET_AFTER_NS) {

@@ -47,6 +47,12 @@ class Player(unittest.TestCase):
         player.wait_for("^state=playing transport=tcp")
         relay.wait_for("a viewer begins over TCP")
 
+    def test_sound_alone_is_played_while_no_picture_ever_comes(self):
+        # Room for the sound and no more.
+        relay = self.start(Relay, "limits.total_kbps=150")
+        self.capture(relay, "--bitrate", "900").wait_for("main: connected")
+        self.player(relay, *UNSEEN).wait_for("^state=sound")
+
     def test_it_outlives_the_relay(self):
         relay = self.start(Relay)
         capture = self.capture(relay)
