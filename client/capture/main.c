@@ -77,7 +77,6 @@ static gboolean on_ready_timeout(gpointer data)
 
 static void on_end(void *user)
 {
-    tk_info("the file is over");
     stop(user, EXIT_SUCCESS);
 }
 

@@ -95,6 +95,8 @@ static const char *advice(guint status, gboolean *ret_final)
         return "the relay wants a token: give --token-file FILE or $TONGKE_TOKEN";
     case 403:
         return "the token does not allow sending this lesson: ask for one with role=sender";
+    case 410:
+        return "课已被结束 · somebody ended this lesson";
     case 415:
         return "the relay does not take this picture or sound";
     }
@@ -121,7 +123,7 @@ static void failed(CapPublisher *publisher, guint status, const char *reason)
         answer ? g_strdup_printf("%s (RTSP %u)", answer, status) : g_strdup(reason);
     if (final) {
         set_timer(publisher, 0, NULL);
-        set_state(publisher, CAP_PUBLISHER_REFUSED, why);
+        set_state(publisher, status == 410 ? CAP_PUBLISHER_OVER : CAP_PUBLISHER_REFUSED, why);
         return;
     }
     guint pause_s = client_backoff_s(publisher->failures++, BACKOFF_MAX_S);

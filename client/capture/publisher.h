@@ -13,6 +13,7 @@ typedef enum {
     CAP_PUBLISHER_LIVE,
     CAP_PUBLISHER_WAITING, // for the next try
     CAP_PUBLISHER_REFUSED, // for good
+    CAP_PUBLISHER_OVER,    // somebody ended the lesson
     CAP_PUBLISHER_STOPPED,
 } CapPublisherState;
 

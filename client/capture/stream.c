@@ -113,6 +113,7 @@ static void on_file_end(void *user)
 {
     CapStream *stream = user;
 
+    tk_info("%s: the file is over", stream->name);
     stream->events.on_end(stream->user);
 }
 
@@ -305,6 +306,10 @@ static void on_publisher(void *user, CapPublisherState state, const char *why)
     case CAP_PUBLISHER_REFUSED:
         tk_error("%s: refused: %s", stream->name, why);
         fail(stream);
+        break;
+    case CAP_PUBLISHER_OVER:
+        tk_info("%s: %s", stream->name, why);
+        stream->events.on_end(stream->user);
         break;
     case CAP_PUBLISHER_STOPPED:
         if (stream->stopping)

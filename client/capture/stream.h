@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     // A file stands ready (or has failed): the owner starts all streams together.
     void (*on_ready)(void *user);
-    // A file that does not loop is over.
+    // A file that does not loop is over, or somebody ended the lesson. It has been logged.
     void (*on_end)(void *user);
     // The relay refused for good, or an encoder failed; not of a rendition. The sentence has been
     // logged.

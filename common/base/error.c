@@ -13,6 +13,7 @@ static const struct {
     [TK_ERROR_FORBIDDEN] = {"forbidden", 403},
     [TK_ERROR_NOT_FOUND] = {"not-found", 404},
     [TK_ERROR_CONFLICT] = {"conflict", 409},
+    [TK_ERROR_GONE] = {"gone", 410},
     [TK_ERROR_TOO_LARGE] = {"too-large", 413},
     [TK_ERROR_LIMIT] = {"limit", 429},
     [TK_ERROR_TIMEOUT] = {"timeout", 504},

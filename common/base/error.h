@@ -12,6 +12,7 @@ typedef enum {
     TK_ERROR_FORBIDDEN,    // "forbidden": the token is valid but does not allow this
     TK_ERROR_NOT_FOUND,    // "not-found"
     TK_ERROR_CONFLICT,     // "conflict": somebody else holds it
+    TK_ERROR_GONE,         // "gone": it was, and will not be again
     TK_ERROR_TOO_LARGE,    // "too-large": longer than the stated bound
     TK_ERROR_LIMIT,        // "limit": a count is exhausted; trying later may help
     TK_ERROR_TIMEOUT,      // "timeout"

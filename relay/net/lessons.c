@@ -205,7 +205,7 @@ static gboolean may_use_id(RelayLessons *l, const char *name, const char *id, GE
         return TRUE;
     }
     if (other && other->lesson->state == RELAY_LESSON_ENDED) {
-        g_set_error(error, TK_ERROR, TK_ERROR_CONFLICT, "lesson %s is over", id);
+        g_set_error(error, TK_ERROR, TK_ERROR_GONE, "lesson %s was ended", id);
         return FALSE;
     }
     if (other && !relay_lesson_is(other->lesson, name)) {

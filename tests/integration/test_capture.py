@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tongke-capture against a real relay: what it sends, and what it does when something is lost."""
 
+import json
 import pathlib
 import signal
 import tempfile
@@ -80,6 +81,16 @@ class Capture(unittest.TestCase):
         self.assertEqual(0, capture.wait())
         if "main: connected" in capture.said():  # a machine with much to do takes longer than that
             relay.wait_for("a sender leaves .*reason=teardown")
+
+    def test_it_ends_when_somebody_ends_the_lesson(self):
+        relay = self.start(Relay)
+        with tempfile.TemporaryDirectory() as copies:
+            capture = self.capture(relay, *SMALL, "--keep", copies, "--deliver-for", "0")
+            publishes(capture, relay)
+            run(CTL, "--relay", f"http://127.0.0.1:{relay.web}", "lesson", "end", "math")
+            self.assertEqual(0, capture.wait())
+            copy = next(pathlib.Path(copies).glob("*/lesson.json"))
+            self.assertEqual("over", json.loads(copy.read_text())["state"])
 
     def test_a_relay_that_comes_back_gets_the_lesson_again(self):
         relay = self.start(Relay)

@@ -21,7 +21,7 @@ static void check_forms(void **state)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(TkConfig) config = tk_config_new(rec_options_fields);
         g_autoptr(GError) error = NULL;
-        char *words[6] = {"tongke-recorder"}, **argv = words;
+        char name[] = "tongke-recorder", *words[6] = {name}, **argv = words;
         int argc = 1;
         RecOptions options;
         for (gsize w = 0; w < G_N_ELEMENTS(cases[i].words) && cases[i].words[w]; w++)
