@@ -7,6 +7,7 @@
 #include "common/base/name.h"
 #include "recorder/archive/heal.h"
 #include "recorder/archive/state.h"
+#include "recorder/library/begin.h"
 #include "recorder/library/recording.h"
 #include "recorder/library/remove.h"
 
@@ -40,6 +41,7 @@ typedef struct {
 struct _ShelfUploads {
     GHashTable *offers;    // id → Offer
     guint64 healing_bytes; // that healings may write which have begun
+    ShelfBegun *begun;
 };
 
 static void offered_free(void *data)
@@ -57,10 +59,13 @@ static void offer_free(void *data)
     g_free(offer);
 }
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Offer, offer_free)
+
 ShelfUploads *shelf_uploads_new(void)
 {
     ShelfUploads *uploads = g_new0(ShelfUploads, 1);
     uploads->offers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, offer_free);
+    uploads->begun = shelf_begun_new();
     return uploads;
 }
 
@@ -69,6 +74,7 @@ void shelf_uploads_free(ShelfUploads *uploads)
     if (!uploads)
         return;
     g_hash_table_unref(uploads->offers);
+    shelf_begun_free(uploads->begun);
     g_free(uploads);
 }
 
@@ -78,7 +84,16 @@ gboolean shelf_uploads_busy(const ShelfUploads *uploads, const char *id)
     return offer && offer->busy;
 }
 
-static Offer *offer_new(ShelfUploads *uploads, const char *id)
+static Offer *offer_new(void)
+{
+    Offer *offer = g_new0(Offer, 1);
+    offer->streams = g_ptr_array_new_with_free_func(offered_free);
+    offer->asked_ns = tk_clock_monotonic_ns();
+    return offer;
+}
+
+// Takes the offer.
+static void offer_put(ShelfUploads *uploads, const char *id, Offer *offer)
 {
     GHashTableIter iter;
     void *key, *value;
@@ -95,11 +110,7 @@ static Offer *offer_new(ShelfUploads *uploads, const char *id)
     }
     if (oldest && g_hash_table_size(uploads->offers) >= OFFERS_MAX)
         g_hash_table_remove(uploads->offers, oldest);
-    Offer *offer = g_new0(Offer, 1);
-    offer->streams = g_ptr_array_new_with_free_func(offered_free);
-    offer->asked_ns = tk_clock_monotonic_ns();
     g_hash_table_replace(uploads->offers, g_strdup(id), offer);
-    return offer;
 }
 
 static char *upload_path(const char *folder, const char *stream, const char *key)
@@ -154,48 +165,6 @@ static json_t *body_read(const ShelfRequest *request, GError **error)
     return body;
 }
 
-static gboolean time_member(const json_t *object, const char *key, gint64 *ret_ns)
-{
-    const char *text = tk_json_string(object, key, NULL);
-    return text && tk_clock_parse_rfc3339(text, ret_ns, NULL);
-}
-
-// A lesson of which no relay ever told, as the capture tells it. It begins a second before its
-// media, like a relay's.
-static RecLesson *lesson_begin(const ShelfApi *api, const char *id, const json_t *body,
-                               gint64 skew_ns, GError **error)
-{
-    const char *name = tk_json_string(body, "name", "");
-    const json_t *info = json_object_get(body, "info"), *one;
-    g_autofree char *folder = rec_folder_path(api->data, id);
-    gint64 first_ns = G_MAXINT64, last_ns = 0;
-    size_t i;
-
-    json_array_foreach(json_object_get(body, "streams"), i, one)
-    {
-        gint64 from_ns, to_ns;
-        if (!time_member(one, "from", &from_ns) || !time_member(one, "to", &to_ns))
-            continue;
-        first_ns = MIN(first_ns, from_ns + skew_ns);
-        last_ns = MAX(last_ns, to_ns + skew_ns);
-    }
-    if (last_ns == 0 || last_ns <= first_ns) {
-        g_set_error(error, TK_ERROR, TK_ERROR_INVALID, "nothing is offered");
-        return NULL;
-    }
-    g_autoptr(RecLesson) lesson = rec_lesson_new(id, name);
-    if (info && !rec_lesson_set_info(lesson, info, error))
-        return NULL;
-    rec_state_set(lesson, REC_STATE_SALVAGED, "no relay told of it; its capture has it");
-    rec_state_set(lesson, REC_STATE_CLOSED, "it is over");
-    lesson->started_ns = first_ns - TK_NS_PER_S;
-    lesson->ended_ns = last_ns;
-    if (!rec_folder_make(folder, error) || !rec_lesson_save(lesson, folder, error))
-        return NULL;
-    api->changed(api->user, lesson);
-    return g_steal_pointer(&lesson);
-}
-
 // One stream of the capture's copy: what of it is missing here.
 static gboolean stream_offer(const RecLesson *lesson, const char *folder, const json_t *one,
                              gint64 skew_ns, Offer *offer, json_t *stretches, GError **error)
@@ -204,8 +173,8 @@ static gboolean stream_offer(const RecLesson *lesson, const char *folder, const 
     gint64 from_ns, to_ns;
     guint64 at = 0;
 
-    if (!tk_name_stream_valid(name) || !time_member(one, "from", &from_ns) ||
-        !time_member(one, "to", &to_ns) || to_ns <= from_ns ||
+    if (!tk_name_stream_valid(name) || !shelf_offer_time(one, "from", skew_ns, &from_ns) ||
+        !shelf_offer_time(one, "to", skew_ns, &to_ns) || to_ns <= from_ns ||
         to_ns - from_ns > LESSON_S_MAX * TK_NS_PER_S) {
         g_set_error(error, TK_ERROR, TK_ERROR_INVALID,
                     "a stream of the copy has a name, from and to, and at most a day");
@@ -218,8 +187,8 @@ static gboolean stream_offer(const RecLesson *lesson, const char *folder, const 
     Offered *offered = g_new0(Offered, 1);
     offered->stream = g_strdup(name);
     offered->rules = (RecHealRules){lesson->started_ns, skew_ns};
-    offered->from_ns = from_ns + skew_ns - lesson->started_ns;
-    offered->to_ns = to_ns + skew_ns - lesson->started_ns;
+    offered->from_ns = from_ns - lesson->started_ns;
+    offered->to_ns = to_ns - lesson->started_ns;
     offered->holes = rec_heal_holes(entries, offered->from_ns, offered->to_ns);
     g_ptr_array_add(offer->streams, offered);
     for (guint i = 0; i < MIN(offered->holes->len, PARTS_MAX); i++) {
@@ -241,7 +210,7 @@ static gboolean stream_offer(const RecLesson *lesson, const char *folder, const 
 static gint64 skew_read(const json_t *body)
 {
     gint64 now_ns, skew_ns;
-    if (!time_member(body, "now", &now_ns))
+    if (!shelf_offer_time(body, "now", 0, &now_ns))
         return 0;
     skew_ns = tk_clock_wall_ns() - now_ns;
     return ABS(skew_ns) <= TK_NS_PER_S ? 0 : skew_ns / TK_NS_PER_S * TK_NS_PER_S;
@@ -288,18 +257,23 @@ ShelfReply *shelf_upload_missing(const ShelfApi *api, const ShelfRequest *reques
     }
     gint64 skew_ns = skew_read(body);
     g_autofree char *folder = rec_folder_path(api->data, id);
-    if (!lesson)
-        lesson = fresh = lesson_begin(api, id, body, skew_ns, &error);
+    gboolean begins = !lesson;
+    if (begins)
+        lesson = fresh = shelf_begin_read(id, body, skew_ns, tk_clock_wall_ns(), &error);
     else if (!rec_heal_discard(folder))
         lesson = fresh = heal_end(api, folder, &error);
     if (!lesson)
         return shelf_reply_error(error);
-    Offer *offer = offer_new(api->uploads, id);
+    g_autoptr(Offer) offer = offer_new();
     json_array_foreach(json_object_get(body, "streams"), i, one)
     {
         if (!stream_offer(lesson, folder, one, skew_ns, offer, stretches, &error))
             return shelf_reply_error(error);
     }
+    // Not before all of the offer was found good.
+    if (begins && !shelf_begin_make(api, api->uploads->begun, request->claims, fresh, &error))
+        return shelf_reply_error(error);
+    offer_put(api->uploads, id, g_steal_pointer(&offer));
     tk_json_set_string(object, "state", rec_state_word(lesson->state));
     return reply_json(object);
 }
