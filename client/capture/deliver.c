@@ -44,28 +44,46 @@ static char *trimmed(const char *url)
     return copy;
 }
 
+// What the relay says of itself; its address is as told, or one of the usual ones on its host:
+// behind a proxy, or its own. `*ret_web`: where it answered.
+static json_t *relay_ask(Round *round, char **ret_web)
+{
+    const CapDelivery *d = round->delivery;
+    g_autoptr(GUri) relay =
+        g_uri_parse(tk_json_string(round->lesson, "relay", ""), G_URI_FLAGS_NONE, NULL);
+    const char *host = relay ? g_uri_get_host(relay) : "";
+    char *webs[] = {d->web ? trimmed(d->web) : g_strconcat("https://", host, NULL),
+                    d->web ? NULL : g_strdup_printf("http://%s:8080", host)};
+    json_t *answer = NULL;
+
+    for (guint i = 0; i < G_N_ELEMENTS(webs) && webs[i] && !answer; i++) {
+        g_autofree char *url = g_strconcat(webs[i], "/api/v1/relay", NULL);
+        g_autoptr(GError) error = NULL;
+        guint status = 0;
+        answer = cap_upload_ask(round->uploader, "GET", url, NULL, &status, &error);
+        if (answer)
+            *ret_web = g_strdup(webs[i]);
+        else
+            tk_info("%s: %s does not say where the library is: %s", round->id, webs[i],
+                    error->message);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(webs); i++)
+        g_free(webs[i]);
+    return answer;
+}
+
 // Where the library is: as told, or as the relay says (docs/api.md). NULL: not known now; `*ret` is
 // what to do then.
 static char *library_find(Round *round, Outcome *ret)
 {
-    const CapDelivery *d = round->delivery;
-    g_autoptr(GError) error = NULL;
-    guint status = 0;
+    g_autofree char *web = NULL;
 
-    if (d->library)
-        return trimmed(d->library);
-    g_autoptr(GUri) relay =
-        g_uri_parse(tk_json_string(round->lesson, "relay", ""), G_URI_FLAGS_NONE, NULL);
-    g_autofree char *web = d->web  ? trimmed(d->web)
-                           : relay ? g_strdup_printf("http://%s:8080", g_uri_get_host(relay))
-                                   : g_strdup("");
-    g_autofree char *url = g_strconcat(web, "/api/v1/relay", NULL);
-    g_autoptr(json_t) answer = cap_upload_ask(round->uploader, "GET", url, NULL, &status, &error);
+    if (round->delivery->library)
+        return trimmed(round->delivery->library);
+    g_autoptr(json_t) answer = relay_ask(round, &web);
     *ret = LATER;
-    if (!answer) {
-        tk_info("%s: the relay does not say where the library is: %s", round->id, error->message);
+    if (!answer)
         return NULL;
-    }
     round->reached = TRUE;
     const char *library = tk_json_string(answer, "library", NULL);
     if (!library) {

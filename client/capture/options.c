@@ -365,7 +365,7 @@ static void add_keep_group(GOptionContext *context, Raw *raw)
         {"library", 0, 0, G_OPTION_ARG_STRING, &raw->library,
          "Where missing stretches are delivered; default: as the relay says", "URL"},
         {"web", 0, 0, G_OPTION_ARG_STRING, &raw->web,
-         "The relay's own address for that; default: port 8080 of its host", "URL"},
+         "The relay's own address for that; default: its host by https, or port 8080", "URL"},
         {"deliver-for", 0, 0, G_OPTION_ARG_DOUBLE, &raw->deliver_for,
          "Go on delivering after the lesson for so long, default 3600", "SECONDS"},
         {"deliver", 0, 0, G_OPTION_ARG_NONE, &raw->deliver,
