@@ -377,6 +377,16 @@ static RelayWebFeed *feed_of(RelayAudience *a, RelayStream *stream, const RelayU
     return *sound;
 }
 
+gboolean relay_audience_has_init(const RelayAudience *audience, const RelayStream *stream,
+                                 const RelayUnit *init)
+{
+    const RelayWebFeed *feed = init->flags & RELAY_UNIT_SOUND
+                                   ? stream->web_sounds[audience->spec.index]
+                                   : stream->web_feeds[audience->spec.index];
+    const RelayWebInit *newest = feed ? relay_web_feed_init_for(feed, G_MAXUINT64) : NULL;
+    return newest && newest->first_chunk == init->number;
+}
+
 void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
                          const RelayStreamFormat *format)
 {

@@ -90,6 +90,9 @@ guint relay_socket_received(RelaySocket *socket, const RelaySocketFragment *frag
 // Also judges who has not taken the pieces before.
 void relay_audience_push(RelayAudience *audience, RelayStream *stream, const RelayUnit *piece,
                          const RelayStreamFormat *format);
+// Whether the stream has the initialisation segment already.
+gboolean relay_audience_has_init(const RelayAudience *audience, const RelayStream *stream,
+                                 const RelayUnit *init);
 void relay_audience_set_state(RelayAudience *audience, RelayStream *stream, const char *state,
                               const char *lesson_json);
 void relay_audience_send_event(RelayAudience *audience, const char *json, const char *name,

@@ -1,40 +1,48 @@
 // SPDX-License-Identifier: MIT
 #include "relay/net/audience_mail.h"
 
+void relay_audience_mail_init(RelayStream *stream, RelayUnit *init, const RelayStreamFormat *format)
+{
+    guint slot = init->flags & RELAY_UNIT_SOUND ? 1 : 0;
+    relay_unit_unref(stream->inits[slot].segment);
+    stream->inits[slot].segment = init;
+    stream->inits[slot].format = *format;
+}
+
 typedef struct {
     RelayStream *stream;
-    RelayUnit *piece;
-    gboolean has_format;
+    RelayUnit *chunk, *init;
     RelayStreamFormat format;
-} Piece;
+} Chunk;
 
-static void piece_free(Piece *letter)
+static void chunk_free(Chunk *letter)
 {
     relay_stream_unref(letter->stream);
-    relay_unit_unref(letter->piece);
+    relay_unit_unref(letter->chunk);
+    relay_unit_unref(letter->init);
     g_free(letter);
 }
 
-static void take_piece(gpointer owner, gpointer data)
+static void take_chunk(gpointer owner, gpointer data)
 {
-    Piece *letter = data;
-    relay_audience_push(owner, letter->stream, letter->piece,
-                        letter->has_format ? &letter->format : NULL);
-    piece_free(letter);
+    Chunk *letter = data;
+    if (letter->init && !relay_audience_has_init(owner, letter->stream, letter->init))
+        relay_audience_push(owner, letter->stream, letter->init, &letter->format);
+    relay_audience_push(owner, letter->stream, letter->chunk, NULL);
+    chunk_free(letter);
 }
 
-gboolean relay_audience_mail_piece(RelayMailbox *to, RelayStream *stream, RelayUnit *piece,
-                                   const RelayStreamFormat *format)
+gboolean relay_audience_mail_chunk(RelayMailbox *to, RelayStream *stream, RelayUnit *chunk)
 {
-    Piece *letter = g_new0(Piece, 1);
-    letter->stream = relay_stream_ref(stream);
-    letter->piece = relay_unit_ref(piece);
-    letter->has_format = format != NULL;
-    if (format)
-        letter->format = *format;
-    if (relay_mailbox_offer(to, take_piece, letter))
+    guint slot = chunk->flags & RELAY_UNIT_SOUND ? 1 : 0;
+    Chunk *letter = g_new(Chunk, 1);
+    *letter = (Chunk){relay_stream_ref(stream), relay_unit_ref(chunk), stream->inits[slot].segment,
+                      stream->inits[slot].format};
+    if (letter->init)
+        relay_unit_ref(letter->init);
+    if (relay_mailbox_offer(to, take_chunk, letter))
         return TRUE;
-    piece_free(letter);
+    chunk_free(letter);
     return FALSE;
 }
 

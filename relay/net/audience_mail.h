@@ -6,10 +6,14 @@
 // Letters to a web worker's audience, from any thread. The mailbox runs with the RelayAudience for
 // its owner.
 
-// `format` goes with an initialisation segment, NULL with a chunk. FALSE: the worker has fallen
-// behind, the piece is not taken.
-gboolean relay_audience_mail_piece(RelayMailbox *to, RelayStream *stream, RelayUnit *piece,
-                                   const RelayStreamFormat *format) G_GNUC_WARN_UNUSED_RESULT;
+// What the stream's chunks need before them from now on; RELAY_UNIT_SOUND: those of its sound
+// alone. Takes the reference. Ingest worker's.
+void relay_audience_mail_init(RelayStream *stream, RelayUnit *init,
+                              const RelayStreamFormat *format);
+// With what it needs before it, so that nothing a worker has no room for is missed for longer than
+// that. FALSE: the worker has fallen behind, the chunk is not taken.
+gboolean relay_audience_mail_chunk(RelayMailbox *to, RelayStream *stream,
+                                   RelayUnit *chunk) G_GNUC_WARN_UNUSED_RESULT;
 
 // The stream begins or changes state; `lesson_json` is the lesson (protocol section 5). "ended"
 // closes its viewers once they have what is there.

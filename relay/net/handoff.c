@@ -70,20 +70,19 @@ static void on_clock(gpointer user, RelayStream *stream, guint track, const Rela
     }
 }
 
-static void offer_piece(RelayHandoff *h, RelayStream *stream, RelayUnit *piece,
-                        const RelayStreamFormat *format)
+static void offer_chunk(RelayHandoff *h, RelayStream *stream, RelayUnit *chunk)
 {
     for (guint worker = 0; worker < h->web_count; worker++)
-        if (!relay_audience_mail_piece(relay_web_mailbox(h->webs[worker]), stream, piece, format))
+        if (!relay_audience_mail_chunk(relay_web_mailbox(h->webs[worker]), stream, chunk))
             relay_stat_add(h->dropped, 1);
+    relay_unit_unref(chunk);
 }
 
 static void on_init(gpointer user, RelayStream *stream, RelayUnit *init,
                     const RelayStreamFormat *format, GBytes *const configs[RELAY_INPUT_TRACKS_MAX])
 {
     RelayHandoff *h = user;
-    offer_piece(h, stream, init, format);
-    relay_unit_unref(init);
+    relay_audience_mail_init(stream, init, format);
     relay_lessons_post_format(h->desk, stream, format, configs);
 }
 
@@ -91,15 +90,16 @@ static void on_chunk(gpointer user, RelayStream *stream, RelayUnit *chunk)
 {
     // Told before it is given: who has it may ask what there is.
     relay_stat_set(stream->chunk_newest, chunk->number);
-    offer_piece(user, stream, chunk, NULL);
-    relay_unit_unref(chunk);
+    offer_chunk(user, stream, chunk);
 }
 
 static void on_sound(gpointer user, RelayStream *stream, RelayUnit *piece,
                      const RelayStreamFormat *format)
 {
-    offer_piece(user, stream, piece, format);
-    relay_unit_unref(piece);
+    if (format)
+        relay_audience_mail_init(stream, piece, format);
+    else
+        offer_chunk(user, stream, piece);
 }
 
 const RelayIngestSink relay_handoff_sink = {on_packets, on_clock, on_init, on_chunk, on_sound};

@@ -22,6 +22,8 @@ void relay_stream_unref(RelayStream *stream)
 {
     if (!stream || !g_atomic_int_dec_and_test(&stream->refs))
         return;
+    for (guint i = 0; i < G_N_ELEMENTS(stream->inits); i++)
+        relay_unit_unref(stream->inits[i].segment);
     g_free(stream->lesson_id);
     g_free(stream->lesson_name);
     g_free(stream->name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <glib.h>
+#include "relay/core/input.h"
 
 // The handle of one stream of one lesson, known to every thread. Its words never change; each slot
 // belongs to one thread, which alone reads and writes it; the counters are atomic.
@@ -12,7 +12,12 @@ typedef struct {
     char *lesson_id, *lesson_name, *name;
     guint32 session; // of no other stream, and of none before this program was started
 
-    struct _RelayIngestStream *ingest;                   // ingest worker's
+    struct _RelayIngestStream *ingest; // ingest worker's
+    // Its too: what its newest chunks need before them; [1]: those of its sound alone.
+    struct {
+        RelayUnit *segment; // NULL: none yet
+        RelayStreamFormat format;
+    } inits[2];
     struct _RelayFeed *feeds[RELAY_WORKERS_MAX];         // packet worker i's
     struct _RelayWebFeed *web_feeds[RELAY_WORKERS_MAX];  // web worker i's
     struct _RelayWebFeed *web_sounds[RELAY_WORKERS_MAX]; // the same, of its sound alone
