@@ -12,7 +12,8 @@
 
 // The bell: 1,000 players connect within a second.
 #define BACKLOG 1024
-// Out of descriptors: wait before accepting again instead of spinning.
+// Out of descriptors or memory, or not allowed to: whoever waits to be accepted goes on waiting,
+// and the descriptor stays readable. Wait before accepting again instead of spinning.
 #define PAUSE_MS 100
 
 struct _RelayListener {
@@ -44,6 +45,14 @@ static void take(RelayListener *l, int fd, const RelayAddress *peer)
     close(fd);
 }
 
+static gboolean pause_watch(RelayListener *l, int error)
+{
+    tk_warning("cannot accept a connection: %s; trying again%s", g_strerror(error),
+               error == EMFILE || error == ENFILE ? " (raise LimitNOFILE)" : "");
+    l->watch = g_timeout_add(PAUSE_MS, resume, l);
+    return G_SOURCE_REMOVE;
+}
+
 static gboolean ready(gint fd, GIOCondition condition, gpointer data)
 {
     RelayListener *l = data;
@@ -51,16 +60,12 @@ static gboolean ready(gint fd, GIOCondition condition, gpointer data)
         RelayAddress peer = {.bytes = sizeof peer.to};
         int accepted =
             accept4(fd, (struct sockaddr *)&peer.to, &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (accepted >= 0) {
+        if (accepted >= 0)
             take(l, accepted, &peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS) {
-            tk_warning("cannot accept a connection: %s; trying again (raise LimitNOFILE)",
-                       g_strerror(errno));
-            l->watch = g_timeout_add(PAUSE_MS, resume, l);
-            return G_SOURCE_REMOVE;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
+        else if (errno == EAGAIN)
             return G_SOURCE_CONTINUE;
-        }
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return pause_watch(l, errno);
     }
 }
 
