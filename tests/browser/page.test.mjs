@@ -241,11 +241,26 @@ scene('every room, in both languages, by axe-core', async (open) => {
   assert.deepEqual(findings, []);
 });
 
-scene('replay of the lesson still running', async (open) => {
+const place = (page) => page.evaluate(() => Number(document.querySelector('[role=slider]').getAttribute('aria-valuenow')));
+
+scene('replay of the lesson still running, whose slides begin late', async (open) => {
   const page = await open({ hand: true });
-  await page.goto(stack.page + '#/replay/' + lesson);
+  let slides = false;
+  await page.route('**/api/v1/recordings/' + lesson, async (route) => {
+    const response = await route.fetch();
+    const recording = await response.json();
+    recording.streams = recording.streams.filter((stream) => slides || stream.name === 'main');
+    await route.fulfill({ response, json: recording });
+  });
+  await page.goto(stack.page + '#/replay/' + lesson + '?t=5');
   await page.getByRole('link', { name: '这节课正在上 · 去直播间' }).waitFor();
+  await page.waitForFunction(() => document.querySelector('video.main').currentTime > 1);
+  await page.evaluate(() => document.querySelector('video.main').addEventListener('emptied', () => (window.beganAnew = true)));
+  slides = true;
   await moving(page);
+  assert.ok((await place(page)) > 5);
+  assert.equal(await page.evaluate(() => window.beganAnew), undefined);
+  await page.unrouteAll({ behavior: 'wait' });
   noTrouble(page);
 });
 
@@ -297,7 +312,6 @@ scene('replay: plays, seeks both streams in step, shows the gap, remembers the p
   await page.goto(stack.page + '#/replay/' + lesson);
   await moving(page);
   assert.ok((await page.locator('.seek-gap').count()) >= 1);
-  const lessonTimes = () => page.evaluate(() => Number(document.querySelector('[role=slider]').getAttribute('aria-valuenow')));
   const target = Math.round(recording.duration_s * 0.7);
   await page.getByRole('slider').focus();
   await page.keyboard.press('7');
@@ -305,7 +319,7 @@ scene('replay: plays, seeks both streams in step, shows the gap, remembers the p
   await moving(page);
   await page.keyboard.press('k');
   await page.waitForFunction(() => document.querySelector('video.main').paused);
-  const stopped = await lessonTimes();
+  const stopped = await place(page);
   await page.keyboard.press('j');
   await page.waitForFunction((at) => Number(document.querySelector('[role=slider]').getAttribute('aria-valuenow')) <= at, Math.max(1, stopped - 9));
   await page.getByRole('button', { name: /^速度/ }).click();
@@ -316,6 +330,49 @@ scene('replay: plays, seeks both streams in step, shows the gap, remembers the p
   await page.reload();
   await page.getByText(/从上次看到的 \d+:\d\d 继续/).waitFor();
   noTrouble(page);
+});
+
+scene('replay: neither an outage nor an address that has had its time loses the place', async (open) => {
+  const recording = await stack.recording(lesson);
+  const [, grant] = /^\/hls\/([^/]+)\//.exec(recording.hls);
+  const page = await open({ hand: true });
+  let line = 'away';
+  let asked = 0;
+  let tries = 0;
+  // As if the page had been opened with a grant before this one.
+  await page.route('**/api/v1/recordings/' + lesson, async (route) => {
+    const response = await route.fetch();
+    const text = await response.text();
+    await route.fulfill({ response, body: asked++ ? text : text.split('/hls/' + grant).join('/hls/before') });
+  });
+  await page.route('**/hls/before/**', (route) => {
+    const url = route.request().url();
+    if (/main\/playlist/.test(url)) tries++;
+    if (line === 'away') return route.abort('failed');
+    return route.continue(line === 'good' ? { url: url.replace('/hls/before/', '/hls/' + grant + '/') } : {});
+  });
+  const sure = async (from) => {
+    await moving(page);
+    const now = await place(page);
+    assert.ok(now >= from && now < from + 15, now + ' is not shortly after ' + from);
+  };
+  await page.goto(stack.page + '#/replay/' + lesson + '?t=6');
+  await page.getByText('这节课暂时放不了').waitFor();
+  for (let i = 0; i < 60 && tries < 4; i++) await page.waitForRequest(/\/hls\/before\//);
+  line = 'good';
+  await page.evaluate(() => window.dispatchEvent(new Event('online')));
+  await sure(6);
+  line = 'away';
+  await page.keyboard.press('8');
+  await page.getByText('正在缓冲…').waitFor();
+  line = 'good';
+  await page.getByText('正在缓冲…').waitFor({ state: 'detached' });
+  await sure(Math.floor(recording.duration_s * 0.8));
+  line = 'ended';
+  await page.keyboard.press('5');
+  await sure(Math.floor(recording.duration_s * 0.5));
+  assert.ok(asked > 1 && asked < 6, 'asked for ' + asked + ' times');
+  assert.deepEqual(page.troubles.filter((one) => one.startsWith('error:')), []);
 });
 
 scene('the link of the live room leads to the recording when the relay has long forgotten the lesson', async (open) => {

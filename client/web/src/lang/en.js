@@ -165,6 +165,7 @@ export const en = {
 
   'replay.title': 'Replay',
   'replay.loading': 'Opening the lesson…',
+  'replay.waiting': 'Buffering…',
   'replay.failed': 'This lesson cannot be played just now',
   'replay.failedHow': 'Trying again by itself. If it stays so, call the technician.',
   'replay.empty': 'Nothing of this lesson is recorded yet',

@@ -165,6 +165,7 @@ export const zh = {
 
   'replay.title': '回看',
   'replay.loading': '正在打开这节课…',
+  'replay.waiting': '正在缓冲…',
   'replay.failed': '这节课暂时放不了',
   'replay.failedHow': '正在自动重试。如果一直不行，请联系技术员。',
   'replay.empty': '这节课还没有录到画面',

@@ -21,7 +21,7 @@ const KEEP_EVERY_S = 4;
 const KEPT_MAX = 60;
 const NOTICE_MS = 6000;
 
-// {status: 'loading' | 'ok' | 'failed' | 'denied' | 'wrong' | 'absent', recording}
+// {status: 'loading' | 'ok' | 'failed' | 'denied' | 'wrong' | 'absent', recording: what was last known, again()}
 function useRecording(id) {
   const [state, setState] = useState({ status: 'loading', recording: null });
   const [round, setRound] = useState(0);
@@ -39,7 +39,7 @@ function useRecording(id) {
       (error) => {
         if (controller.signal.aborted) return;
         const status = error.denied ? 'denied' : error.status === 404 ? 'wrong' : 'failed';
-        setState((before) => (before.recording ? before : { status, recording: null }));
+        setState((before) => ({ status, recording: before.recording }));
         if (!error.denied) later();
       }
     );
@@ -48,7 +48,7 @@ function useRecording(id) {
       clearTimeout(timer);
     };
   }, [id, relay.library, round]);
-  return state;
+  return { ...state, again: () => setRound((n) => n + 1) };
 }
 
 // Where one stopped, of the last lessons watched. Pure but for the memory.
@@ -88,27 +88,29 @@ function useReplayCode() {
   return state;
 }
 
-function useReplay(ReplayPlayer, recording, startS) {
+function useReplay(ReplayPlayer, recording, startS, again) {
   const mainRef = useRef(null);
   const slidesRef = useRef(null);
   const player = useRef(null);
   const [view, setView] = useState(null);
-  const names = recording ? recording.streams.map((stream) => stream.name).join() : '';
+  const some = !!recording && recording.streams.length > 0;
   useEffect(() => {
-    if (!names || !ReplayPlayer) return undefined;
-    const at = player.current ? player.current.now : startS;
+    if (!some || !ReplayPlayer) return undefined;
     const made = new ReplayPlayer({
-      recording,
       base: relay.library,
       main: mainRef.current,
       slides: slidesRef.current,
-      startS: at,
+      startS,
       onChange: () => player.current === made && setView(made.view()),
+      onRefused: again,
     });
     player.current = made;
-    made.start();
+    made.start(recording);
     return () => made.stop();
-  }, [names, ReplayPlayer]);
+  }, [some, ReplayPlayer]);
+  useEffect(() => {
+    if (player.current) player.current.update(recording);
+  }, [recording]);
   return { player, view, mainRef, slidesRef };
 }
 
@@ -125,6 +127,7 @@ function useNotice() {
 function Trouble({ status }) {
   const ways = [<a class="button" href={href('library')}>{t('library.title')}</a>];
   if (status === 'loading') return <Sign live title={t('replay.loading')} />;
+  if (status === 'waiting') return <Sign live title={t('replay.waiting')} />;
   if (status === 'denied') return <Sign live title={t('live.denied')} how={t('live.deniedHow')}>{ways}</Sign>;
   if (status === 'wrong') return <Sign live title={t('live.wrong')} how={t('live.wrongHow')}>{ways}</Sign>;
   if (status === 'absent') return <Sign live title={t('library.absent')} how={t('library.absentHow')} />;
@@ -211,11 +214,21 @@ function useProgress(id, view, total, gaps, recording, tell) {
   }, [view && view.now]);
 }
 
+// What is in the way, or null. A recording that is known plays on, whatever the library says meanwhile.
+function troubleOf(status, recording, code, view, ready) {
+  if (!recording) return status;
+  if (!recording.streams.length) return 'empty';
+  if (code !== 'ok') return code;
+  if (view && view.failed) return status === 'ok' ? 'failed' : status;
+  if (!ready) return 'loading';
+  return view.waiting ? 'waiting' : null;
+}
+
 export function Replay({ id, at }) {
-  const { status, recording } = useRecording(id);
+  const { status, recording, again } = useRecording(id);
   const [resume] = useState(() => (at !== undefined && isFinite(Number(at)) ? Math.max(0, Number(at)) : keptPlace(id)));
   const code = useReplayCode();
-  const { player, view, mainRef, slidesRef } = useReplay(code.ReplayPlayer, recording, resume);
+  const { player, view, mainRef, slidesRef } = useReplay(code.ReplayPlayer, recording, resume, again);
   const [layout, nextLayout, swap] = useLayout();
   const [panel, setPanel] = useState(() => window.innerWidth >= 1600);
   const [notice, tell] = useNotice();
@@ -241,8 +254,7 @@ export function Replay({ id, at }) {
   }, [at]);
 
   const ready = view && (view.main || view.slides);
-  const empty = status === 'ok' && !recording.streams.length;
-  const trouble = status !== 'ok' ? status : empty ? 'empty' : code.status !== 'ok' ? code.status : view && view.failed ? 'failed' : !ready ? 'loading' : null;
+  const trouble = troubleOf(status, recording, code.status, view, ready);
   return (
     <div class={'dark-room replay' + (quiet ? ' quiet' : '') + (panel && recording ? ' with-panel' : '')} ref={room}>
       <main>
