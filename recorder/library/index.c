@@ -24,7 +24,7 @@ struct _ShelfIndex {
 static const char schema[] =
     "CREATE TABLE recording(no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
     " state INTEGER NOT NULL, started_ns INTEGER NOT NULL, subject TEXT, grade TEXT, teacher TEXT,"
-    " school TEXT, document TEXT NOT NULL, stamp TEXT);"
+    " school TEXT, stamp TEXT, document TEXT NOT NULL);"
     "CREATE INDEX recording_columns ON recording(started_ns, subject, grade, teacher, school, "
     "name);"
     "CREATE INDEX recording_name ON recording(name, started_ns);"
