@@ -240,9 +240,29 @@ void relay_audience_leave(RelayAudience *audience, RelaySocket *socket)
     relay_stat_set(audience->stats.sockets, g_hash_table_size(audience->sockets));
 }
 
+static gboolean has_expired(const RelaySocket *s, gint64 now_ns)
+{
+    return s->claims && now_ns > s->expires_ns && !s->close_code;
+}
+
+// Who waits, or follows events, may have nothing to be sent for long.
+static void close_expired(RelayAudience *a, gint64 now_ns)
+{
+    GHashTableIter iter;
+    RelaySocket *s;
+    g_hash_table_iter_init(&iter, a->sockets);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&s, NULL)) {
+        if (!has_expired(s, now_ns))
+            continue;
+        s->close_code = RELAY_CLOSE_REFUSED;
+        a->spec.wake(s->link);
+    }
+}
+
 void relay_audience_tick(RelayAudience *audience, gint64 now_ns)
 {
     sweep_feeds(audience, now_ns);
+    close_expired(audience, now_ns);
 }
 
 static const char *reason_of(guint close_code)
@@ -265,7 +285,7 @@ RelayWebNext relay_socket_next(RelaySocket *socket, gint64 now_ns, RelayUnit **r
                                guint *ret_close_code, const char **ret_reason)
 {
     RelaySocket *s = socket;
-    if (s->claims && now_ns > s->expires_ns && !s->close_code)
+    if (has_expired(s, now_ns))
         s->close_code = RELAY_CLOSE_REFUSED;
     if ((*ret_message = g_queue_pop_head(&s->queue)))
         return RELAY_WEB_TEXT;

@@ -66,7 +66,7 @@ typedef struct {
 RelaySocket *relay_audience_open(RelayAudience *audience, const RelaySocketRequest *request,
                                  gpointer link, gint64 now_ns);
 void relay_audience_leave(RelayAudience *audience, RelaySocket *socket);
-// Every few seconds: forgets what nobody can ask for any more.
+// Every few seconds: forgets what nobody can ask for any more, and closes whose token has expired.
 void relay_audience_tick(RelayAudience *audience, gint64 now_ns);
 
 // RELAY_WEB_NOTHING, TEXT or BINARY as in web_feed.h; OVER: close with *ret_close_code and

@@ -251,6 +251,23 @@ static void keeps_who_has_a_token_for_ever(void **state)
     relay_audience_leave(stage->audience, socket);
 }
 
+static void closes_who_waits_when_the_token_ends(void **state)
+{
+    Stage *stage = *state;
+    g_autofree char *token = stage_lock(stage);
+    RelaySocketRequest request = {.path = "/live/math", .token = token};
+    RelaySocket *socket = relay_audience_open(stage->audience, &request, stage, stage->now_ns);
+    check_next("state waiting");
+    stage->wakes = 0;
+    relay_audience_tick(stage->audience, stage->now_ns);
+    assert_int_equal(stage->wakes, 0);
+    stage->now_ns += G_GINT64_CONSTANT(250) * 365 * 86400 * SECOND; // past 2255
+    relay_audience_tick(stage->audience, stage->now_ns);
+    assert_int_equal(stage->wakes, 1);
+    check_next("close 1008");
+    relay_audience_leave(stage->audience, socket);
+}
+
 static void tells_events_after_the_snapshot_and_closes_a_dead_follower(void **state)
 {
     Stage *stage = *state;
@@ -401,6 +418,7 @@ int main(void)
         T(lets_nobody_begin_at_the_end_but_gives_the_rest),
         T(refuses_odd_paths_and_too_many),
         T(keeps_who_has_a_token_for_ever),
+        T(closes_who_waits_when_the_token_ends),
         T(tells_events_after_the_snapshot_and_closes_a_dead_follower),
         T(bounds_what_a_viewer_says),
         T(holds_back_who_reports_to_be_behind),
