@@ -107,13 +107,6 @@ static gboolean admit(RelayRtsp *r, Session *s, const TkRtspMessage *request,
                                  url, role, tk_rtsp_header(request, "Authorization"), error);
 }
 
-// Between this request and the one that was admitted a lesson may have ended.
-static gboolean pass_holds(RelayRtsp *r, const Session *s, GError **error)
-{
-    return relay_rtsp_pass_holds(&s->pass, relay_lessons_find(r->lessons, s->pass.lesson),
-                                 tk_clock_monotonic_ns(), error);
-}
-
 static void do_options(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     answer(s, request, 200,
@@ -366,7 +359,9 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         answer(s, request, 455, NULL);
         return;
     }
-    if (!pass_holds(r, s, &error)) {
+    // Since it was let in another lesson may have begun there.
+    if (!relay_rtsp_pass_holds(&s->pass, relay_lessons_find(r->lessons, s->pass.lesson),
+                               tk_clock_monotonic_ns(), &error)) {
         refuse(s, request, error);
         return;
     }
@@ -408,6 +403,11 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
     relay_conn_play(s->conn, stream, &spec, g_string_free(head, FALSE), urls);
 }
 
+static gboolean goes_on(const RelayOffer *offer, const RelayLesson *lesson)
+{
+    return offer->id ? g_str_equal(offer->id, lesson->id) : lesson->state != RELAY_LESSON_ENDED;
+}
+
 static void do_record(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
@@ -423,7 +423,10 @@ static void do_record(RelayRtsp *r, Session *s, const TkRtspMessage *request)
             return;
         }
     }
-    RelayStream *stream = pass_holds(r, s, &error)
+    const RelayLesson *lesson = relay_lessons_find(r->lessons, s->pass.lesson);
+    if (lesson && !goes_on(&s->offer, lesson))
+        lesson = NULL; // a new one begins
+    RelayStream *stream = relay_rtsp_pass_holds(&s->pass, lesson, tk_clock_monotonic_ns(), &error)
                               ? relay_lessons_publish(r->lessons, s->pass.lesson, s->pass.stream,
                                                       &s->offer, s->conn, &error)
                               : NULL;

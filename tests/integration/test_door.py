@@ -206,10 +206,15 @@ class Stay(unittest.TestCase):
     def test_a_token_for_one_lesson_does_not_play_the_next(self):
         url = f"{self.relay.url}/api/v1/lessons/math"
         admin = self.key.token("admin")
-        token = self.key.token("viewer", "--lesson", request("GET", url, token=admin).json()["id"])
+        first = request("GET", url, token=admin).json()["id"]
+        token = self.key.token("viewer", "--lesson", first)
         described = self.connect("DESCRIBE", "math", token)
         set_up = self.connect("SETUP", "math/track=0", token, self.TCP)
         self.assertEqual(request("POST", url + "/end", token=admin).status, 200)
+        sender = self.connect("ANNOUNCE", "math", self.key.token("sender", "--lesson", first),
+                              {"Content-Type": "application/sdp"}, sdp(H264))
+        self.assertEqual(sender.ask("SETUP", "math/streamid=0", self.TCP_IN).status, 200)
+        self.assertEqual(sender.ask("RECORD", "math").status, 403)  # it would begin the next
         self.begin()
         self.assertEqual(described.ask("DESCRIBE", "math").status, 403)
         self.assertEqual(set_up.ask("PLAY", "math").status, 403)
