@@ -62,6 +62,8 @@ void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec
 void relay_conn_record(RelayConn *conn, RelayStream *stream, const RelaySenderSpec *spec,
                        const guint8 channels[RELAY_INPUT_TRACKS_MAX]);
 
+// No viewer for now; its UDP ports stay its own.
+void relay_conn_pause(RelayConn *conn);
 // Neither viewer nor sender any longer.
 void relay_conn_stop(RelayConn *conn);
 

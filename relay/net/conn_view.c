@@ -236,3 +236,14 @@ void relay_conn_play(RelayConn *conn, RelayStream *stream, const RelayViewerSpec
         play->urls[track] = urls[track];
     relay_worker_post(conn->conns->worker, begin, play);
 }
+
+static void pause_viewing(gpointer owner, gpointer data)
+{
+    leave(data);
+    relay_conn_unref(data);
+}
+
+void relay_conn_pause(RelayConn *conn)
+{
+    relay_worker_post(conn->conns->worker, pause_viewing, relay_conn_ref(conn));
+}

@@ -279,6 +279,8 @@ static void do_setup(RelayRtsp *r, Session *s, const TkRtspMessage *request)
         refuse(s, request, error);
         return;
     }
+    if (s->set_up[track] && s->transports[track].kind != transport.kind)
+        relay_conn_stop(s->conn); // and its ports are anybody's
     s->transports[track] = transport;
     s->set_up[track] = FALSE;
     if (s->announced || transport.kind != RELAY_TRANSPORT_UDP) {
@@ -470,6 +472,18 @@ static void leave(RelayRtsp *r, Session *s, gboolean orderly, const char *why)
     g_clear_pointer(&s->sending, relay_stream_unref);
 }
 
+// The lesson goes on. A player to which nothing comes asks for it before it tries TCP; the others
+// need not, and the answer to OPTIONS does not tempt them to.
+static void do_pause(RelayRtsp *r, Session *s, const TkRtspMessage *request)
+{
+    gboolean pauses = s->viewing && !s->group;
+    if (pauses) {
+        leave(r, s, TRUE, "pause");
+        relay_conn_pause(s->conn);
+    }
+    answer(s, request, pauses ? 200 : 455, NULL);
+}
+
 static void do_teardown(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     leave(r, s, TRUE, "teardown");
@@ -493,6 +507,7 @@ static const struct {
     {"DESCRIBE", do_describe},
     {"SETUP", do_setup},
     {"PLAY", do_play},
+    {"PAUSE", do_pause},
     {"RECORD", do_record},
     {"TEARDOWN", do_teardown},
     {"GET_PARAMETER", do_parameter},
@@ -506,22 +521,14 @@ static void on_request(gpointer user, RelayConn *conn, TkRtspMessage *given)
     Session *s = g_hash_table_lookup(r->sessions, conn);
     if (!s)
         return;
-    const char *session = tk_rtsp_header(request, "Session");
-    if (!tk_rtsp_header(request, "CSeq"))
-        answer(s, request, 400, NULL);
-    else if (session && !g_str_has_prefix(session, s->id))
-        answer(s, request, 454, NULL);
-    else if (tk_rtsp_header(request, "Require")) // RFC 2326 section 12.32: we have no options
-        answer(s, request, 551, "Unsupported: all\r\n");
-    else {
-        for (guint i = 0; i < G_N_ELEMENTS(methods); i++) {
-            if (g_str_equal(request->method, methods[i].method)) {
-                methods[i].act(r, s, request);
-                return;
-            }
+    guint status = relay_rtsp_objection(request, s->id);
+    for (guint i = 0; !status && i < G_N_ELEMENTS(methods); i++) {
+        if (g_str_equal(request->method, methods[i].method)) {
+            methods[i].act(r, s, request);
+            return;
         }
-        answer(s, request, 501, NULL);
     }
+    answer(s, request, status ? status : 501, status == 551 ? "Unsupported: all\r\n" : NULL);
 }
 
 static void on_closed(gpointer user, RelayConn *conn, const char *why)

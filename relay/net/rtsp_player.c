@@ -3,6 +3,16 @@
 
 #include <string.h>
 
+guint relay_rtsp_objection(const TkRtspMessage *request, const char *id)
+{
+    const char *session = tk_rtsp_header(request, "Session");
+    if (!tk_rtsp_header(request, "CSeq"))
+        return 400;
+    if (session && !g_str_has_prefix(session, id))
+        return 454;
+    return tk_rtsp_header(request, "Require") ? 551 : 0; // RFC 2326 section 12.32: we have none
+}
+
 // SDP has no way to ask whether a viewer takes RTP/AVPF, and many (live555, and so VLC) pass over
 // an m= line that says so: it is for those that are known to take it.
 gboolean relay_rtsp_takes_feedback(const TkRtspMessage *request)

@@ -4,7 +4,10 @@
 #include "common/media/rtsp.h"
 #include "relay/net/fanout.h"
 
-// What a viewer's requests, hostile, say of its player.
+// What a peer's requests, hostile, say of it.
+
+// What is wrong with any request of the session `id`: a status, or 0.
+guint relay_rtsp_objection(const TkRtspMessage *request, const char *id);
 
 // Whether it takes RTP/AVPF in an SDP.
 gboolean relay_rtsp_takes_feedback(const TkRtspMessage *request);

@@ -15,6 +15,17 @@ TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
 TCP_IN = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"}
 
 
+def open_port(cleanup):
+    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    cleanup(port.close)
+    port.bind(("127.0.0.1", 0))
+    return port
+
+
+def by_udp(rtp, rtcp):
+    return {"Transport": f"RTP/AVP;unicast;client_port={rtp.getsockname()[1]}-{rtcp.getsockname()[1]}"}
+
+
 class Order(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -129,6 +140,34 @@ class Order(unittest.TestCase):
         self.is_status(200, peer.answer())
         self.assertTrue(peer.is_closed())
 
+    def test_a_viewer_pauses_and_goes_on(self):
+        self.is_status(200, self.peer.ask("SETUP", "math/track=0", TCP))
+        self.is_status(455, self.peer.ask("PAUSE", "math"))
+        for _ in range(2):
+            self.is_status(200, self.peer.ask("PLAY", "math"))
+            self.peer.frame()
+            self.is_status(200, self.peer.ask("PAUSE", "math"))
+        deadline = Deadline()  # other tests' may still be there
+        while self.relay.metric("rtp_viewers"):
+            self.assertFalse(deadline.over(), "it is sent to")
+
+    def test_who_gets_nothing_by_udp_goes_on_by_tcp(self):
+        """As ffmpeg does it, on the same connection and without a session. The ports are anybody's then."""
+        udp = [by_udp(open_port(self.addCleanup), open_port(self.addCleanup)) for _ in range(2)]
+        for track in (0, 1):
+            self.is_status(200, self.peer.ask("SETUP", f"math/track={track}", udp[track]))
+        self.is_status(200, self.peer.ask("PLAY", "math"))
+        self.is_status(200, self.peer.ask("PAUSE", "math"))
+        self.peer.session = None
+        for track in (0, 1):
+            tcp = {"Transport": f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}"}
+            self.is_status(200, self.peer.ask("SETUP", f"math/track={track}", tcp))
+        self.is_status(200, self.peer.ask("PLAY", "math"))
+        self.peer.frame()
+        other = Rtsp(self.addCleanup, self.relay)
+        for track in (0, 1):
+            self.is_status(200, other.ask("SETUP", f"math/track={track}", udp[track]))
+
     def test_several_requests_in_one_packet_are_answered_in_order(self):
         one = f"OPTIONS {self.relay.rtsp('math')} RTSP/1.0\r\nCSeq: %d\r\n\r\n"
         self.peer.send("".join(one % n for n in range(1, 21)).encode())
@@ -177,12 +216,10 @@ class Noise(unittest.TestCase):
 
     def test_a_port_of_another_viewers_kills_nobody(self):
         """The second asks for its own RTP port with the first's RTCP port, and sends all the while."""
-        first, second, mine = (self.port() for _ in range(3))
-        pair = "RTP/AVP;unicast;client_port=%d-%d"
+        first, second, mine = (open_port(self.addCleanup) for _ in range(3))
         peer = Rtsp(self.addCleanup, self.relay)
-        setup = {"Transport": pair % (first.getsockname()[1], second.getsockname()[1])}
-        self.assertEqual(peer.ask("SETUP", "math/track=0", setup).status, 200)
-        setup = {"Transport": pair % (mine.getsockname()[1], second.getsockname()[1])}
+        self.assertEqual(peer.ask("SETUP", "math/track=0", by_udp(first, second)).status, 200)
+        setup = by_udp(mine, second)
         over = threading.Event()
 
         def send():
@@ -200,12 +237,6 @@ class Noise(unittest.TestCase):
             self.assertEqual(peer.ask("SETUP", "math/track=0", TCP).status, 200)
             peer.socket.close()
         self.serves()
-
-    def port(self):
-        port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.addCleanup(port.close)
-        port.bind(("127.0.0.1", 0))
-        return port
 
     def test_a_header_without_end_is_cut_off(self):
         peer = Rtsp(self.addCleanup, self.relay)
