@@ -104,7 +104,7 @@ static void sealed(GObject *source, GAsyncResult *result, void *data)
         return;
     session->seal = NULL;
     g_clear_handle_id(&session->save_timer, g_source_remove);
-    rec_state_set(session->lesson, REC_STATE_CLOSED, "all that came is on the disk");
+    rec_state_set(session->lesson, REC_STATE_CLOSED, "what was recorded is on the disk");
     if (!session->lesson->ended_ns)
         session->lesson->ended_ns =
             session->lesson->started_ns + rec_lesson_end_ns(session->lesson);
@@ -311,9 +311,10 @@ gboolean rec_session_edit(RecSession *session, const json_t *edits, GError **err
 {
     if (!rec_lesson_edit(session->lesson, edits, error))
         return FALSE;
-    save_soon(session);
-    if (session->closing) {
-        session->edited = TRUE;
+    if (!session->ended) {
+        save_soon(session);
+    } else { // there may be no later
+        session->changed = session->edited = TRUE;
         lesson_write(session);
     }
     return TRUE;

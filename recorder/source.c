@@ -27,12 +27,14 @@ struct _RecSource {
     gint64 counted_ns;    // what that would be by the relay's clock alone
     gint64 epoch_ns;      // from which the relay counts; 0 = not known
 
-    gboolean over;  // the relay said on this connection that the stream has ended
-    gboolean came;  // pieces have come on it
+    gboolean came;  // pieces have come on this connection
     gboolean ended; // it was the last one of a lesson that was there: pieces, then the end
-    gboolean draining, done, told_down, flowing;
+    gboolean told_down, flowing;
+    gboolean draining, given_up; // the end is being fetched; it is waited for no longer
+    gboolean settling, refused;  // all of it is being made durable; the disk refused
+    gboolean done;
     guint drain_timer;
-    guint drain_s, quiet_s; // of draining; of that with the relay there and no chunk coming
+    guint drain_s, quiet_s; // of draining; of that with relay and disk there and no chunk coming
 };
 
 static void source_finish(RecSource *source)
@@ -62,12 +64,12 @@ static void source_log(const RecSource *source, TkLogLevel level, const char *re
 }
 
 // The file takes nothing more: it is salvaged and opened again before the next try.
-static void file_failed(const GError *error, void *user)
+static void file_failed(void *user)
 {
     RecSource *source = user;
-    source_log(source, TK_LOG_ERROR, tk_error_word(TK_ERROR_IO), error->message);
     rec_file_close(source->file);
     source->file = NULL;
+    source->refused = source->settling;
     tk_web_link_drop(source->link, "the disk takes no more");
 }
 
@@ -141,16 +143,53 @@ static gboolean source_begins_anew(const RecSource *source)
            ABS(source_shift_ns(source) - source->counted_ns) >= 2 * TK_NS_PER_MS;
 }
 
+static gboolean file_reopen(RecSource *source)
+{
+    g_autoptr(GError) error = NULL;
+    if (source->file || file_resume(source, &error))
+        return TRUE;
+    source_log(source, TK_LOG_ERROR, tk_error_word(TK_ERROR_IO), error->message);
+    rec_writer_count_failure(source->writer);
+    return FALSE;
+}
+
+static void source_settle(RecSource *source);
+
+static void settled(void *user)
+{
+    RecSource *source = user;
+    gboolean refused = source->refused;
+
+    source->settling = source->refused = FALSE;
+    if (!refused)
+        source_finish(source);
+    else if (source->given_up)
+        source_settle(source);
+    else // what came meanwhile was passed over
+        tk_web_link_drop(source->link, "the disk takes no more");
+}
+
+// Nothing more is to come: the source is done when all that came is durable. What the disk refuses
+// is asked for again while the end is waited for; then what it took is all there is.
+static void source_settle(RecSource *source)
+{
+    if (source->settling || source->done)
+        return;
+    if (source->file) {
+        source->settling = TRUE;
+        rec_writer_after(source->writer, settled, source);
+    } else if (source->given_up) {
+        (void)file_reopen(source); // counts what is there
+        source_finish(source);
+    }
+}
+
 static char *source_path(void *user)
 {
     RecSource *source = user;
-    g_autoptr(GError) error = NULL;
 
-    if (!source->file && !file_resume(source, &error)) {
-        source_log(source, TK_LOG_ERROR, "io", error->message);
-        rec_writer_count_failure(source->writer);
-    }
-    source->over = source->came = source->ended = FALSE;
+    (void)file_reopen(source); // without it what comes is refused, and asked for again
+    source->came = source->ended = FALSE;
     return g_strdup_printf(
         "/live/%s/%s?from=%u", source->lesson->id, source->stream->name,
         source->has_last && !source_begins_anew(source) ? source->last.sequence + 1 : 1);
@@ -173,12 +212,11 @@ static void source_text(void *user, const char *text, gsize length)
         if (started && tk_clock_parse_rfc3339(started, &epoch_ns, NULL))
             rec_source_set_epoch(source, epoch_ns);
         const char *state = tk_json_string(message, "state", "");
-        source->over = strcmp(state, "ended") == 0;
         if (strcmp(state, "away") == 0)
             source_flow(source, FALSE, "the sender is away");
         // A relay that waits for this id knows nothing of the lesson any more.
         if (source->draining && strcmp(state, "waiting") == 0)
-            source_finish(source);
+            source_settle(source);
     }
 }
 
@@ -263,7 +301,7 @@ static void source_binary(void *user, GBytes *piece)
     TkCmafChunk chunk;
     gboolean good = FALSE;
 
-    if (source->done)
+    if (source->done || source->settling)
         return;
     source->came = TRUE;
     if (source->told_down) {
@@ -284,13 +322,13 @@ static void source_binary(void *user, GBytes *piece)
 static void source_down(void *user, guint status, guint code, const char *why)
 {
     RecSource *source = user;
-    gboolean over = code == 1000 || source->over;
+    gboolean over = code == 1000;
 
     if (source->done)
         return;
     source_flow(source, FALSE, why);
     if (source->draining && (over || status == 404)) {
-        source_finish(source);
+        source_settle(source);
     } else if (over) {
         // A relay that was started again says so, too, of a lesson whose sender is not back yet:
         // its events tell whether the lesson is over, and until then it is asked again.
@@ -349,13 +387,14 @@ static gboolean drain_tick(void *data)
     RecSource *source = data;
 
     source->drain_s++;
-    source->quiet_s += tk_web_link_connected(source->link);
+    source->quiet_s += source->file && tk_web_link_connected(source->link);
     if (source->quiet_s < REC_SOURCE_DRAIN_S && source->drain_s < REC_SOURCE_DRAIN_S_MAX)
         return G_SOURCE_CONTINUE;
     source_log(source, TK_LOG_WARNING, NULL,
-               "the relay does not tell the end: what it may have of it is waited for no longer");
+               "the end is waited for no longer: what has not come of it is not recorded");
     source->drain_timer = 0;
-    source_finish(source);
+    source->given_up = TRUE;
+    source_settle(source);
     return G_SOURCE_REMOVE;
 }
 
@@ -364,12 +403,11 @@ void rec_source_drain(RecSource *source)
     if (source->draining || source->done)
         return;
     source->draining = TRUE;
-    if (source->ended) {
-        source_finish(source);
-        return;
-    }
     source->drain_timer = g_timeout_add_seconds(1, drain_tick, source);
-    tk_web_link_try_now(source->link);
+    if (source->ended)
+        source_settle(source);
+    else
+        tk_web_link_try_now(source->link);
 }
 
 gboolean rec_source_flowing(const RecSource *source)

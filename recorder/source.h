@@ -14,7 +14,7 @@ typedef struct {
     void (*on_change)(void *user);
     // Whether chunks come has changed: rec_source_flowing.
     void (*on_flow)(void *user, const char *why);
-    // Nothing more will come: the lesson is over and all of it is queued. Once; the source may not
+    // Nothing more will come: the lesson is over and all of it is durable. Once; the source may not
     // be freed from inside.
     void (*on_done)(void *user);
 } RecSourceHandler;
@@ -32,9 +32,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecSource, rec_source_free)
 // anew, chunks as well; what it sends is put behind what was recorded before.
 void rec_source_set_epoch(RecSource *source, gint64 epoch_ns);
 
-// The relay says that the lesson is over: the rest is fetched, then on_done. Waited for are so many
-// seconds of the relay being there and sending nothing, and in all what a relay keeps of a lesson
-// that is over (history.chunk_s, 60 s by default) and the longest wait between two tries.
+// The relay says that the lesson is over: the rest is fetched and made durable, what the disk
+// refuses is fetched again, then on_done. Waited for are so many seconds of relay and disk being
+// there and nothing coming, and in all what a relay keeps of a lesson that is over
+// (history.chunk_s, 60 s by default) and the longest wait between two tries.
 #define REC_SOURCE_DRAIN_S 10
 #define REC_SOURCE_DRAIN_S_MAX (60 + 25)
 void rec_source_drain(RecSource *source);

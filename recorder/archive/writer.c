@@ -16,7 +16,7 @@
 struct _RecFile {
     gint refs; // atomic: the owner's, and one per queued job and call-back
     RecWriter *writer;
-    char *path, *index_path;
+    char *lesson, *stream, *path, *index_path;
     RecFailFunc on_fail; // main thread only; NULL once closed
     void *user;
     gint failed; // atomic
@@ -83,6 +83,8 @@ static void file_unref(void *data)
     if (file->index_fd >= 0)
         close(file->index_fd);
     g_string_free(file->lines, TRUE);
+    g_free(file->lesson);
+    g_free(file->stream);
     g_free(file->path);
     g_free(file->index_path);
     g_free(file);
@@ -107,25 +109,12 @@ static void main_call(RecWriter *writer, GSourceFunc func, void *data, GDestroyN
     g_source_attach(source, writer->context);
 }
 
-typedef struct {
-    RecFile *file;
-    GError *error;
-} Failure;
-
 static gboolean failure_tell(void *data)
 {
-    Failure *failure = data;
-    if (failure->file->on_fail)
-        failure->file->on_fail(failure->error, failure->file->user);
+    RecFile *file = data;
+    if (file->on_fail)
+        file->on_fail(file->user);
     return G_SOURCE_REMOVE;
-}
-
-static void failure_free(void *data)
-{
-    Failure *failure = data;
-    file_unref(failure->file);
-    g_error_free(failure->error);
-    g_free(failure);
 }
 
 void rec_writer_count_failure(RecWriter *writer)
@@ -151,11 +140,13 @@ static void file_fail(RecFile *file, const char *what, int code)
     g_string_truncate(file->lines, 0);
     rec_writer_count_failure(writer);
 
-    Failure *failure = g_new0(Failure, 1);
-    failure->file = file_ref(file);
-    g_set_error(&failure->error, TK_ERROR, TK_ERROR_IO, "cannot %s %s: %s", what, file->path,
-                g_strerror(code));
-    main_call(writer, failure_tell, failure, failure_free);
+    // Here, since its owner may have closed it.
+    tk_log(TK_LOG_ERROR,
+           &(TkLogFields){.lesson = file->lesson,
+                          .stream = file->stream,
+                          .reason = tk_error_word(TK_ERROR_IO)},
+           "cannot %s %s: %s", what, file->path, g_strerror(code));
+    main_call(writer, failure_tell, file_ref(file), file_unref);
 }
 
 static void file_append(RecFile *file, const Job *job, gint64 now_ns)
@@ -485,6 +476,8 @@ RecFile *rec_writer_open(RecWriter *writer, const char *folder, const char *stre
     RecFile *file = g_new0(RecFile, 1);
     file->refs = 1;
     file->writer = writer;
+    file->lesson = g_path_get_basename(folder);
+    file->stream = g_strdup(stream);
     file->path = rec_stream_path(folder, stream, "mp4");
     file->index_path = rec_stream_path(folder, stream, "index");
     file->on_fail = on_fail;

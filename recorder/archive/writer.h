@@ -22,9 +22,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RecWriter, rec_writer_free)
 // A stream's media file and its index.
 typedef struct _RecFile RecFile;
 
-// The first error of a file; it is cut back to its last whole piece and takes nothing more until
-// it is closed, recovered and opened again. `error` is borrowed.
-typedef void (*RecFailFunc)(const GError *error, void *user);
+// The first error of a file, which has been logged; it is cut back to its last whole piece and
+// takes nothing more until it is closed, recovered and opened again.
+typedef void (*RecFailFunc)(void *user);
 
 // Opens (or makes) <folder>/<stream>.mp4, which is `media_bytes` long, and its index. `user` is
 // borrowed until rec_file_close.
@@ -48,7 +48,7 @@ void rec_file_close(RecFile *file);
 void rec_writer_replace(RecWriter *writer, const char *path, char *text);
 // Appends `line` (taken; newline added) to `path`; not synced.
 void rec_writer_note(RecWriter *writer, const char *path, char *line);
-// Calls `done` when all that was queued before is durable or has failed.
+// Calls `done` when all that was queued before is durable or has failed; on_fail comes first.
 void rec_writer_after(RecWriter *writer, void (*done)(void *user), void *user);
 
 typedef struct {

@@ -228,6 +228,29 @@ class SyncError(Refused):
     title, member = "fsync error", "fail_syncs"
 
 
+class SyncErrorAtEnd(Scene):
+    """No sync succeeds while the lesson ends, and then any again."""
+
+    title = "fsync error at the end"
+
+    def run(self):
+        self.data, self.control = controlled(self.stage, "end")
+        self.last = Recorder(self.stage, self.data, control=self.control)
+        self.last.wait_flow()
+        self.stage.reference.wait(10)
+        self.figures.rounds += 1
+
+    def mark(self):
+        super().mark()
+        self.control.set("fail_syncs", 1 << 30)
+
+    def result(self):
+        self.last.wait_log(r"state \S+ -> closing", self.said)
+        self.last.wait_log("cannot sync", len(self.last.err))
+        self.control.set("fail_syncs", 0)
+        self.finish(self.last)
+
+
 class Refusing(Scene):
     """All connections between recorder and relay end, and none is taken for a while."""
 
@@ -388,6 +411,6 @@ class ClockStepped(Scene):
 def scenes(full):
     cuts = [cut(seconds) for seconds in ((1, 5, 30, 300) if full else (1, 5, 30))]
     return [Kill, Power, PowerResumed, DiskFull, *([DiskFullReal] if may_mount() else []), WriteError,
-            SyncError, Refusing, *(cuts if places.possible() else []), RelayRestarted, RelayBack,
-            ClockStepped, healing.Killed, healing.PowerCut,
+            SyncError, SyncErrorAtEnd, Refusing, *(cuts if places.possible() else []),
+            RelayRestarted, RelayBack, ClockStepped, healing.Killed, healing.PowerCut,
             deleting.PowerCut]

@@ -49,9 +49,9 @@ static double captured_s(const Drift *drift, guint track, gint64 number)
     return (double)number * 1024 / (SOUND_HZ * (1 + drift->sound / 1e6));
 }
 
-static void refused(const GError *error, void *user)
+static void refused(void *user)
 {
-    fail_msg("%s", error->message);
+    fail_msg("the disk refused");
 }
 
 static void written(void *user)

@@ -325,7 +325,7 @@ static void done_note(void *user)
     g_main_loop_quit(user);
 }
 
-static void fail_note(const GError *error, void *user)
+static void fail_note(void *user)
 {
     g_main_loop_quit(user);
 }

@@ -6,6 +6,7 @@
 #include "tests/unit/recorder/lesson_make.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define ID "01KAN0000000000000000000AA"
 #define STUCK_S 60 // by then a test that waits will wait for ever
@@ -279,7 +280,7 @@ static void test_an_edit_does_not_wait_for_the_seal(void **state)
     until(chunks(&bench) == 10);
     say_end(&bench);
     until(rec_session_lesson(bench.session)->state == REC_STATE_GAP);
-    rec_session_end(bench.session, 0); // it closes from here on
+    rec_session_end(bench.session, 0);
     edit(&bench, "title", "函数");
     gboolean written = FALSE;
     rec_writer_after(bench.writer, note, &written);
@@ -291,6 +292,55 @@ static void test_an_edit_does_not_wait_for_the_seal(void **state)
     bench_clear(&bench);
 }
 
+// The media file becomes one that takes all and can sync nothing: a pipe, whose reading end is
+// given back.
+static int media_break(const Bench *bench)
+{
+    g_autofree char *media = rec_stream_path(bench->folder, "main", "mp4");
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    for (int fd = 0; fd < 1024; fd++) {
+        g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+        g_autofree char *path = g_file_read_link(link, NULL);
+        if (g_strcmp0(path, media) == 0)
+            assert_int_equal(dup2(ends[1], fd), fd);
+    }
+    close(ends[1]);
+    return ends[0];
+}
+
+static void answer_again(Bench *bench, guint n, guint from)
+{
+    say_live(bench, from, n == 1 ? 11 : 16);
+    if (n == 2)
+        say_end(bench);
+}
+
+static void test_what_cannot_be_synced_at_the_end_is_fetched_again(void **state)
+{
+    Bench bench;
+    RecWriterStats stats;
+    gboolean durable = FALSE;
+    bench_init(&bench, answer_again);
+    until(chunks(&bench) == 10);
+    rec_writer_after(bench.writer, note, &durable);
+    until(durable);
+    int end = media_break(&bench);
+    rec_session_end(bench.session, 0);
+    say_chunks(&bench, 11, 16);
+    say_end(&bench);
+    until(bench.closed);
+    check_recorded(&bench, 15);
+    rec_writer_stats(bench.writer, &stats);
+    assert_int_equal(stats.failures, 1);
+    g_auto(RecRecovered) recovered = {0};
+    g_autoptr(RecLesson) told = rec_lesson_load(bench.folder, NULL);
+    assert_true(rec_recover_stream(bench.folder, "main", &recovered, NULL));
+    assert_int_equal(rec_lesson_bytes(told), recovered.media_bytes);
+    bench_clear(&bench);
+    close(end);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_the_end_closes_at_once),
         cmocka_unit_test(test_edits_while_it_closes_are_kept),
         cmocka_unit_test(test_an_edit_does_not_wait_for_the_seal),
+        cmocka_unit_test(test_what_cannot_be_synced_at_the_end_is_fetched_again),
         cmocka_unit_test(test_the_end_is_waited_for_while_the_relay_is_away),
     };
     return cmocka_run_group_tests_name("session", tests, setup, teardown);
