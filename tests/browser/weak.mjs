@@ -31,10 +31,11 @@ function watch({ share, least, from }) {
   };
   video.addEventListener('seeking', () => ears.seeks.push([since(), video.currentTime, stretches(video.buffered)]));
   const stretches = (ranges) => Array.from({ length: ranges.length }, (_, i) => ranges.start(i).toFixed(3) + '-' + ranges.end(i).toFixed(3)).join(' ');
-  let [wall, time] = [performance.now(), video.currentTime];
+  const heard = () => context.currentTime * 1000; // stands when the machine's own sound stands
+  let [wall, time] = [heard(), video.currentTime];
   let gap = null;
   setInterval(() => {
-    const [nowWall, nowTime] = [performance.now(), video.currentTime];
+    const [nowWall, nowTime] = [heard(), video.currentTime];
     const [passed, played] = [(nowWall - wall) / 1000, nowTime - time];
     [wall, time] = [nowWall, nowTime];
     if (since() < from) return;
@@ -93,7 +94,7 @@ export class WeakRoom {
     const kinds = slides ? ['main', 'low', 'slides'] : ['main', 'low'];
     const files = film(this.stack.folder, kinds, seconds);
     const token = this.stack.tokens.sender;
-    const inputs = files.flatMap((file) => ['-re', '-i', file]);
+    const inputs = files.flatMap((file) => ['-re', '-stream_loop', '-1', '-i', file]);
     const outputs = kinds.flatMap((kind, at) => ['-map', String(at), '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp',
       `rtsp://127.0.0.1:${this.stack.rtspPort}/math/${kind}?token=${token}`]);
     const sender = this.stack.run('ffmpeg', '/usr/bin/ffmpeg', ['-nostdin', '-v', 'error', ...inputs, ...outputs]);

@@ -148,7 +148,7 @@ class Capture(unittest.TestCase):
 
     def test_a_file_is_encoded_anew_and_ends_the_lesson(self):
         relay = self.start(Relay)
-        path = self.file(6, "-bf", "2")
+        path = self.file(15, "-bf", "2")
         viewer = WebSocket(self.addCleanup, f"ws://127.0.0.1:{relay.web}/live/math")
         capture = self.capture(relay, "--source", path, *SMALL)
         # Who asks when it is there may find it over.
@@ -172,7 +172,8 @@ class Capture(unittest.TestCase):
             steps = [b - a for a, b in zip(times, times[1:])]
             self.assertGreater(times[-1] - times[0], 4)
             self.assertGreater(min(steps), 0, kind)
-            self.assertLess(max(steps), 0.5, kind)  # a file opened anew takes longer
+            # A file opened anew takes longer, at each of two seams; once the machine may.
+            self.assertLess(sum(step >= 0.5 for step in steps), 2, kind)
         self.assertNotIn("lost", capture.said())
 
     def test_a_source_without_sound_gets_silence(self):

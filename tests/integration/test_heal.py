@@ -148,6 +148,7 @@ class Heal(unittest.TestCase):
         wait_chunks(self.data, recording_id, 50)
         self.uplink.cut()
         capture.wait_log("not connected: .*next try in 1 s")
+        self.relay.wait_log("the sender has left")
         self.assertEqual("away", self.relay.lesson("math")["state"])  # what live viewers see
         capture.wait_log("not connected: .*next try in 2 s")
         self.uplink.mend()
@@ -159,8 +160,8 @@ class Heal(unittest.TestCase):
         recording = self.check_complete(recorder, recording_id)
         self.check_names_mean_what_they_meant(before, segments(playlist))
         healed = [g for g in recording["gaps"] if g["healed"]]
-        self.assertEqual(["sender-away"], [g["reason"] for g in healed])
-        self.assertGreater(healed[0]["to_s"] - healed[0]["from_s"], 2)
+        self.assertEqual({"sender-away"}, {g["reason"] for g in healed})
+        self.assertGreater(max(g["to_s"] - g["from_s"] for g in healed), 2)
         self.assertFalse(list(folder_of(self.data, recording_id).glob("*.upload")))
 
     def test_a_relay_that_was_restarted_leaves_one_timeline(self):
@@ -249,7 +250,8 @@ class Heal(unittest.TestCase):
         self.assertEqual(0, capture.wait())
         recording = self.check_complete(recorder, self.lesson())
         self.assertEqual(("math", "导数"), (recording["name"], recording["info"]["title"]))
-        self.assertGreater(recording["duration_s"], 4)
+        whole = kept(self.copies, self.lesson(), "v")
+        self.assertGreater(recording["duration_s"], whole[-1][0] - whole[0][0] - 0.2)
 
     def test_what_a_wrong_library_refuses_is_kept(self):
         relay = Relay(self.addCleanup)  # without a library; what it does not know it says in words of its own
@@ -257,7 +259,7 @@ class Heal(unittest.TestCase):
         wrong = [BUILD / "client" / "capture" / "tongke-capture", "--relay", self.uplink.url("math"),
                  "--keep", self.copies, *SMALL, "--deliver-for", "1"]
         proxy = Stranger(self.addCleanup)
-        for place in (["--library", proxy.url, "--duration", "2"], ["--web", relay.url, "--deliver"]):
+        for place in (["--library", proxy.url, "--duration", "5"], ["--web", relay.url, "--deliver"]):
             Program(self.addCleanup, [*wrong, *place]).wait()
             kept_as = json.loads((self.copies / self.lesson() / "lesson.json").read_text())
             self.assertEqual("over", kept_as["state"])

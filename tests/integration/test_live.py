@@ -232,11 +232,15 @@ class Sender(Live):
         while self.chunk(clock).captured_ns < first.captured_ns + 5 * 10**9:
             pass
 
+    def begin_s(self, chunk):
+        """What a killed sender left may be sound alone."""
+        return chunk.times[1] / 90000 if 1 in chunk.times else chunk.times[2] / 48000
+
     def is_gap(self, chunks):
         """Whether the last two chunks lie apart, in media time as by the clock."""
-        if len(chunks) < 2 or 1 not in chunks[-1].times or 1 not in chunks[-2].times:
+        if len(chunks) < 2:
             return False
-        media_s = (chunks[-1].times[1] - chunks[-2].times[1]) / 90000
+        media_s = self.begin_s(chunks[-1]) - self.begin_s(chunks[-2])
         clock_s = (chunks[-1].captured_ns - chunks[-2].captured_ns) / 1e9
         if media_s < 3:
             return False

@@ -67,8 +67,8 @@ class Watching(Lan):
     def gstreamer(self):
         return self.start(
             "gst-launch-1.0", "-q", "rtspsrc", f"location={self.url}?token={self.viewer}",
-            "protocols=udp-mcast", "!", "application/x-rtp,media=video", "!", "rtph264depay", "!",
-            "avdec_h264", "!", "identity", f"eos-after={FRAMES + 1}", "!", "checksumsink", "hash=md5")
+            "protocols=udp-mcast", "!", "rtph264depay", "!", "avdec_h264", "!", "identity",
+            f"eos-after={FRAMES + 1}", "!", "checksumsink", "hash=md5")
 
     def counts(self):
         """Packets in and packets out, so far, at the same moment."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A weak line: 2 Mbit/s with 64 kB of buffer, and a lesson of 1.2 Mbit/s with keyframes of 100 kB."""
 
+# tools/test: alone, for a line that is late itself is a narrow one to the relay.
 # tools/test: in real time, so not with sanitizers.
 
 import re

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Several packet workers on one pair of UDP ports, each sending in whatever way the kernel takes."""
 
+# tools/test: alone, since who is short of what is told by whether a loaded machine keeps up.
+
 import json
 import os
 import pathlib

@@ -195,7 +195,7 @@ static void fill(int fd, RelayUdpStats *ret_stats)
     relay_udp_batch_free(batch);
 }
 
-#define ATTEMPTS 200 // at being given the processor in time, on a machine that has much to do
+#define ATTEMPTS 2000 // at being given the processor in time, on a machine that has much to do
 
 static void sends_to_reader(RelayUdpStats *ret_stats)
 {
