@@ -336,16 +336,6 @@ static void watch_group(RelayRtsp *r, Session *s, const TkRtspMessage *request, 
     relay_group_watch(s->group, s->conn);
 }
 
-// Recordings are not cut for a limit, nor what goes on to others as it is.
-static gboolean is_exempt(const Session *s, const TkRtspMessage *request,
-                          const RelayViewerSpec *spec)
-{
-    if (relay_rtsp_is_relay(request) && spec->moves)
-        return FALSE;
-    return s->pass.claims ? s->pass.claims->role == TK_ROLE_RECORDER
-                          : spec->resumes || relay_rtsp_is_relay(request);
-}
-
 static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
 {
     g_autoptr(GError) error = NULL;
@@ -398,7 +388,8 @@ static void do_play(RelayRtsp *r, Session *s, const TkRtspMessage *request)
     }
     relay_rtsp_read_resume(request, &spec);
     spec.moves = s->whole && !spec.resumes;
-    spec.share = relay_schools_share(r->spec.schools, spec.school, is_exempt(s, request, &spec));
+    spec.share = relay_schools_share(r->spec.schools, spec.school,
+                                     relay_rtsp_is_exempt(request, s->pass.claims, &spec));
     begin_viewing(r, s, stream, kind);
     GString *head = begin_answer(s, request, 200);
     g_string_append(head, "Range: npt=now-\r\n");

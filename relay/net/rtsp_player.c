@@ -45,3 +45,12 @@ gboolean relay_rtsp_is_relay(const TkRtspMessage *request)
     const char *agent = tk_rtsp_header(request, "User-Agent");
     return agent && g_str_has_prefix(agent, "tongke-relay");
 }
+
+gboolean relay_rtsp_is_exempt(const TkRtspMessage *request, const TkClaims *claims,
+                              const RelayViewerSpec *spec)
+{
+    if (relay_rtsp_is_relay(request) && spec->moves)
+        return FALSE;
+    return claims ? claims->role == TK_ROLE_RECORDER
+                  : spec->resumes || relay_rtsp_is_relay(request);
+}

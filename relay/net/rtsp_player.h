@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "common/base/token.h"
 #include "common/media/rtsp.h"
 #include "relay/net/fanout.h"
 
@@ -15,3 +16,7 @@ gboolean relay_rtsp_takes_feedback(const TkRtspMessage *request);
 gboolean relay_rtsp_is_relay(const TkRtspMessage *request);
 // "X-Tongke-Resume: 0=SEQUENCE;1=SEQUENCE", by track: with which packets it goes on.
 void relay_rtsp_read_resume(const TkRtspMessage *request, RelayViewerSpec *spec);
+// Recordings are not cut for a limit, nor what goes on to others as it is. `claims`: of its token,
+// or NULL.
+gboolean relay_rtsp_is_exempt(const TkRtspMessage *request, const TkClaims *claims,
+                              const RelayViewerSpec *spec);
