@@ -83,8 +83,8 @@ class Levels(Cascade):
                               output=["-metadata", "title=函数的单调性"])
 
     def test_a_lesson_is_the_same_three_levels_down(self):
-        above = self.listed(self.city, lambda l: l["streams"][0].get("mime"))
-        below = self.listed(self.school, lambda l: l["streams"][0].get("mime"))
+        above = self.listed(self.city, lambda l: l["streams"] and l["streams"][0].get("mime"))
+        below = self.listed(self.school, lambda l: l["streams"] and l["streams"][0].get("mime"))
         for word in ("id", "name", "started", "state", "info"):
             self.assertEqual(above[word], below[word])
         self.assertEqual(above["streams"][0]["mime"], below["streams"][0]["mime"])
