@@ -30,6 +30,7 @@ typedef struct {
     int lock_fd;
     GMainLoop *loop;
     ShelfIndex *index;
+    gint64 memory_wall_ns; // since when it is in memory; 0: it is on the disk
     RecWriter *writer;
     TkWebTarget target;
     RecFollowRules rules;
@@ -111,7 +112,7 @@ static json_t *alarm_add(json_t *alarms, const char *what)
     return alarm;
 }
 
-// What keeps lessons from being recorded, the worst first.
+// What keeps lessons from being recorded, the worst first; then what else asks for somebody.
 static json_t *alarms(void *user, const TkClaims *claims)
 {
     const Recorder *recorder = user;
@@ -140,6 +141,8 @@ static json_t *alarms(void *user, const TkClaims *claims)
         tk_json_set_string(alarm, "level", rec_disk_word(level));
         tk_json_set_int(alarm, "free_bytes", (gint64)rec_disk_free(recorder->data));
     }
+    if (recorder->memory_wall_ns)
+        tk_json_set_time(alarm_add(all, "index"), "since", recorder->memory_wall_ns);
     return all;
 }
 
@@ -258,6 +261,7 @@ static gboolean data_open(Recorder *recorder, gboolean rebuild, RecScanCounts *r
              "room on the disk or mend it (the index itself may be deleted), and start again",
              why->message);
     g_clear_pointer(&recorder->index, shelf_index_free);
+    recorder->memory_wall_ns = tk_clock_wall_ns();
     recorder->index = shelf_index_open_memory(error);
     return recorder->index && index_fill(recorder, TRUE, ret, error);
 }

@@ -145,6 +145,7 @@ class Retention(unittest.TestCase):
         Recorder(self.addCleanup, "http://127.0.0.1:1", self.data).stop()
         recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data, place=NoRoom)
         recorder.wait_log("error .* the index is kept in memory")
+        self.assertIn("index", [alarm["what"] for alarm in recorder.get("/api/v1/alarms")["alarms"]])
         url = f"{recorder.url}/api/v1/recordings"
         self.assertEqual(sorted(r["id"] for r in request("GET", url).json()["recordings"]), [kept, old])
         self.assertEqual(request("DELETE", f"{url}/{old}?reason=room").status, 204)
@@ -153,6 +154,7 @@ class Retention(unittest.TestCase):
         recorder = Recorder(self.addCleanup, "http://127.0.0.1:1", self.data)
         self.assertEqual([r["id"] for r in recorder.get("/api/v1/recordings")["recordings"]], [kept])
         self.assertEqual(list(self.data.glob("*.damaged*")), [])
+        self.assertNotIn("index", [alarm["what"] for alarm in recorder.get("/api/v1/alarms")["alarms"]])
 
 
 if __name__ == "__main__":

@@ -143,6 +143,7 @@ export const en = {
   'library.alarmWaitingFor': 'Lessons ({n}): {names}.',
   'library.alarmLow': 'The library’s disk is nearly full: no further lesson will be recorded. Delete recordings that are no longer needed, turn on automatic clean-up, or add disk space.',
   'library.alarmFull': 'The library’s disk is full: lessons that are being recorded will soon have gaps, too. Delete recordings at once, or add disk space.',
+  'library.alarmIndex': 'The library’s index cannot be written to the disk and is kept in memory. Nothing is lost. Make room or mend the disk, then restart the recorder.',
   'library.alarmFree': 'Free: {free}.',
   'library.found': 'Lessons: {n}',
   'library.foundFor': '“{q}”: {n}',

@@ -143,6 +143,7 @@ export const zh = {
   'library.alarmWaitingFor': '共 {n} 节：{names}。',
   'library.alarmLow': '课程库磁盘快满了，新的课不会录制。请删除不再需要的录像，设置自动清理，或增加磁盘空间。',
   'library.alarmFull': '课程库磁盘已满，正在录制的课很快也会中断。请立即删除不再需要的录像，或增加磁盘空间。',
+  'library.alarmIndex': '课程库的索引写不进磁盘，暂时放在内存里，没有丢失。请腾出空间或修好磁盘，然后重启录制程序。',
   'library.alarmFree': '还剩 {free}。',
   'library.found': '共 {n} 节课',
   'library.foundFor': '“{q}”：{n} 节课',

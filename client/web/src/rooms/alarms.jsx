@@ -58,6 +58,11 @@ function alarmTexts(alarm) {
     ];
   if (alarm.what === 'write')
     return [t('library.alarmWrite'), t('library.alarmWriteAt', { at: dateText(new Date(alarm.at), new Date(), language()) })];
+  if (alarm.what === 'index')
+    return [
+      t('library.alarmIndex'),
+      t('library.alarmSince', { at: dateText(new Date(alarm.since), new Date(), language()) }),
+    ];
   if (alarm.what === 'waiting') {
     const names = alarm.count > alarm.names.length ? [...alarm.names, '…'] : alarm.names;
     return [t('library.alarmWaiting'), t('library.alarmWaitingFor', { n: alarm.count, names: names.join(language() === 'zh' ? '、' : ', ') })];
