@@ -50,10 +50,14 @@ scene('with it live, library and replay open, and it leaves the address at once'
   }
 });
 
-scene('a token for another lesson does not open this one', async (open) => {
+scene('a token for another lesson does not open this one, and the right link then does', async (open) => {
   const page = await open();
   await page.goto(stack.page + '?token=' + stack.token('viewer', '--lesson', 'physics') + '#/live/math');
   await page.getByText('没有权限观看这节课').first().waitFor();
+  await page.evaluate(() => (window.sameDocument = true));
+  await page.goto(stack.page + '#/live/math?token=' + stack.token('viewer'));
+  await moving(page);
+  assert.equal(await page.evaluate(() => window.sameDocument), true);
 });
 
 // A library of its own, beside the lesson that runs; `broken`: on a disk that takes no folder.

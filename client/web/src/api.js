@@ -39,14 +39,15 @@ export async function getJson(address, signal) {
   const headers = { Accept: 'application/json' };
   if (currentToken()) headers.Authorization = 'Bearer ' + currentToken();
   let response;
+  let body;
   try {
     response = await fetch(address, { headers, signal: controller.signal, credentials: 'omit' });
+    body = await response.json().catch(() => null);
   } catch (error) {
     throw new ApiError(0, 'no-answer');
   } finally {
     clearTimeout(timer);
   }
-  const body = await response.json().catch(() => null);
   if (!response.ok) throw new ApiError(response.status, body && body.code);
   if (!body || typeof body !== 'object') throw new ApiError(0, 'no-answer');
   return body;

@@ -4,20 +4,20 @@ import { useEffect, useState } from 'preact/hooks';
 import { Frame, WrongLink } from './frame.jsx';
 import { onLanguage, startLanguage, t } from './i18n.js';
 import { watchKeys } from './keys.js';
-import { startRelay, watchRelay } from './relay.js';
+import { renewRelay, startRelay, watchRelay } from './relay.js';
 import { Library } from './rooms/library.jsx';
 import { Live } from './rooms/live.jsx';
 import { Now } from './rooms/now.jsx';
 import { Replay } from './rooms/replay.jsx';
 import { parseRoute } from './route.js';
-import { adoptToken } from './token.js';
+import { adoptToken, currentToken } from './token.js';
 
 function App() {
   const [, redraw] = useState(0);
   useEffect(() => {
     const again = () => redraw((n) => n + 1);
     const onHash = () => {
-      adoptToken();
+      if (adoptToken()) renewRelay();
       again();
     };
     window.addEventListener('hashchange', onHash);
@@ -28,11 +28,12 @@ function App() {
     };
   }, []);
   const route = parseRoute(location.hash);
-  if (route.room === 'live') return <Live key={route.lesson} lesson={route.lesson} query={route.query} />;
-  if (route.room === 'replay')
-    return <Replay key={route.lesson} id={route.lesson} at={route.query.t} />;
+  // With another token everything is asked for anew.
+  const key = [route.lesson, currentToken()].join(' ');
+  if (route.room === 'live') return <Live key={key} lesson={route.lesson} query={route.query} />;
+  if (route.room === 'replay') return <Replay key={key} id={route.lesson} at={route.query.t} />;
   return (
-    <Frame room={route.room}>
+    <Frame key={key} room={route.room}>
       {route.room === 'now' && <Now query={route.query} />}
       {route.room === 'library' && <Library query={route.query} />}
       {route.room === 'wrong' && <WrongLink />}

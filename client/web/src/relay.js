@@ -5,8 +5,14 @@ import { getJson, socketUrl } from './api.js';
 import { bestOffset } from './player/clock.js';
 import { retryDelayMs } from './player/policy.js';
 
-const CLOCK_EVERY_MS = 60000;
-const CLOCK_SAMPLES = 8;
+// As often as that it is made sure that the relay is still there: a line can be dead without being closed.
+const ASK_EVERY_MS = 15000;
+const ASK_FIRST_MS = 1000;
+const ASK_AGAIN_MS = 3000;
+const ASK_FIRST_TIMES = 3;
+const CONNECT_MS = 10000;
+// Of eight minutes.
+const CLOCK_SAMPLES = 32;
 const LESSONS_MAX = 1000;
 
 export const relay = {
@@ -21,6 +27,12 @@ const listeners = new Set();
 let samples = [];
 let offset = null;
 let attempt = 0;
+let socket = null;
+let connectTimer = 0;
+let retryTimer = 0;
+let askTimer = 0;
+let asked = 0;
+let asking = false;
 
 export function watchRelay(listener) {
   listeners.add(listener);
@@ -63,9 +75,21 @@ async function askRelay() {
   changed();
 }
 
-function keepAsking(times) {
-  askRelay().catch(() => {}).then(() => {
-    setTimeout(() => keepAsking(Math.max(0, times - 1)), times > 0 ? 1000 : relay.info ? CLOCK_EVERY_MS : 3000);
+function keepAsking() {
+  clearTimeout(askTimer);
+  if (asking) return;
+  asking = true;
+  askRelay().then(
+    () => {},
+    (error) => {
+      // A proxy in front says 502 or 504 of a relay that says nothing.
+      const silent = error.status === 0 || error.status === 502 || error.status === 504;
+      if (silent && relay.status === 'open') lose('lost');
+    }
+  ).then(() => {
+    asking = false;
+    const pause = asked++ < ASK_FIRST_TIMES ? ASK_FIRST_MS : relay.info ? ASK_EVERY_MS : ASK_AGAIN_MS;
+    askTimer = setTimeout(keepAsking, pause);
   });
 }
 
@@ -99,25 +123,60 @@ export async function probe() {
   }
 }
 
+function drop() {
+  clearTimeout(connectTimer);
+  clearTimeout(retryTimer);
+  const old = socket;
+  socket = null;
+  if (!old) return;
+  old.onopen = old.onmessage = old.onclose = null;
+  old.close();
+}
+
+function lose(status) {
+  drop();
+  setStatus(status);
+  retryTimer = setTimeout(listen, retryDelayMs(status === 'denied' ? 4 : attempt++, Math.random()));
+}
+
 function listen() {
-  const socket = new WebSocket(socketUrl('/api/v1/events'));
+  drop();
+  const made = new WebSocket(socketUrl('/api/v1/events'));
   let opened = false;
-  socket.onopen = () => {
+  socket = made;
+  connectTimer = setTimeout(() => lose('lost'), CONNECT_MS);
+  made.onopen = () => {
     opened = true;
+    clearTimeout(connectTimer);
     setStatus('open');
   };
-  socket.onmessage = (event) => {
+  made.onmessage = (event) => {
     attempt = 0;
     if (typeof event.data === 'string') take(event.data);
   };
-  socket.onclose = async (event) => {
+  made.onclose = async (event) => {
+    clearTimeout(connectTimer);
     const denied = event.code === 1008 || (!opened && (await probe()) === 'denied');
-    setStatus(denied ? 'denied' : 'lost');
-    setTimeout(listen, retryDelayMs(denied ? 4 : attempt++, Math.random()));
+    if (socket === made) lose(denied ? 'denied' : 'lost');
   };
 }
 
+// The line may have come back, or gone, while nobody looked.
+function look() {
+  if (document.hidden) return;
+  if (relay.status === 'lost') listen();
+  keepAsking();
+}
+
+// With another token other lessons are seen.
+export function renewRelay() {
+  attempt = 0;
+  listen();
+}
+
 export function startRelay() {
-  keepAsking(3);
+  window.addEventListener('online', look);
+  document.addEventListener('visibilitychange', look);
+  keepAsking();
   listen();
 }

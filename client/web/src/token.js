@@ -26,7 +26,9 @@ export function takeToken(href) {
   return { address, token: found };
 }
 
+// True if there is another token than before.
 export function adoptToken() {
+  const before = token;
   let taken = { address: location.href, token: null };
   try {
     taken = takeToken(location.href);
@@ -40,6 +42,7 @@ export function adoptToken() {
     token = taken.token;
   }
   if (taken.token) history.replaceState(null, '', taken.address);
+  return token !== before;
 }
 
 // What a token says that its holder is; null when it says nothing. The server alone decides. Pure.
