@@ -115,6 +115,23 @@ scene('live: a browser with nothing newer than Chromium 70 plays it as well', as
   noTrouble(page);
 });
 
+scene('live: a device that cannot play it says so, and takes nothing of the line', async (open) => {
+  const visit = async (before) => {
+    const page = await open({ before });
+    const sockets = [];
+    page.on('websocket', (socket) => /\/live\//.test(socket.url()) && sockets.push(socket));
+    await live(page);
+    await page.getByText('这台设备放不了这节课的画面').first().waitFor();
+    await page.getByRole('link', { name: '用播放器打开（HLS）' }).waitFor();
+    noTrouble(page);
+    return sockets;
+  };
+  const some = await visit(() => (MediaSource.isTypeSupported = (mime) => mime === 'video/mp4; codecs="avc1.42E01E,mp4a.40.2"'));
+  for (const socket of some) if (!socket.isClosed()) await socket.waitForEvent('close');
+  const none = await visit(() => (MediaSource.isTypeSupported = () => false));
+  assert.equal(none.length, 0);
+});
+
 scene('live: keys alone are enough', async (open) => {
   const page = await open();
   await page.goto(stack.page);
@@ -282,13 +299,42 @@ scene('the relay gone and back: said, and recovered from without a reload', asyn
   await live(page);
   await moving(page);
   await page.evaluate(() => (window.sameDocument = true));
+  const list = await open();
+  await list.clock.install();
+  await list.goto(stack.page);
+  const card = list.getByRole('link', { name: /直播中.*函数的单调性/ });
+  await card.waitFor();
+  // It says nothing any more, and its connections stand.
+  const lost = list.getByText(/与服务器的连接断开了，正在重新连接… 已等待 \d+ 秒/);
+  const look = () => list.evaluate(() => window.dispatchEvent(new Event('online')));
+  stack.relay.child.kill('SIGSTOP');
+  await look();
+  await list.clock.fastForward(20000);
+  await lost.waitFor();
   await stack.relay.stop('SIGKILL');
   await page.getByText(/与服务器的连接断开了，正在重新连接… 已等待 \d+ 秒/).first().waitFor();
+  await stack.capture.stop('SIGKILL');
+  await stack.startRelay({ 'limits.total_kbps': 1 });
+  await stack.startLesson('math', INFO, lesson);
+  await look();
+  await lost.waitFor({ state: 'detached' });
+  await card.waitFor();
+  // Who comes before it is known what the lesson needs is let in.
+  const late = await open();
+  await stack.eventually(async () => {
+    await late.goto('about:blank');
+    await live(late);
+    await late.locator('.phase-live, .phase-full').waitFor();
+    return (await late.locator('.phase-full').count()) > 0;
+  });
+  await late.getByText(/观看人数已满，正在等待空位… 已等待 [1-9]\d* 秒/).first().waitFor();
+  await stack.relay.stop();
   await stack.capture.stop('SIGKILL');
   await stack.startRelay();
   const next = await stack.startLesson('math', INFO, lesson);
   assert.equal(next, lesson);
   await moving(page, 2, 8);
+  await moving(late);
   assert.equal(await page.evaluate(() => window.sameDocument), true);
 });
 

@@ -32,8 +32,10 @@ export function useSeconds(sinceMs) {
 function LostNotice() {
   const seconds = useSeconds(relay.lostAtMs);
   return (
-    <p class="notice" role="status">
-      {t('app.notice.lost', { s: seconds })}
+    <p class="notice">
+      <span>
+        <span role="status">{t('app.notice.lost')}</span> {t('app.waited', { s: seconds })}
+      </span>
     </p>
   );
 }
@@ -66,12 +68,18 @@ export function Frame({ room, children }) {
   );
 }
 
-// A large sentence where a room has nothing else to show.
-export function Sign({ title, how, live, children }) {
+// A large sentence where a room has nothing else to show. `live`: read out as it comes, but for what counts and
+// what is there to be used.
+export function Sign({ title, counting, how, live, children }) {
   return (
-    <div class="sign" role={live ? 'status' : null}>
-      <p class="sign-title">{title}</p>
-      {how && <p class="sign-how">{how}</p>}
+    <div class="sign">
+      <div role={live ? 'status' : null}>
+        <p class="sign-title">
+          {title}
+          {counting && <span aria-hidden="true"> {counting}</span>}
+        </p>
+        {how && <p class="sign-how">{how}</p>}
+      </div>
       {children && <div class="sign-ways">{children}</div>}
     </div>
   );

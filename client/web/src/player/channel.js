@@ -96,6 +96,7 @@ export class Channel {
       this.format = this.pending;
       this.unsupported = canPlay(mime) ? null : mime;
       if (!this.unsupported) this.takeInit(mime, buffer);
+      else this.feed.pause(); // the line is for who can see it
       return;
     }
     // A relay that began anew counts, and tells the time, from the start.

@@ -12,6 +12,7 @@ const RESUME_MS = 8000;
 const TEXT_MAX = 65536;
 const CLOSE_OVER = 1000;
 const CLOSE_DENIED = 1008;
+const CLOSE_FULL = 1013;
 
 // on: {status(status), state(message), rendition(word), init(message), piece(buffer, piece), gap(message)}
 // status: 'connecting' | 'open' | 'lost' | 'denied' | 'over'
@@ -27,6 +28,7 @@ export class Feed {
     this.silent = false; // the last one brought nothing more
     this.state = null;
     this.attempt = 0;
+    this.full = false; // the relay was there, and had no room
     this.reconnects = 0;
     this.lostAtMs = null;
     this.retryAtMs = null;
@@ -143,7 +145,7 @@ export class Feed {
       this.socket = null;
       if (event.code === CLOSE_DENIED) this.setStatus('denied');
       else if (event.code === CLOSE_OVER && this.state === 'ended') this.setStatus('over');
-      else if (opened) this.lose();
+      else if (opened) this.lose(event.code === CLOSE_FULL);
       else this.refused();
     };
   }
@@ -151,14 +153,15 @@ export class Feed {
   refused() {
     const since = this.since;
     this.probe().then((answer) => {
-      if (this.socket || this.since !== since || this.status === 'stopped') return;
+      if (this.socket || this.since !== since || this.status === 'stopped' || this.status === 'paused') return;
       if (answer === 'denied') this.setStatus('denied');
       else this.lose();
     });
   }
 
-  lose() {
+  lose(full = false) {
     this.drop();
+    this.full = full;
     if (this.lostAtMs === null) this.lostAtMs = performance.now();
     const delay = retryDelayMs(this.attempt++, Math.random());
     this.retryAtMs = performance.now() + delay;
@@ -169,6 +172,7 @@ export class Feed {
 
   take(data) {
     this.heardMs = performance.now();
+    this.full = false;
     this.attempt = 0;
     this.silent = false;
     if (typeof data === 'string') this.takeText(data);

@@ -4,6 +4,7 @@
 import { Channel } from './channel.js';
 import { floorOf, follow, newSlidesRule, slidesRule, worseOf } from './policy.js';
 import { ahead } from './ranges.js';
+import { canPlay } from './sink.js';
 
 const TICK_MS = 250;
 const REPORT_MS = 1000;
@@ -11,9 +12,11 @@ const HISTORY = 120;
 // Slides later than this do not hold the teacher back.
 const WAIT_FOR_SLIDES_S = 1.2;
 const RECONNECTED_MS = 3000;
+// What is asked of every device.
+const PLAIN_MIME = 'video/mp4; codecs="avc1.42E01E,mp4a.40.2"';
 
 // options: {lesson, socketUrl(path, query), probe(), relayNow() ms | null, roundTrip() ms | null, main,
-// slides (videos), wish, onChange()}
+// slides (videos), wish, mime: what the lesson is known to come as | null, onChange()}
 export class LivePlayer {
   constructor(options) {
     this.options = options;
@@ -23,6 +26,8 @@ export class LivePlayer {
     this.soundBlocked = false;
     this.channels = {};
     this.history = [];
+    this.unsupported = null; // what this device cannot play: nothing of it is asked for then
+    this.lesson = null; // which one that was
     this.reportedMs = 0;
     this.reconnectedMs = -Infinity;
     this.wasLost = false;
@@ -33,6 +38,8 @@ export class LivePlayer {
 
   start() {
     document.addEventListener('visibilitychange', this.onVisible);
+    const mime = this.options.mime || PLAIN_MIME;
+    if (!canPlay(mime)) this.unsupported = mime;
     this.open('main', this.options.main);
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
@@ -44,7 +51,7 @@ export class LivePlayer {
   }
 
   open(name, video) {
-    if (this.channels[name]) return;
+    if (this.channels[name] || this.unsupported) return;
     const { lesson, socketUrl, probe, roundTrip } = this.options;
     const urlOf = (from, least) => socketUrl('/live/' + lesson + '/' + name, {
       from,
@@ -118,6 +125,13 @@ export class LivePlayer {
   tick() {
     const now = performance.now();
     const channels = Object.values(this.channels);
+    if (this.channels.main && this.channels.main.unsupported) {
+      this.unsupported = this.channels.main.unsupported;
+      this.lesson = this.channels.main.lesson;
+      for (const name of Object.keys(this.channels)) this.shut(name);
+      this.changed();
+      return;
+    }
     for (const channel of channels) {
       channel.feed.tick(now);
       if (channel.positioned) this.play(channel.video);
@@ -198,11 +212,12 @@ export class LivePlayer {
 
   phase() {
     const { main, slides } = this.channels;
+    if (this.unsupported) return 'unsupported';
     if (!main) return 'connecting';
     const status = main.feed.status;
     if (status === 'denied') return 'denied';
     if (status === 'over' || main.state === 'ended') return 'over';
-    if (main.unsupported) return 'unsupported';
+    if (main.feed.full) return 'full';
     if (status === 'lost') return 'lost';
     if (main.state === null) return 'connecting';
     if (main.state === 'live' || (slides && slides.state === 'live')) return main.positioned || (slides && slides.positioned) ? 'live' : 'starting';
@@ -235,7 +250,7 @@ export class LivePlayer {
       phaseForS: (now - (this.phaseSinceMs || now)) / 1000,
       retryInS: main && main.feed.retryAtMs ? Math.max(0, (main.feed.retryAtMs - now) / 1000) : null,
       reconnected: now - this.reconnectedMs < RECONNECTED_MS,
-      lesson: main && main.lesson,
+      lesson: main ? main.lesson : this.lesson,
       soundBlocked: this.soundBlocked,
       muted: this.options.main.muted,
       slides: !!(slides && slides.positioned),
@@ -246,6 +261,7 @@ export class LivePlayer {
       rate: video ? video.playbackRate : 1,
       stepMs: leader && follower ? (follower.video.currentTime - leader.video.currentTime) * 1000 : null,
       format: main && main.format,
+      unsupported: this.unsupported,
       rendition: main ? main.rendition : 'main',
       wish: this.wish,
       width: main ? main.video.videoWidth : 0,

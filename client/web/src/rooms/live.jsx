@@ -16,8 +16,10 @@ import { QualityControl, Told, renditionsOf, useWish } from './quality.jsx';
 
 const ULID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 const BACK_TO_NOW_MS = 20000;
+// Phases that pass by themselves; somebody waits for it.
+const NOT_HERE = ['away', 'lost', 'full'];
 
-function usePlayer(lesson, round, wish) {
+function usePlayer(lesson, round, wish, mime) {
   const mainRef = useRef(null);
   const slidesRef = useRef(null);
   const player = useRef(null);
@@ -30,6 +32,7 @@ function usePlayer(lesson, round, wish) {
       relayNow,
       roundTrip,
       wish,
+      mime,
       main: mainRef.current,
       slides: slidesRef.current,
       onChange: () => setView(made.view()),
@@ -89,6 +92,13 @@ function useLast(name, wanted) {
   return last;
 }
 
+// What is to come of a running lesson, by the events' word; null: not known.
+function formatOf(lesson, wish) {
+  if (!lesson || lesson.state === 'ended' || wish === 'audio') return null;
+  const stream = (lesson.streams || []).find((one) => one.name === wish);
+  return (stream && stream.mime) || null;
+}
+
 // Of what the player was told and what the events say, the fresher word about the same lesson; an
 // ended one only where it is the one that was watched.
 function lessonShown(told, known, phase) {
@@ -141,10 +151,11 @@ function Phase({ view, lesson, before, wrong, onRetry }) {
         {before && relay.library && <a class="button plain" href={href('replay', before.id)}>{t('live.before')}</a>}
       </Sign>
     );
-  if (phase === 'away') return <Sign title={t('live.away', { s: seconds })} how={t('live.awayHow')} />;
-  if (phase === 'lost')
+  const waited = t('app.waited', { s: seconds });
+  if (phase === 'away') return <Sign live title={t('live.away')} counting={waited} how={t('live.awayHow')} />;
+  if (phase === 'lost' || phase === 'full')
     return (
-      <Sign title={t('live.lost', { s: seconds })} how={t('live.lostHow')}>
+      <Sign live title={t(phase === 'full' ? 'live.full' : 'live.lost')} counting={waited} how={t(phase === 'full' ? 'live.fullHow' : 'live.lostHow')}>
         <button class="button plain" onClick={onRetry}>{t('live.retry')}</button>
       </Sign>
     );
@@ -157,7 +168,7 @@ function Phase({ view, lesson, before, wrong, onRetry }) {
     );
   if (phase === 'unsupported')
     return (
-      <Sign live title={t('live.unsupported')} how={t('live.unsupportedHow', { mime: view.format ? view.format.mime : '' })}>
+      <Sign live title={t('live.unsupported')} how={t('live.unsupportedHow', { mime: view.unsupported })}>
         <HlsLink lesson={lesson} />
         {ways}
       </Sign>
@@ -173,7 +184,7 @@ function isWeak(view) {
 function statusText(view) {
   if (!view || view.phase === 'connecting') return t('live.connecting');
   const seconds = Math.floor(view.phaseForS);
-  if (view.phase === 'away' || view.phase === 'lost') return t('live.' + view.phase, { s: seconds });
+  if (NOT_HERE.includes(view.phase)) return t('live.' + view.phase) + ' ' + t('app.waited', { s: seconds });
   if (view.reconnected) return t('live.reconnected');
   if (view.phase !== 'live') return t('live.' + view.phase);
   const weak = isWeak(view);
@@ -202,7 +213,7 @@ function Top({ lesson, view, onSheet }) {
           <span>{t('live.dot')} {clockText(since)}</span>
         </p>
       )}
-      <button class={'pill ' + (weak ? 'warn' : good ? 'good' : phase === 'lost' || phase === 'away' ? 'warn' : '')} onClick={onSheet} aria-haspopup="dialog">
+      <button class={'pill ' + (weak ? 'warn' : good ? 'good' : NOT_HERE.includes(phase) ? 'warn' : '')} onClick={onSheet} aria-haspopup="dialog">
         <span class="dot" />
         <span>{statusText(view)}</span>
         <span class="unseen"> · {t('sheet.open')}</span>
@@ -238,12 +249,13 @@ function liveKeys(event, act) {
 export function Live({ lesson: key, query }) {
   const [round, setRound] = useState(0);
   const [wish, setWish] = useWish();
-  const { player, view, mainRef, slidesRef } = usePlayer(key, round, wish);
+  const known = findLesson(key);
+  const format = formatOf(known, wish);
+  const { player, view, mainRef, slidesRef } = usePlayer(key, round, wish, format);
   const [layout, nextLayout, swap] = useLayout();
   const [sheet, setSheet] = useState(false);
   const room = useRef(null);
   const wrong = useLookup(key, view && view.phase);
-  const known = findLesson(key);
   const last = useLast(key, !known && !!view && view.phase === 'waiting');
   const phase = view && view.phase;
   const lesson = lessonShown(view && view.lesson, known, phase);
@@ -261,6 +273,10 @@ export function Live({ lesson: key, query }) {
   useEffect(() => {
     if (player.current) player.current.setWish(wished);
   }, [wished, round]);
+  // This device may be able to play what comes now.
+  useEffect(() => {
+    if (phase === 'unsupported') setRound(round + 1);
+  }, [format, wish]);
   // The room's next lesson begins by itself.
   const next = phase === 'over' && known && view.lesson && known.id !== view.lesson.id && known.state === 'live';
   useEffect(() => {

@@ -105,8 +105,9 @@ function AutoEnter({ lesson }) {
   }, [left <= 0, stay]);
   if (stay) return null;
   return (
-    <p class="notice enter" role="status">
-      <span>{t('now.autoIn', { s: Math.max(0, left), title: lessonTitle(lesson) })}</span>
+    <p class="notice enter">
+      <span class="unseen" role="status">{t('now.autoIn', { s: ENTER_AFTER_S, title: lessonTitle(lesson) })}</span>
+      <span aria-hidden="true">{t('now.autoIn', { s: Math.max(0, left), title: lessonTitle(lesson) })}</span>
       <button class="button plain" onClick={() => setStay(true)}>{t('now.autoStay')}</button>
     </p>
   );
