@@ -93,6 +93,15 @@ export function inStep(page, seconds = 0.15) {
   }, seconds);
 }
 
+// What a screen reader reads out by itself, as it changes.
+export function spoken(page) {
+  return page.evaluate(() => Array.from(document.querySelectorAll('[role=status], [role=alert]'), (region) => {
+    const heard = region.cloneNode(true);
+    heard.querySelectorAll('[aria-hidden=true]').forEach((hidden) => hidden.remove());
+    return heard.textContent;
+  }).join(' '));
+}
+
 // axe-core's serious and critical findings, as lines.
 export async function axeFindings(page) {
   await page.evaluate(axe.source);

@@ -2,7 +2,7 @@
 // The page in Chromium against the running system: live, library, replay, and what goes wrong.
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
-import { axeFindings, inStep, launch, moving, noTrouble, pictures } from './browser.mjs';
+import { axeFindings, inStep, launch, moving, noTrouble, pictures, spoken } from './browser.mjs';
 import { scenes } from './scene.mjs';
 import { Stack, ask } from './stack.mjs';
 
@@ -36,6 +36,10 @@ scene('now: the running lesson stands there and leads into the live room', async
   await card.click();
   await moving(page);
   assert.equal(new URL(page.url()).hash, '#/live/math');
+  await page.goto(stack.page + '#/now?auto=1');
+  await page.getByText(/[0-5] 秒后进入“函数的单调性”/).waitFor();
+  assert.equal(await spoken(page), '6 秒后进入“函数的单调性”');
+  await page.waitForFunction(() => location.hash === '#/live/math?auto=1');
   noTrouble(page);
 });
 
@@ -190,6 +194,7 @@ scene('live: the sender killed and back, the page goes on without a reload', asy
   await stack.capture.stop('SIGKILL');
   // A whole second, so that the library has a gap to show, however fast the machine is.
   await page.getByText(/老师端正在重新连接… 已等待 [1-9]\d* 秒/).first().waitFor();
+  assert.match(await spoken(page), /^老师端正在重新连接…(?!.*已等待)/);
   const again = await stack.startLesson('math', INFO, lesson);
   assert.equal(again, lesson);
   await moving(page, 2, 8);
@@ -245,6 +250,7 @@ scene('every room, in both languages, by axe-core', async (open) => {
     await page.locator('.pill').click();
     await look(page, lang + ' sheet');
     await visit('#/live/nobody', () => page.getByText(lang === 'zh' ? '课程还没有开始' : 'The lesson has not begun').first().waitFor());
+    assert.doesNotMatch(await spoken(page), /已等待|Waited/);
     await visit('#/nowhere', () => page.locator('.sign').waitFor());
     await visit('#/replay/' + lesson, () => page.getByRole('slider').waitFor());
     await page.keyboard.press('i');
@@ -311,6 +317,7 @@ scene('the relay gone and back: said, and recovered from without a reload', asyn
   await look();
   await list.clock.fastForward(20000);
   await lost.waitFor();
+  assert.equal(await spoken(list), '与服务器的连接断开了，正在重新连接…');
   await stack.relay.stop('SIGKILL');
   await page.getByText(/与服务器的连接断开了，正在重新连接… 已等待 \d+ 秒/).first().waitFor();
   await stack.capture.stop('SIGKILL');
