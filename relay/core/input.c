@@ -8,6 +8,7 @@
 #include "relay/core/input_part.h"
 #include "relay/core/keyframe.h"
 #include "relay/core/packet_copy.h"
+#include "relay/core/ticks.h"
 #include "relay/core/video_config.h"
 
 #define PACKET_BYTES_MAX 65535 // of a datagram, and of an interleaved frame
@@ -68,10 +69,24 @@ static void enter(RelayInput *input, gint64 now_ns, gint64 wall_ns)
 
 // Frames to samples
 
+// Whether the picture goes on.
+static gboolean joins(RelayInput *input, const RelaySample *sample)
+{
+    guint32 clock_rate = input->tracks[sample->track].format.clock_rate;
+    RelayJoinPlace place =
+        input->join.open ? relay_join_look(&input->join, sample, clock_rate) : RELAY_JOIN_BEHIND;
+    if (place == RELAY_JOIN_LAST)
+        relay_packager_go_on(input->packager);
+    if (place == RELAY_JOIN_BEHIND)
+        relay_join_note(&input->join, sample);
+    return place == RELAY_JOIN_BEHIND;
+}
+
 static void package(RelayInput *input, guint track, const TkFrame *frame, GBytes *config,
                     gint64 wall_ns)
 {
     RelayTimeline *timeline = &input->timeline;
+    const RelayInputTrack *t = &input->tracks[track];
     RelaySample sample = {
         .track = track,
         .presentation = relay_timeline_place(timeline, track, frame->rtp_timestamp, wall_ns),
@@ -81,8 +96,14 @@ static void package(RelayInput *input, guint track, const TkFrame *frame, GBytes
         .size = frame->size,
         .config = config,
     };
+    gboolean video = t->format.kind == TK_TRACK_VIDEO;
+    if (video && input->relayed && !joins(input, &sample))
+        return;
+    if (input->relayed && (video || input->count == 1))
+        input->ahead_ns = relay_ticks_to_ns(sample.presentation, t->format.clock_rate) -
+                          (sample.captured_wall_ns - input->epoch_wall_ns);
     relay_packager_push(input->packager, &sample, input->now_ns);
-    if (!input->sound || input->tracks[track].format.kind != TK_TRACK_AUDIO)
+    if (!input->sound || video)
         return;
     sample.track = 0;
     relay_packager_push(input->sound, &sample, input->now_ns);
@@ -129,6 +150,12 @@ static gboolean is_kept_from_before(const RelayInput *input, gint64 start_ns, gi
            relay_timeline_settled(&input->timeline);
 }
 
+// So is what came by another relay before.
+static gboolean is_known_by_now(const RelayInput *input, gint64 floor_ns)
+{
+    return input->relayed && floor_ns > 0 && relay_timeline_settled(&input->timeline);
+}
+
 // The sender's clock is as well known as it will be: its media times are fixed, so that they lie
 // behind everything given out before, and what was held goes on.
 static void release(RelayInput *input)
@@ -138,8 +165,12 @@ static void release(RelayInput *input)
         if (input->tracks[i].format.kind == TK_TRACK_VIDEO && !input->timeline.tracks[i].has_report)
             relay_arrival_anchor(&input->timeline, i, &input->hold);
     }
-    gint64 floor_ns = given_out_ns(input), start_ns = held_start_ns(input);
-    if (start_ns < floor_ns && !is_kept_from_before(input, start_ns, floor_ns))
+    gint64 floor_ns = given_out_ns(input);
+    gboolean known = is_known_by_now(input, floor_ns);
+    if (known) // a camera's clock drifts away from the reports that its media time was fixed by
+        relay_timeline_move(&input->timeline, input->ahead_ns);
+    gint64 start_ns = held_start_ns(input);
+    if (start_ns < floor_ns && !known && !is_kept_from_before(input, start_ns, floor_ns))
         relay_timeline_move(&input->timeline, floor_ns - start_ns);
     for (;;) {
         g_autoptr(RelayHeldFrame) held = relay_hold_pop(&input->hold);
@@ -495,7 +526,7 @@ gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, g
     if (input->sound)
         relay_packager_start(input->sound, &formats[sound_track(formats)], now_ns);
     input->present = input->holding = TRUE;
-    input->patient = FALSE;
+    input->patient = input->relayed = FALSE;
     input->has_packet = FALSE;
     return TRUE;
 }
@@ -503,6 +534,12 @@ gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, g
 void relay_input_be_patient(RelayInput *input)
 {
     input->patient = TRUE;
+}
+
+void relay_input_is_relayed(RelayInput *input)
+{
+    input->relayed = TRUE;
+    relay_join_open(&input->join);
 }
 
 void relay_input_end(RelayInput *input, gint64 now_ns)

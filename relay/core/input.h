@@ -95,6 +95,11 @@ gboolean relay_input_begin(RelayInput *input, const RelayTrackFormat *formats, g
 // what is missing is not given up while nothing comes.
 void relay_input_be_patient(RelayInput *input);
 
+// The sender is a relay, as may have been the one before: what it sends has its place by its
+// reports alone, and what was given out before is left out, not moved. Until relay_input_begin,
+// after which it is to be called.
+void relay_input_is_relayed(RelayInput *input);
+
 // The sender is gone: what is pending is given out.
 void relay_input_end(RelayInput *input, gint64 now_ns);
 

@@ -4,6 +4,7 @@
 #include "common/media/h264.h"
 #include "relay/core/hold.h"
 #include "relay/core/input.h"
+#include "relay/core/join.h"
 #include "relay/core/packager.h"
 #include "relay/core/receiver.h"
 #include "relay/core/renumber.h"
@@ -49,6 +50,9 @@ struct _RelayInput {
     RelayInputTrack tracks[RELAY_INPUT_TRACKS_MAX];
     gboolean present; // a sender is there
     gboolean patient; // it may fall silent and go on where it broke off
+    gboolean relayed; // what it sends may have come by another way before
+    RelayJoin join;   // of pictures that did
+    gint64 ahead_ns;  // relayed: what went on last, in media time over its capture's time
     gint64 epoch_wall_ns;
     gboolean has_wall;
     gint64 wall_offset_ns; // wall clock - monotonic clock, at the first call

@@ -416,6 +416,12 @@ void relay_packager_start(RelayPackager *p, const RelayTrackFormat *formats, gin
         give_init(p, now_ns);
 }
 
+void relay_packager_go_on(RelayPackager *p)
+{
+    p->waiting = FALSE;
+    p->video->decode.started = TRUE;
+}
+
 void relay_packager_push(RelayPackager *p, const RelaySample *sample, gint64 now_ns)
 {
     if (&p->tracks[sample->track] == p->video)

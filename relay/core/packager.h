@@ -43,6 +43,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RelayPackager, relay_packager_free)
 // been before media time begins.
 void relay_packager_start(RelayPackager *packager, const RelayTrackFormat *formats, gint64 now_ns);
 
+// What this sender's pictures bring goes on behind those of the one before: there is no key frame
+// to wait for.
+void relay_packager_go_on(RelayPackager *packager);
+
 // Where media time may go on: the end of what was given out, nanoseconds.
 gint64 relay_packager_end_ns(const RelayPackager *packager);
 

@@ -31,6 +31,10 @@
 #define DIAL_S_MAX 3
 #define RETRY_SLOW_NS (4 * TK_NS_PER_S)
 #define TOKEN_BYTES_MAX 8192
+// A pull begins with the newest keyframe: what stands behind an old one is waited for once more. So
+// who is in no hurry leaves the way of now when one has just come, if that is not too long.
+#define KEY_FRESH_NS (200 * TK_NS_PER_MS)
+#define KEY_WAIT_NS (10 * TK_NS_PER_S)
 // An upstream that failed is passed over where there is another.
 #define AVOID_NS (15 * TK_NS_PER_S)
 
@@ -46,9 +50,9 @@ struct _RelayFetch {
     RelayPull *pull;
     gboolean playing, over; // over: the pull said so, and is freed from the next tick
     const RelayUpstream *from;
-    guint64 session;  // there: what was fetched last
-    gint64 began_ns;  // the pull
-    gint64 wanted_ns; // since when it is wanted; 0 = it is not
+    guint64 offered, session; // there: of the pull, and of what came last
+    gint64 began_ns;          // the pull
+    gint64 wanted_ns;         // since when it is wanted; 0 = it is not
     gint64 retry_ns;
     guint failures;
     gboolean tcp, moves; // how it is asked for
@@ -62,7 +66,7 @@ static gboolean on_offer(gpointer user, RelayPull *pull, const RelayOffer *offer
                          GError **error)
 {
     RelayFetch *f = user;
-    f->session = offer->session;
+    f->offered = offer->session;
     return relay_lessons_feed(f->lessons, f->stream, offer, conn, error);
 }
 
@@ -183,6 +187,7 @@ static void start(RelayFetch *f, const RelayUpstream *from, const RelayFetchPlan
                           .dial_s = 1 + f->failures % DIAL_S_MAX};
     if (!plan->moves && from == f->from && heard_ns(f) && now_ns - heard_ns(f) < RESUME_NS)
         spec.resumes = f->session;
+    f->session = spec.resumes; // until something of another comes, there are no numbers of it
     for (guint track = 0; track < RELAY_INPUT_TRACKS_MAX; track++)
         spec.resume[track] = (guint16)relay_stat_get(f->stream->wanted_in[track]);
     f->from = from;
@@ -221,7 +226,9 @@ static gboolean may_return(RelayFetch *f, const RelayUpstream *first, gint64 ret
         f->better = first;
         f->better_ns = now_ns;
     }
-    return now_ns - f->better_ns >= return_ns;
+    gint64 late_ns = now_ns - f->better_ns - return_ns;
+    gboolean fresh = now_ns - relay_stat_get(f->stream->key_in_ns) <= KEY_FRESH_NS;
+    return late_ns >= 0 && (fresh || late_ns > KEY_WAIT_NS);
 }
 
 static void drop_failed(RelayFetch *f, RelayFetchTransport transport, gint64 now_ns)
@@ -242,8 +249,10 @@ gboolean relay_fetch_tend(RelayFetch *fetch, const RelayFetchPlan *plan, gint64 
     f->wanted_ns = !wanted ? 0 : f->wanted_ns ? f->wanted_ns : now_ns;
     if (plan->transport != RELAY_FETCH_AUTO)
         f->tcp = plan->transport == RELAY_FETCH_TCP;
-    if (relay_fetch_flows(f))
+    if (relay_fetch_flows(f)) {
         f->failures = 0;
+        f->session = f->offered;
+    }
     if (f->pull && has_failed(f, now_ns))
         drop_failed(f, plan->transport, now_ns);
     const RelayUpstream *first = choose(f, plan, now_ns);

@@ -59,6 +59,8 @@ static void on_packet(void *user, guint track, RelayUnit *packet)
 {
     RelayIngestStream *s = user;
     packet->track = track;
+    if (packet->flags & RELAY_UNIT_KEY)
+        relay_stat_set(s->stream->key_in_ns, packet->arrived_ns);
     g_ptr_array_add(s->packets, packet);
 }
 
@@ -391,7 +393,7 @@ static void detach(RelayIngestStream *s)
 
 static gboolean goes_on(const RelayIngestStream *s, const RelaySenderSpec *spec)
 {
-    gboolean same = s->active && s->sender.lingers && spec->lingers &&
+    gboolean same = s->active && s->sender.lingers && spec->resumes &&
                     s->sender.interleaved == spec->interleaved &&
                     s->sender.tracks_count == spec->tracks_count;
     for (guint track = 0; same && track < spec->tracks_count; track++) {
@@ -440,11 +442,14 @@ gboolean relay_ingest_begin(RelayIngest *ingest, RelayStream *stream, const Rela
         return FALSE;
     if (s->active)
         detach(s);
-    if (s->active && !goes_on(s, spec))
+    gboolean anew = !goes_on(s, spec);
+    if (s->active && anew)
         finish(s);
-    if (!s->active && !relay_input_begin(s->input, spec->formats, spec->tracks_count,
-                                         spec->interleaved, now_ns, tk_clock_wall_ns()))
+    if (anew && !relay_input_begin(s->input, spec->formats, spec->tracks_count, spec->interleaved,
+                                   now_ns, tk_clock_wall_ns()))
         return FALSE;
+    if (spec->relayed && anew)
+        relay_input_is_relayed(s->input);
     if (spec->lingers)
         relay_input_be_patient(s->input);
     s->active = TRUE;

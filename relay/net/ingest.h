@@ -52,9 +52,11 @@ typedef struct {
     // relay_ingest_end.
     RelayAddress rtp[RELAY_INPUT_TRACKS_MAX], rtcp[RELAY_INPUT_TRACKS_MAX];
     RelayPorts *ports[RELAY_INPUT_TRACKS_MAX];
-    // Another relay: the source goes on when this way to it ends, and the next way that leads to it
-    // within RELAY_INGEST_ADRIFT_S brings the very next packets.
+    // Another relay: the source goes on when this way to it ends, and the next one that resumes
+    // within RELAY_INGEST_ADRIFT_S leads to it.
     gboolean lingers;
+    gboolean relayed; // another relay: what it brings another may have brought before
+    gboolean resumes; // and it goes on with the very next packets
     // Interleaved: takes the receiver reports until relay_ingest_end.
     void (*send_rtcp)(gpointer user, guint track, const GByteArray *packet);
     gpointer user; // also who it is

@@ -127,12 +127,14 @@ static void set_up(RelayPull *p)
 
 static void play(RelayPull *p)
 {
+    gboolean resumes = p->spec.resumes && p->spec.resumes == p->offer.session;
     RelaySenderSpec sender = {.tracks_count = p->offer.tracks_count,
                               .interleaved = p->spec.tcp,
-                              .lingers = !p->spec.moves};
+                              .lingers = !p->spec.moves,
+                              .relayed = TRUE,
+                              .resumes = resumes};
     guint8 channels[RELAY_INPUT_TRACKS_MAX];
     g_autoptr(GString) resume = g_string_new(NULL);
-    gboolean resumes = p->spec.resumes && p->spec.resumes == p->offer.session;
     for (guint i = 0; i < RELAY_INPUT_TRACKS_MAX; i++) {
         sender.formats[i] = p->offer.formats[i];
         sender.ports[i] = p->ports[i];

@@ -28,6 +28,7 @@ typedef struct {
     gint64 delay_in_ns; // from capture to here; 0 = not known
     guint64 chunk_newest, chunk_oldest;
     gint64 last_packet_ns; // monotonic, of one that the input took; 0 = none yet
+    gint64 key_in_ns;      // monotonic, of the newest that one may begin with; 0 = none yet
     guint wanted_in[2];    // of each track: the sequence number that is wanted next
     guint blind_in;        // 1: its sound comes without its pictures
 

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 import unittest
+from datetime import datetime
 
 from lines import NTP_EPOCH_NS
 from rtsp import H264, Rtsp, sdp
@@ -74,6 +75,23 @@ class Cascade(unittest.TestCase):
         while (chunk := self.chunk(self.steady)).captured_ns < at_ns:
             pass
         return chunk
+
+    def moments(self, relay, viewer, since_ns):
+        """When each picture is, by media time and `started`, of 20 chunks captured since then."""
+        began_ns = datetime.fromisoformat(relay.lesson("math")["started"]).timestamp() * 1e9
+        chunks = []
+        while len(chunks) < 20:
+            chunk = self.chunk(viewer)
+            chunks += [chunk] if chunk.captured_ns > since_ns and 1 in chunk.times else []
+        return {picture: began_ns + at / 90e-6 for chunk in chunks for at, picture in chunk.timed(1)}
+
+    def same_moments(self, above, relay, viewer, since_ns):
+        """`viewer` of `relay` sees what is captured since then when those above do, to 50 ms."""
+        here = self.moments(relay, viewer, since_ns)
+        there = self.moments(above, self.live(above, "math?from=1"), since_ns)
+        both = set(here) & set(there)
+        self.assertGreater(len(both), 20)
+        self.assertLess(max(abs(here[picture] - there[picture]) for picture in both), 50e6)
 
 
 class Levels(Cascade):
@@ -225,8 +243,7 @@ class Succession(Cascade):
         self.steady = self.live(again, "art")
         newest = self.present(4)  # a lesson that were over would be at its end by now
         self.send(again)
-        while self.chunk(viewer).captured_ns < newest.captured_ns:
-            pass
+        self.same_moments(again, school, viewer, newest.captured_ns)
         self.assertEqual(school.lesson("math")["started"], began)
 
     def test_a_lesson_waits_for_room(self):
@@ -330,8 +347,10 @@ class Failover(Cascade):
         first.stop()
         school.wait_log(f"fetched from upstream .*peer={second.url}", said)
         self.until(lambda: second.lesson("math")["viewers"]["rtp"] == 1)
+        self.same_moments(city, school, viewer, self.chunk(viewer).captured_ns)
         again = self.relay("first", city, settings={"web.port": port})
         self.until(lambda: again.lesson("math").get("viewers", {}).get("rtp") == 1)
+        self.same_moments(city, school, viewer, self.chunk(viewer).captured_ns)
         self.assertEqual(school.lesson("math")["id"], lesson)
 
 
