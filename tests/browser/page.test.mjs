@@ -411,7 +411,7 @@ scene('replay: neither an outage nor an address that has had its time loses the 
   };
   await page.goto(stack.page + '#/replay/' + lesson + '?t=6');
   await page.getByText('这节课暂时放不了').waitFor();
-  for (let i = 0; i < 60 && tries < 4; i++) await page.waitForRequest(/\/hls\/before\//);
+  for (let i = 0; i < 60 && tries < 3; i++) await page.waitForRequest(/\/hls\/before\//);
   line = 'good';
   await page.evaluate(() => window.dispatchEvent(new Event('online')));
   await sure(6);
