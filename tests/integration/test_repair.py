@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Lossy lines: what a player or the relay misses it gets again."""
 
+# tools/test: alone, for what a busy machine brings later than a second is lost to a player.
+
 import re
 import signal
 import time
