@@ -51,7 +51,8 @@ static void connect_now(CapPublisher *publisher);
 
 static void set_state(CapPublisher *publisher, CapPublisherState state, const char *why)
 {
-    static const char *const words[] = {"connecting", "live", "waiting", "refused", "stopped"};
+    static const char *const words[] = {"connecting", "live", "waiting",
+                                        "refused",    "over", "stopped"};
 
     if (publisher->state != state)
         tk_debug("publisher: %s -> %s%s%s", words[publisher->state], words[state], why ? ": " : "",
