@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Relays in cascade: a lesson goes from the city through the county to a school."""
 
-import datetime
 import hashlib
 import re
 import socket
@@ -27,7 +26,7 @@ def free_port():
 
 def logged_s(program, words):
     line = next(line for line in program.err if words in line)
-    return datetime.datetime.fromisoformat(line.split()[0]).timestamp()
+    return datetime.fromisoformat(line.split()[0]).timestamp()
 
 
 class Cascade(unittest.TestCase):
