@@ -2,7 +2,6 @@
 """Relays in cascade: a lesson goes from the city through the county to a school."""
 
 import hashlib
-import re
 import socket
 import time
 import unittest

@@ -6,13 +6,12 @@ import json
 import re
 import socket
 import ssl
-import threading
 import time
 import unittest
 
 import crowd
 from proxy import NAME, Nginx, nginx_path
-from tongke import (BUILD, Program, Recorder, Relay, clip, ctl, publish, request, run, segments, temporary,
+from tongke import (BUILD, Program, Recorder, Relay, ctl, publish, request, segments, temporary,
                     wait_below)
 
 VIEWERS, CROWD_S = 200, 7
