@@ -74,19 +74,22 @@ class Cascade(unittest.TestCase):
             pass
         return chunk
 
-    def moments(self, relay, viewer, since_ns):
-        """When each picture is, by media time and `started`, of 20 chunks captured since then."""
+    def moments(self, relay, viewer, since_ns, enough):
+        """When each picture is, by media time and `started`, of chunks captured since then; and when
+        the last of them was."""
         began_ns = datetime.fromisoformat(relay.lesson("math")["started"]).timestamp() * 1e9
         chunks = []
-        while len(chunks) < 20:
+        while not chunks or not enough(chunks):
             chunk = self.chunk(viewer)
             chunks += [chunk] if chunk.captured_ns > since_ns and 1 in chunk.times else []
-        return {picture: began_ns + at / 90e-6 for chunk in chunks for at, picture in chunk.timed(1)}
+        return ({picture: began_ns + at / 90e-6 for chunk in chunks for at, picture in chunk.timed(1)},
+                chunks[-1].captured_ns)
 
     def same_moments(self, above, relay, viewer, since_ns):
         """`viewer` of `relay` sees what is captured since then when those above do, to 50 ms."""
-        here = self.moments(relay, viewer, since_ns)
-        there = self.moments(above, self.live(above, "math?from=1"), since_ns)
+        here, last_ns = self.moments(relay, viewer, since_ns, lambda chunks: len(chunks) >= 20)
+        there, _ = self.moments(above, self.live(above, "math?from=1"), since_ns,
+                                lambda chunks: chunks[-1].captured_ns >= last_ns)
         both = set(here) & set(there)
         self.assertGreater(len(both), 20)
         self.assertLess(max(abs(here[picture] - there[picture]) for picture in both), 50e6)
