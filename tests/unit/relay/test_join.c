@@ -83,7 +83,8 @@ static void other_pictures_begin_at_the_next_key_frame(void **state)
 
 static void a_picture_is_the_last_one_only_near_it(void **state)
 {
-    const guint8 still[] = "the board", other[] = "a hand";
+    const guint8 still[] = "the board", other[] = "his hands";
+    G_STATIC_ASSERT(sizeof other == sizeof still);
     RelaySample sample = {.presentation = 90000, .data = still, .size = sizeof still};
     RelayJoin join = {0};
     relay_join_open(&join);
