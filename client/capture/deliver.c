@@ -44,6 +44,12 @@ static char *trimmed(const char *url)
     return copy;
 }
 
+// `port`: ":8080", or "". An IPv6 address has brackets in a URL.
+static char *server_at(const char *scheme, const char *host, const char *port)
+{
+    return g_strdup_printf(strchr(host, ':') ? "%s://[%s]%s" : "%s://%s%s", scheme, host, port);
+}
+
 // What the relay says of itself; its address is as told, or one of the usual ones on its host:
 // behind a proxy, or its own. `*ret_web`: where it answered.
 static json_t *relay_ask(Round *round, char **ret_web)
@@ -52,8 +58,8 @@ static json_t *relay_ask(Round *round, char **ret_web)
     g_autoptr(GUri) relay =
         g_uri_parse(tk_json_string(round->lesson, "relay", ""), G_URI_FLAGS_NONE, NULL);
     const char *host = relay ? g_uri_get_host(relay) : "";
-    char *webs[] = {d->web ? trimmed(d->web) : g_strconcat("https://", host, NULL),
-                    d->web ? NULL : g_strdup_printf("http://%s:8080", host)};
+    char *webs[] = {d->web ? trimmed(d->web) : server_at("https", host, ""),
+                    d->web ? NULL : server_at("http", host, ":8080")};
     json_t *answer = NULL;
 
     for (guint i = 0; i < G_N_ELEMENTS(webs) && webs[i] && !answer; i++) {
@@ -94,7 +100,7 @@ static char *library_find(Round *round, Outcome *ret)
     if (library[0] != ':')
         return trimmed(library);
     g_autoptr(GUri) base = g_uri_parse(web, G_URI_FLAGS_NONE, NULL);
-    return g_strdup_printf("%s://%s%s", g_uri_get_scheme(base), g_uri_get_host(base), library);
+    return server_at(g_uri_get_scheme(base), g_uri_get_host(base), library);
 }
 
 static char *recording_url(const Round *round, const char *rest)
