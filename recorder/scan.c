@@ -28,9 +28,6 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     g_autofree char *order = g_build_filename(folder, REC_HEAL_FILE, NULL);
     gboolean healing = g_file_test(order, G_FILE_TEST_EXISTS);
     g_autoptr(GError) unhealed = NULL;
-    if (!rec_heal_finish(folder, &unhealed))
-        tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id}, "its healing cannot be ended: %s",
-               unhealed->message);
     g_autofree char *stamp = rec_lesson_stamp(folder);
     gboolean same =
         !healing && g_strcmp0(stamp, g_hash_table_lookup(scan->known, id)) == 0 && stamp;
@@ -41,6 +38,13 @@ static gboolean recording_scan(Scan *scan, const char *folder, const char *id, G
     scan->counts.folders++;
     if (same && !scan->all)
         return TRUE;
+    if (!rec_heal_finish(folder, &unhealed))
+        tk_log(TK_LOG_ERROR, &(TkLogFields){.lesson = id}, "its healing cannot be ended: %s",
+               unhealed->message);
+    else if (healing) {
+        g_free(stamp);
+        stamp = rec_lesson_stamp(folder);
+    }
     g_autoptr(RecLesson) lesson = rec_recover_lesson(folder, id, FALSE, &changed, &why);
     if (!lesson) {
         scan->counts.failed++;

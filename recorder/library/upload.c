@@ -541,6 +541,9 @@ ShelfReply *shelf_upload_heal(const ShelfApi *api, const ShelfRequest *request,
         healing_free(healing);
         return shelf_reply_error(error);
     }
+    // The next start looks for what a crash leaves of it only where the index does not vouch.
+    if (!shelf_index_put(api->index, healing->lesson, NULL, &error))
+        tk_log(TK_LOG_WARNING, &(TkLogFields){.lesson = lesson->id}, "%s", error->message);
     offer->busy = TRUE;
     ShelfReply *reply = shelf_reply_new(200, "application/json", NULL);
     reply->work = heal_work;
